@@ -1,0 +1,26 @@
+"""Detectors: one method per file, found by name.
+
+A new detector is a new file here with `@detector` on its class, and one line of YAML in a benchmark.
+"""
+
+from scaling_ood.detectors.base import (
+    Detector,
+    NotApplicableError,
+    Outputs,
+    OutputsView,
+    build_detector,
+    detector,
+    detector_class,
+    detector_names,
+)
+
+__all__ = [
+    "Detector",
+    "NotApplicableError",
+    "Outputs",
+    "OutputsView",
+    "build_detector",
+    "detector",
+    "detector_class",
+    "detector_names",
+]

@@ -1,0 +1,26 @@
+"""Free energy (Liu et al. 2020, "Energy-based Out-of-distribution Detection")."""
+
+from __future__ import annotations
+
+import torch
+
+from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+
+
+@detector
+class Energy(Detector):
+    """-T log sum_k exp(f(x)_k / T).
+
+    >>> round(Energy().score(Outputs(torch.zeros(1, 4))).item(), 4)
+    -1.3863
+    """
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        """Set the temperature T > 0; 1 in the paper's own experiments."""
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {temperature}")
+        self.temperature = temperature
+
+    def score(self, chunk: Outputs) -> torch.Tensor:
+        """Free energy; range: any real number."""
+        return -self.temperature * (at_least_float32(chunk.logits) / self.temperature).logsumexp(dim=1)

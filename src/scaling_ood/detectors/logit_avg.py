@@ -1,0 +1,20 @@
+"""Average logit (the paper, section 4): the negative mean of the logits."""
+
+from __future__ import annotations
+
+import torch
+
+from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+
+
+@detector
+class LogitAvg(Detector):
+    """-mean_k f(x)_k.
+
+    >>> LogitAvg().score(Outputs(torch.tensor([[1.0, 3.0]]))).tolist()
+    [-2.0]
+    """
+
+    def score(self, chunk: Outputs) -> torch.Tensor:
+        """Negative mean over the classes; range: any real number."""
+        return -at_least_float32(chunk.logits).mean(dim=1)

@@ -1,0 +1,20 @@
+"""MaxLogit (the paper, section 3): the negative of the largest unnormalised logit."""
+
+from __future__ import annotations
+
+import torch
+
+from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+
+
+@detector
+class MaxLogit(Detector):
+    """-max_k f(x)_k.
+
+    >>> MaxLogit().score(Outputs(torch.tensor([[1.0, 3.0], [0.0, -2.0]]))).tolist()
+    [-3.0, -0.0]
+    """
+
+    def score(self, chunk: Outputs) -> torch.Tensor:
+        """Negative maximum over the classes; range: any real number."""
+        return -at_least_float32(chunk.logits).amax(dim=1)

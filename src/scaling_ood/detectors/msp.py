@@ -1,0 +1,37 @@
+"""Maximum softmax probability (Hendrycks & Gimpel 2017; the paper, section 3): -max_k p(y = k | x)."""
+
+from __future__ import annotations
+
+import torch
+
+from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+
+
+def negative_log_top_probability(logits: torch.Tensor) -> torch.Tensor:
+    """-log max_k softmax(logits)_k over dimension 1, without saturation.
+
+    The top probability of a confident network rounds to 1 and thousands of images tie. The mass of the *other* classes
+    does not: log1p of its ratio to the top keeps them apart down to the smallest floating-point number.
+
+    Args:
+        logits: (N, C, ...), at least float32.
+
+    Returns:
+        (N, ...), in [0, log C]; 0 = certain.
+    """
+    top = logits.argmax(dim=1, keepdim=True)
+    ratios = (logits - logits.gather(1, top)).exp()  # p_k / p_top
+    return ratios.scatter_(1, top, 0.0).sum(dim=1).log1p()
+
+
+@detector
+class MSP(Detector):
+    """-log max_k p_k, which ranks as -max_k p_k does, but cannot saturate.
+
+    >>> MSP().score(Outputs(torch.tensor([[0.0, 0.0], [40.0, 0.0], [50.0, 0.0]]))).exp().log2().tolist()[0]
+    1.0
+    """
+
+    def score(self, chunk: Outputs) -> torch.Tensor:
+        """Negative log of the top probability, in [0, log C]."""
+        return negative_log_top_probability(at_least_float32(chunk.logits))

@@ -1,0 +1,96 @@
+"""Image sets as torch data sets, and the loader that feeds a network from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from scaling_ood.images.noise import Noise, to_pixels
+from scaling_ood.images.transforms import Preprocessing
+
+
+class UnreadableImageError(RuntimeError):
+    """An image that passed the check of data preparation cannot be read any more."""
+
+
+class ImageSource(Protocol):
+    """Gives the tensor of an image by its index."""
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        ...
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """(3, H, W): uint8 pixels, or float32 pixels in [0, 1], or float32 network input; see the class."""
+        ...
+
+
+@dataclass(frozen=True)
+class Photographs(Dataset[torch.Tensor]):
+    """Image files, prepared as the weights want them: uint8 (3, crop_px, crop_px)."""
+
+    paths: Sequence[str]
+    preprocessing: Preprocessing
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Decoded, scaled and cropped image."""
+        try:
+            return self.preprocessing.load(self.paths[index])
+        except OSError as error:
+            raise UnreadableImageError(
+                f"{self.paths[index]} was readable when the data was prepared and is not now ({error}); "
+                "prepare it anew: kedro run --pipelines data_preparation"
+            ) from error
+
+
+@dataclass(frozen=True)
+class NoiseImages(Dataset[torch.Tensor]):
+    """Generated images at the network's input size: float32 (3, crop_px, crop_px).
+
+    Values are pixels in [0, 1] for `noise_range = pixel` and network input in [-1, 1] for `tensor`.
+    """
+
+    noise: Noise
+    indices: Sequence[int]
+    preprocessing: Preprocessing
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Generated image; depends on the noise set's options and the image's own index alone."""
+        image = self.noise.image(self.indices[index], self.preprocessing.crop_px)
+        if self.noise.noise_range == "pixel":
+            image = to_pixels(image)
+        return torch.from_numpy(image).permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How images reach the network; changes speed, never results.
+
+    Attributes:
+        batch_images: Images per forward pass.
+        workers: Processes that decode; 0 decodes in the main process.
+    """
+
+    batch_images: int = 64
+    workers: int = 2
+
+    def batches(self, source: ImageSource, pin_memory: bool) -> DataLoader[torch.Tensor]:
+        """Batches (N, 3, H, W) of a source, in order, the last one possibly smaller."""
+        return DataLoader(
+            source,  # type: ignore[arg-type]
+            batch_size=self.batch_images,
+            num_workers=min(self.workers, len(source)),
+            pin_memory=pin_memory,
+        )

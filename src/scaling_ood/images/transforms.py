@@ -1,0 +1,78 @@
+"""From a photograph or a noise array to the tensor that a network takes.
+
+Preprocessing belongs to the weights: each registered model brings its own `Preprocessing`, and a benchmark cannot
+change it. Pixels travel as uint8 and are normalised in batches on the device, which quarters what the workers have to copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How the images that a set of weights was trained on were prepared.
+
+    Attributes:
+        resize_px: Length that the shorter side is scaled to, in pixels.
+        crop_px: Side of the centre crop, in pixels: the network's input size.
+        interpolation: Filter of the scaling.
+        mean: Per channel, in units of [0, 1] pixel values.
+        std: Per channel, in units of [0, 1] pixel values.
+    """
+
+    resize_px: int
+    crop_px: int
+    interpolation: Literal["bilinear", "bicubic"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        """Refuse a crop that is larger than the scaled image."""
+        if self.crop_px > self.resize_px:
+            raise ValueError(f"crop_px = {self.crop_px} is larger than resize_px = {self.resize_px}")
+
+    def load(self, path: str) -> torch.Tensor:
+        """Read, scale and crop one image file.
+
+        Returns:
+            uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
+        """
+        with Image.open(path) as image:
+            return self.crop(image)
+
+    def crop(self, image: Image.Image) -> torch.Tensor:
+        """Scale the shorter side to `resize_px` and cut the central square out; any mode becomes RGB.
+
+        Returns:
+            uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
+        """
+        image = image.convert("RGB")
+        scale = self.resize_px / min(image.size)
+        width, height = (max(self.resize_px, round(side * scale)) for side in image.size)
+        if (width, height) != image.size:
+            image = image.resize((width, height), INTERPOLATION[self.interpolation])
+        left, top = (width - self.crop_px) // 2, (height - self.crop_px) // 2
+        image = image.crop((left, top, left + self.crop_px, top + self.crop_px))
+        return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)  # (3, crop_px, crop_px)
+
+    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+        """Network input for a batch of images.
+
+        Args:
+            batch: (N, 3, H, W); uint8 in 0..255, or floating point in [0, 1].
+
+        Returns:
+            float32 tensor of shape (N, 3, H, W): (x - mean) / std.
+        """
+        pixels = batch.float().div_(255) if batch.dtype == torch.uint8 else batch.float()
+        mean = torch.tensor(self.mean, device=batch.device).view(1, 3, 1, 1)
+        std = torch.tensor(self.std, device=batch.device).view(1, 3, 1, 1)
+        return (pixels - mean) / std

@@ -1,0 +1,319 @@
+"""Is one detector better than another, or is it the choice of test images?
+
+Detectors are compared on the identical images, so the comparison is paired: what makes an image hard for both cancels
+out. AUROC has a closed form (DeLong); AUPR and FPR are resampled. Pixels of one image are not independent: give one
+score per image, never pixel scores.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scaling_ood.metrics.ranking import (
+    FprRule,
+    OneClassError,
+    RankCounts,
+    check_name,
+    check_no_nan,
+    check_types,
+    distinct_scores,
+    widened,
+)
+
+MetricName = Literal["auroc", "aupr", "fpr"]
+"""A field of `DetectionMetrics`."""
+
+_BLOCK = 1 << 21
+_FEWEST_IMAGES = 2
+
+
+class TooFewImagesError(ValueError):
+    """One class has a single image, so the variance of AUROC cannot be estimated."""
+
+
+def delong_covariance(scores: ArrayLike, is_ood: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """AUROC of several detectors on the same images, with the covariance of these estimates.
+
+    The AUROC is the mean of the *placements*: for each OOD image the share of in-distribution images that it outranks,
+    ties counting half, or, for each in-distribution image, the share of OOD images that outrank it. The covariance is
+    the sum of the two covariances of placements, each divided by its number of images. Sun and Xu read the placements
+    off midranks in O(n log n); here the same numbers come from binary searches at the same cost.
+
+    Args:
+        scores: Anomaly scores, higher = more anomalous, shape `(D, N)`: detectors by images.
+        is_ood: Booleans, shape `(N,)`.
+
+    Returns:
+        AUROC `(D,)` in [0, 1] and the covariance `(D, D)`. The covariance is 0 for a detector that separates the
+        classes perfectly, or whose scores are constant: the estimate is then no proof of certainty.
+
+    Raises:
+        TooFewImagesError: A class has fewer than two images.
+        OneClassError: A class has no image.
+        NonFiniteScoreError: Some scores are NaN.
+        TypeError: The scores are not real numbers or `is_ood` is not boolean.
+        ValueError: The shapes do not fit.
+
+    Examples:
+        >>> is_ood = np.array([False, False, False, True, True])
+        >>> auroc, covariance = delong_covariance([[1, 2, 4, 3, 5], [1, 5, 2, 4, 3]], is_ood)
+        >>> auroc.round(4).tolist()
+        [0.8333, 0.6667]
+        >>> covariance.round(4).tolist()
+        [[0.0556, -0.0278], [-0.0278, 0.1111]]
+
+    Source:
+        DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837-845; Sun and Xu, IEEE Signal Processing Letters 21
+        (2014) 1389-1393.
+    """
+    of_ood, of_in = _placements(*_checked(scores, is_ood))
+    return of_ood.mean(axis=1), _covariance(of_ood) + _covariance(of_in)
+
+
+def bootstrap_replicates(  # noqa: PLR0913 - the whole procedure is stated in one call
+    scores: ArrayLike,
+    is_ood: ArrayLike,
+    metric: MetricName,
+    *,
+    n_replicates: int = 1000,
+    seed: int = 0,
+    recall: float = 0.95,
+    fpr_rule: FprRule = "nearest",
+) -> NDArray[np.float64]:
+    """One metric of several detectors on resampled sets of images: a paired, stratified bootstrap.
+
+    Each replicate draws as many in-distribution images, and as many OOD images, as there are, with replacement, so
+    that the base rate stays. All detectors see the same draw. A replicate is held as the number of times each image
+    was drawn; every detector's images are sorted once, and the counts behind the metric are sums of these
+    multiplicities in that order. The result is the metric of the resampled scores, exactly, without sorting again.
+
+    Args:
+        scores: Anomaly scores, higher = more anomalous, shape `(D, N)`: detectors by images.
+        is_ood: Booleans, shape `(N,)`.
+        metric: `"auroc"`, `"aupr"` or `"fpr"`.
+        n_replicates: Number of resampled sets, at least 1.
+        seed: Seed of the draws; the same seed and images give the same draws for any detectors.
+        recall: Recall of `"fpr"`, in (0, 1].
+        fpr_rule: Rule of `"fpr"`; see `detection_metrics`.
+
+    Returns:
+        Fractions, shape `(D, n_replicates)`; a column is one draw.
+
+    Raises:
+        OneClassError: A class has no image.
+        NonFiniteScoreError: Some scores are NaN.
+        TypeError: The scores are not real numbers or `is_ood` is not boolean.
+        ValueError: The shapes do not fit, a name is unknown or a number is out of range.
+
+    Examples:
+        >>> is_ood = np.arange(8) >= 5
+        >>> replicates = bootstrap_replicates([[1, 2, 3, 4, 7, 5, 6, 8]], is_ood, "auroc", n_replicates=4)
+        >>> replicates.shape, bool((replicates <= 1).all())
+        ((1, 4), True)
+
+    Source:
+        Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 8 and 13.
+    """
+    check_name("metric", metric, get_args(MetricName))
+    if n_replicates < 1:
+        raise ValueError(f"n_replicates must be at least 1, got {n_replicates}.")
+    values, mask = _checked(scores, is_ood)
+    detectors = [_Ranked.from_scores(row[~mask], row[mask]) for row in values]
+    n_ood = int(np.count_nonzero(mask))
+    replicates = np.empty((len(detectors), n_replicates))
+    start = 0
+    for drawn_in, drawn_ood in _draws(mask.size - n_ood, n_ood, n_replicates, seed):
+        stop = start + len(drawn_in)
+        for row, ranked in zip(replicates, detectors, strict=True):
+            counts = ranked.recount(drawn_in, drawn_ood)
+            row[start:stop] = _value(counts, metric, recall, fpr_rule)
+        start = stop
+    return replicates
+
+
+def tied_with_best(  # noqa: PLR0913 - the whole test is stated in one call
+    scores: ArrayLike,
+    is_ood: ArrayLike,
+    metric: MetricName = "auroc",
+    *,
+    level: float = 0.05,
+    n_replicates: int = 1000,
+    seed: int = 0,
+    recall: float = 0.95,
+    fpr_rule: FprRule = "nearest",
+) -> NDArray[np.bool_]:
+    """Which detectors cannot be told from the best one on these images.
+
+    The best has the highest AUROC or AUPR, or the lowest FPR; of equals, the first. A detector is tied if the
+    `1 - level` interval of its difference to the best contains 0, ends included. For AUROC the interval is normal,
+    with the variance of the paired difference after DeLong; for AUPR and FPR it reaches from the `level / 2` to the
+    `1 - level / 2` quantile of the differences in a paired bootstrap (see `bootstrap_replicates`).
+
+    Defined edges: the best is tied with itself, and so is every detector with exactly its value. Where the difference
+    does not vary at all (two detectors with the same ranking, two perfect ones, a perfect and an inverted one),
+    only equal values tie. Each detector is compared at the full level: no correction for their number is made.
+
+    Args:
+        scores: Anomaly scores, higher = more anomalous, shape `(D, N)`: detectors by images, D >= 1.
+        is_ood: Booleans, shape `(N,)`.
+        metric: `"auroc"`, `"aupr"` or `"fpr"`.
+        level: Chance of calling two equally good detectors different, in (0, 1).
+        n_replicates: Bootstrap replicates; not used for AUROC.
+        seed: Seed of the bootstrap; not used for AUROC.
+        recall: Recall of `"fpr"`, in (0, 1].
+        fpr_rule: Rule of `"fpr"`; see `detection_metrics`.
+
+    Returns:
+        Booleans, shape `(D,)`; at least one is True.
+
+    Raises:
+        TooFewImagesError: For AUROC, a class has fewer than two images.
+        OneClassError: A class has no image.
+        NonFiniteScoreError: Some scores are NaN.
+        TypeError: The scores are not real numbers or `is_ood` is not boolean.
+        ValueError: The shapes do not fit, a name is unknown or a number is out of range.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> is_ood = np.arange(600) >= 400
+        >>> good = rng.normal(size=600) + 2 * is_ood
+        >>> scores = np.stack([good, good + 0.1 * rng.normal(size=600), rng.normal(size=600) + is_ood])
+        >>> tied_with_best(scores, is_ood).tolist(), tied_with_best(scores, is_ood, "fpr").tolist()
+        ([True, True, False], [True, True, False])
+    """
+    check_name("metric", metric, get_args(MetricName))
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), got {level}.")
+    values, mask = _checked(scores, is_ood)
+    counted = [RankCounts.from_scores(row, mask) for row in values]
+    point = np.array([float(_value(counts, metric, recall, fpr_rule)) for counts in counted])
+    best = int(np.argmin(point) if metric == "fpr" else np.argmax(point))
+    if metric == "auroc":
+        of_ood, of_in = _placements(values, mask)
+        # The variance of the difference itself: exactly 0 for equal rankings, where var + var - 2 cov leaves dust.
+        variance = _variance(of_ood - of_ood[best]) + _variance(of_in - of_in[best])
+        reach = NormalDist().inv_cdf(1 - level / 2) * np.sqrt(variance)
+        tied = np.abs(point - point[best]) <= reach
+    else:
+        replicates = bootstrap_replicates(
+            values, mask, metric, n_replicates=n_replicates, seed=seed, recall=recall, fpr_rule=fpr_rule
+        )
+        low, high = np.quantile(replicates - replicates[best], [level / 2, 1 - level / 2], axis=1)
+        tied = (low <= 0) & (high >= 0)
+    return np.asarray(tied | (point == point[best]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """One detector's images in the order of their scores, ready to be counted with any multiplicities."""
+
+    order_in: NDArray[np.intp]
+    """In-distribution images by ascending score, shape `(n_in,)`."""
+    order_ood: NDArray[np.intp]
+    """OOD images by ascending score, shape `(n_ood,)`."""
+    starts: NDArray[np.intp]
+    """Where each distinct OOD score starts in `order_ood`, shape `(K,)`."""
+    below: NDArray[np.intp]
+    """In-distribution images below each distinct OOD score, shape `(K,)`."""
+    not_above: NDArray[np.intp]
+    """In-distribution images below it or equal, shape `(K,)`."""
+
+    @classmethod
+    def from_scores(cls, in_dist: NDArray[Any], ood: NDArray[Any]) -> "_Ranked":
+        """Sort both classes once."""
+        order_in = np.argsort(in_dist)
+        ordered = in_dist[order_in]
+        thresholds, ood_at = distinct_scores(ood)
+        return cls(
+            order_in,
+            np.argsort(ood),
+            np.cumsum(ood_at) - ood_at,
+            np.searchsorted(ordered, thresholds, "left"),
+            np.searchsorted(ordered, thresholds, "right"),
+        )
+
+    def recount(self, drawn_in: NDArray[np.int32], drawn_ood: NDArray[np.int32]) -> RankCounts:
+        """Counts of B replicates, given how often each image was drawn: `(B, n_in)` and `(B, n_ood)`."""
+        n_in = self.order_in.size
+        passed = np.zeros((len(drawn_in), n_in + 1), dtype=np.int64)
+        np.cumsum(drawn_in[:, self.order_in], axis=1, out=passed[:, 1:])
+        ood_at = np.add.reduceat(drawn_ood[:, self.order_ood], self.starts, axis=1, dtype=np.int64)
+        return RankCounts(n_in, ood_at, n_in - passed[:, self.not_above], n_in - passed[:, self.below])
+
+
+def _draws(
+    n_in: int, n_ood: int, n_replicates: int, seed: int
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Multiplicities of the images in blocks of replicates, `(B, n_in)` and `(B, n_ood)`, in bounded memory."""
+    rng = np.random.default_rng(seed)
+    per_block = max(1, _BLOCK // (n_in + n_ood))
+    for start in range(0, n_replicates, per_block):
+        size = min(per_block, n_replicates - start)
+        drawn_in, drawn_ood = np.empty((size, n_in), np.int32), np.empty((size, n_ood), np.int32)
+        for row_in, row_ood in zip(drawn_in, drawn_ood, strict=True):
+            row_in[:] = np.bincount(rng.integers(n_in, size=n_in), minlength=n_in)
+            row_ood[:] = np.bincount(rng.integers(n_ood, size=n_ood), minlength=n_ood)
+        yield drawn_in, drawn_ood
+
+
+def _value(counts: RankCounts, metric: MetricName, recall: float, fpr_rule: FprRule) -> NDArray[np.float64]:
+    """The named metric of some counts."""
+    if metric == "auroc":
+        return counts.auroc()
+    return counts.aupr() if metric == "aupr" else counts.fpr(recall, fpr_rule)
+
+
+def _placements(scores: NDArray[Any], is_ood: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Placements of the OOD images `(D, n_ood)` and of the in-distribution images `(D, n_in)`; each mean is the AUROC.
+
+    Raises:
+        TooFewImagesError: A class has fewer than two images.
+    """
+    n_ood = int(np.count_nonzero(is_ood))
+    n_in = is_ood.size - n_ood
+    if min(n_in, n_ood) < _FEWEST_IMAGES:
+        raise TooFewImagesError(
+            f"The variance of AUROC needs at least {_FEWEST_IMAGES} images of each class, but there are {n_in} "
+            f"in-distribution and {n_ood} OOD images."
+        )
+    of_ood = [_share_below(row[is_ood], row[~is_ood]) for row in scores]
+    of_in = [1 - _share_below(row[~is_ood], row[is_ood]) for row in scores]
+    return np.stack(of_ood), np.stack(of_in)
+
+
+def _share_below(values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
+    """Share of the others below each value, ties counting half, shape `(n_values,)`."""
+    ordered = np.sort(others)
+    doubled = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    return doubled / (2 * ordered.size)
+
+
+def _covariance(placements: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance `(D, D)` of the detectors' mean placements `(D, n)`."""
+    n = placements.shape[1]
+    centred = placements - placements.mean(axis=1, keepdims=True)
+    return np.asarray(centred @ centred.T / ((n - 1) * n))
+
+
+def _variance(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance `(D,)` of the mean of each row of `(D, n)`."""
+    n = differences.shape[1]
+    return np.asarray(differences.var(axis=1, ddof=1) / n)
+
+
+def _checked(scores: ArrayLike, is_ood: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Scores `(D, N)` without NaN and a mask `(N,)` with both classes, or the error that says what is wrong."""
+    values, mask = np.asarray(scores), np.asarray(is_ood)
+    if values.ndim != 2 or not len(values) or values.shape[1:] != mask.shape:  # noqa: PLR2004 - detectors by images
+        raise ValueError(f"scores must be (D, N) and is_ood (N,) with D >= 1, got {values.shape} and {mask.shape}.")
+    check_types(values, mask)
+    n_ood = int(np.count_nonzero(mask))
+    if n_ood in (0, mask.size):
+        raise OneClassError(mask.size - n_ood, n_ood)
+    for detector, row in enumerate(values):
+        check_no_nan(row, f"detector {detector}")
+    return widened(values), mask
