@@ -1,7 +1,8 @@
 """From a photograph or a noise array to the tensor that a network takes.
 
 Preprocessing belongs to the weights: each registered model brings its own `Preprocessing`, and a benchmark cannot
-change it. Pixels travel as uint8 and are normalised in batches on the device, which quarters what the workers have to copy.
+change it. Pixels travel as uint8 and are normalised in batches on the device, which quarters what the workers
+have to copy.
 """
 
 from __future__ import annotations

@@ -1,0 +1,78 @@
+"""What reporting hands over to the outside: rows of the results table, and what a tracked run shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+RESULT_COLUMNS = (
+    "benchmark",
+    "setting",
+    "in_dist",
+    "ood_set",
+    "detector",
+    "positive_class",
+    "aggregation",
+    "n_in",
+    "n_out",
+    "base_rate",
+    "fpr95",
+    "auroc",
+    "aupr",
+    "fpr95_sd",
+    "auroc_sd",
+    "aupr_sd",
+    "fpr95_tied",
+    "auroc_tied",
+    "aupr_tied",
+    "seeds",
+    "distinct_scores",
+    "labels",
+    "ood_source",
+    "noise_range",
+    "mean_of",
+    "fpr_rule",
+    "model",
+    "gap",
+)
+"""Columns of `results.csv`. The first thirteen are the public ones, in their order; others rely on them.
+
+One row per detector and OOD set (with a positive class and an aggregation), plus rows of means. Metrics and base rate are
+fractions in [0, 1]; metrics are means over the seeds of the model, `*_sd` their standard deviations (empty for one seed).
+
+- `ood_set`: name of the set, or `mean` (over all sets), `mean_photographs`, `mean_noise`, `mean_fabricated`; `mean_of` then
+  lists the sets, joined by `;`.
+- `base_rate`: share of the positive class among the n_in + n_out images; empty in rows of means.
+- `*_tied`: whether the detector cannot be told from the best of its column on this OOD set; empty in rows of means.
+- `distinct_scores`: number of distinct scores among the row's images (for several seeds the smallest).
+- `labels`: which labels the model was trained on, `fine` or `coarse`.
+- `ood_source`: `photographs`, `noise` or `fabricated`. `noise_range`: `pixel` or `tensor`, for noise only.
+- `gap`: why there is no number; empty where there is one.
+"""
+
+METRICS = ("fpr95", "auroc", "aupr")
+"""The three metrics, in the paper's order; for the first, lower is better."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One tracked run under the `kedro run` that wrote it.
+
+    Attributes:
+        name: Shown in the list of runs, such as `multi_class.max_logit`.
+        tags: What runs are filtered and compared by; `kind` is `detector` or `training`.
+        parameters: Flat; the same names in every setting.
+        metrics: Last values, such as `auroc.textures` or `auroc.mean`.
+        curves: Values per step, from step 1, such as `{"train_loss": [2.1, 1.7]}`.
+        figures: File stem to Plotly or Matplotlib figure.
+        tables: File stem to data frame.
+    """
+
+    name: str
+    tags: Mapping[str, str]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, list[float]] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
