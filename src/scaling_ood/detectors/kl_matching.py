@@ -65,7 +65,7 @@ class KLMatching(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """KL divergence to the nearest template, in nats, at least 0 up to rounding."""
-        return torch.cat([self._nearest(logits) for logits in chunk.logits.split(self.chunk_rows)])
+        return torch.cat([self._nearest(logits) for logits in torch.split(chunk.logits, self.chunk_rows)])
 
     def _nearest(self, logits: torch.Tensor) -> torch.Tensor:
         log_posterior = logits.double().log_softmax(dim=1)  # (N, C)

@@ -58,7 +58,8 @@ class Noise:
 
 def gaussian(_: Noise, generator: np.random.Generator, shape: tuple[int, int, int]) -> FloatImage:
     """Pixels i.i.d. normal with mean 0 and standard deviation 0.5, clipped to [-1, 1]."""
-    return np.clip(0.5 * generator.standard_normal(shape, dtype=np.float32), -1, 1)
+    pixels: FloatImage = np.clip(0.5 * generator.standard_normal(shape, dtype=np.float32), -1, 1)
+    return pixels
 
 
 def rademacher(_: Noise, generator: np.random.Generator, shape: tuple[int, int, int]) -> FloatImage:
@@ -84,4 +85,4 @@ RECIPES: dict[str, Callable[[Noise, np.random.Generator, tuple[int, int, int]], 
 
 def to_pixels(noise: FloatImage) -> FloatImage:
     """Map noise from [-1, 1] to the pixel range [0, 1]."""
-    return (noise + 1) / 2
+    return (noise + np.float32(1)) / np.float32(2)
