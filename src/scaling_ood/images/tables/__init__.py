@@ -1,0 +1,47 @@
+"""Class tables that ship with the readers: what a data set's classes are called, and which of them belong together.
+
+`tiny_imagenet`: the 200 classes of Tiny-ImageNet by synset. `group` is `animal` or `object`; `near` splits the animals
+into 45 `known` and 14 `held_out` ones (every fourth, by synset) for near-OOD benchmarks, and is missing for objects.
+`imagenet_1k`: the 1,000 classes of ILSVRC 2012 in the order of the published heads' outputs; two names, crane and
+maillot, stand for two classes each.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import resources
+
+import pandas as pd
+
+_SUFFIX = ".csv"
+
+
+def class_table_names() -> list[str]:
+    """Every table that ships, in alphabetical order."""
+    files = (file.name for file in resources.files(__name__).iterdir())
+    return sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
+
+
+def class_table(name: str) -> pd.DataFrame:
+    """One row per class, in the order of the class indices.
+
+    Args:
+        name: One of `class_table_names()`.
+
+    Returns:
+        Columns of text: `wnid` (unique), `name` (the first synonym), and the table's own ones.
+
+    Raises:
+        ValueError: Unknown table; says the nearest match and all known ones.
+
+    >>> class_table("tiny_imagenet")["group"].value_counts().to_dict()
+    {'object': 141, 'animal': 59}
+    """
+    known = class_table_names()
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"unknown class table '{name}'{hint} (known: {', '.join(known)})")
+    with resources.files(__name__).joinpath(name + _SUFFIX).open(encoding="utf-8") as file:
+        # Only an empty field is missing: no class name shall ever be taken for a missing value.
+        return pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""])
