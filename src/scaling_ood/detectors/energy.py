@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import torch
 
 from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
@@ -16,9 +18,9 @@ class Energy(Detector):
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
-        """Set the temperature T > 0; 1 in the paper's own experiments."""
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, not {temperature}")
+        """Set the temperature T, finite and above 0; 1 in the paper's own experiments."""
+        if not (isinstance(temperature, int | float) and 0 < temperature < inf):
+            raise ValueError(f"temperature must be a number above 0, not {temperature!r}")
         self.temperature = temperature
 
     def score(self, chunk: Outputs) -> torch.Tensor:

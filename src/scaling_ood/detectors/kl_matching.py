@@ -26,8 +26,8 @@ class KLMatching(Detector):
 
     def __init__(self, chunk_rows: int = 1024) -> None:
         """Set how many images are compared at once; changes memory, not the scores."""
-        if chunk_rows < 1:
-            raise ValueError(f"chunk_rows must be at least 1, not {chunk_rows}")
+        if not (isinstance(chunk_rows, int) and chunk_rows >= 1):
+            raise ValueError(f"chunk_rows must be an integer of at least 1, not {chunk_rows!r}")
         self.chunk_rows = chunk_rows
         self.log_templates = torch.empty(0, 0, dtype=torch.float64)
         self.images_per_template = torch.empty(0, dtype=torch.int64)

@@ -1,0 +1,210 @@
+"""What every registered detector promises; a new one is tested here without an edit."""
+
+import importlib
+import pickle
+import re
+from dataclasses import fields, replace
+from math import isfinite
+
+import pytest
+import torch
+
+from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_detector, detector_class, detector_names
+
+DENSE = [name for name in detector_names() if detector_class(name).dense]
+DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+
+every_detector = pytest.mark.parametrize("name", detector_names())
+every_dense_detector = pytest.mark.parametrize("name", DENSE)
+
+
+@pytest.fixture
+def fitted(name, view) -> Detector:
+    return build_detector(name).fit(view)
+
+
+@pytest.fixture
+def pixels(chunk):
+    """The same images as pixels: 2 images of 4 x 6, logits (2, C, 4, 6)."""
+    return Outputs(chunk.logits.reshape(2, 4, 6, -1).permute(0, 3, 1, 2).contiguous())
+
+
+def cast(outputs, dtype):
+    return Outputs(outputs.logits.to(dtype), None if outputs.features is None else outputs.features.to(dtype))
+
+
+def take(outputs, rows):
+    return Outputs(outputs.logits[rows], None if outputs.features is None else outputs.features[rows])
+
+
+def assert_same(actual, expected, rtol=1e-6):
+    torch.testing.assert_close(actual, expected, rtol=rtol, atol=1e-12)
+
+
+@every_detector
+def test_declaration(name):
+    cls = detector_class(name)
+    assert cls.__module__ == f"scaling_ood.detectors.{name}"
+    assert importlib.import_module(cls.__module__).__doc__
+    assert cls.needs
+    assert cls.needs <= {field.name for field in fields(Outputs)}
+    assert isinstance(cls.dense, bool)
+
+
+@every_detector
+def test_fitting_returns_the_detector(name, view):
+    detector = build_detector(name)
+    assert detector.fit(view) is detector
+
+
+@every_detector
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_finite_score_per_image_in_every_precision(fitted, chunk, dtype):
+    scores = fitted.score(cast(chunk, dtype))
+    assert scores.shape == (48,)
+    assert scores.dtype in (torch.float32, torch.float64)
+    assert scores.isfinite().all()
+    assert len(scores.unique()) > 40
+
+
+@every_dense_detector
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_finite_score_per_pixel_in_every_precision(fitted, pixels, dtype):
+    scores = fitted.score(cast(pixels, dtype))
+    assert scores.shape == (2, 4, 6)
+    assert scores.dtype in (torch.float32, torch.float64)
+    assert scores.isfinite().all()
+
+
+@every_detector
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_widened_before_any_arithmetic(fitted, chunk, dtype):
+    half = cast(chunk, dtype)
+    assert_same(fitted.score(half), fitted.score(cast(half, torch.float32)), rtol=0)
+
+
+@every_detector
+def test_double_precision_is_kept(fitted, chunk):
+    scores = fitted.score(cast(chunk, torch.float64))
+    assert scores.dtype == torch.float64
+    torch.testing.assert_close(fitted.score(chunk).double(), scores, rtol=1e-4, atol=1e-6)
+
+
+@every_detector
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_score_does_not_depend_on_the_rest_of_the_chunk(fitted, chunk, dtype):
+    chunk = cast(chunk, dtype)
+    whole = fitted.score(chunk)
+    alone = torch.cat([fitted.score(take(chunk, slice(i, i + 1))) for i in range(len(chunk))])
+    backwards = fitted.score(take(chunk, torch.arange(47, -1, -1))).flip(0)
+    parts = torch.cat([fitted.score(take(chunk, rows)) for rows in (slice(0, 31), slice(31, 48))])
+    for other in (alone, backwards, parts):
+        assert_same(other, whole)
+
+
+@every_detector
+def test_one_image(fitted, chunk):
+    assert fitted.score(take(chunk, slice(0, 1))).shape == (1,)
+
+
+@every_detector
+def test_same_scores_every_time(name, view, chunk):
+    first, second = (build_detector(name).fit(view) for _ in range(2))
+    expected = first.score(chunk)
+    assert_same(first.score(chunk), expected, rtol=0)
+    assert_same(second.score(chunk), expected, rtol=0)
+    assert_same(first.fit(view).score(chunk), expected, rtol=0)
+
+
+@every_detector
+@pytest.mark.parametrize("sizes", [(1,), (180,), (33, 2, 64)])
+def test_fitting_does_not_depend_on_how_the_view_is_cut(name, classifier, make_view, view, chunk, sizes):
+    cut = make_view(classifier.outputs(classifier.in_dist_features(15, seed=2)), sizes=sizes)
+    expected = build_detector(name).fit(view).score(chunk)
+    assert_same(build_detector(name).fit(cut).score(chunk), expected)
+
+
+@every_detector
+def test_in_distribution_images_score_lower_than_uninformative_ones(fitted, classifier, chunk):
+    """An image that says nothing has features and logits of 0; whatever a detector looks at, a typical one has more."""
+    typical = fitted.score(classifier.outputs(classifier.in_dist_features(1, seed=6)))
+    nothing = fitted.score(classifier.outputs(torch.zeros(1, chunk.features.shape[1], dtype=torch.float64)))
+    centres = fitted.score(classifier.outputs(10 * classifier.weight))
+    assert (centres < nothing).all()
+    assert typical.median() < nothing
+
+
+@every_dense_detector
+def test_in_distribution_pixels_score_lower_than_uninformative_ones(fitted, classifier):
+    logits = torch.zeros(1, len(classifier.weight), 1, 2)
+    logits[0, 4, 0, 0] = 10.0
+    typical, nothing = fitted.score(Outputs(logits)).flatten()
+    assert typical < nothing
+
+
+@every_detector
+def test_extreme_logits_have_finite_scores(fitted, chunk):
+    """6e4 is nearly the largest half; softmaxes of such logits are exactly 0 and 1."""
+    for factor in (0.0, 1e-30, 1e3, 6e3):
+        extreme = Outputs(chunk.logits * factor, chunk.features * factor)
+        assert fitted.score(extreme).isfinite().all()
+
+
+@every_detector
+def test_inputs_are_left_as_they_are(name, view, chunk):
+    before = [(part.logits.clone(), part.features.clone()) for part in (*view, chunk)]
+    build_detector(name).fit(view).score(chunk)
+    for part, (logits, features) in zip((*view, chunk), before, strict=True):
+        assert torch.equal(part.logits, logits)
+        assert torch.equal(part.features, features)
+
+
+@every_detector
+def test_no_gradient_is_asked_for(fitted, chunk):
+    """Outputs are read in inference mode, where in-place operations on them are refused."""
+    with torch.inference_mode():
+        scores = fitted.score(cast(chunk, torch.float32))
+    assert not scores.requires_grad
+
+
+@every_dense_detector
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_pixel_scores_like_an_image(fitted, pixels, order):
+    pixels = cast(pixels, torch.float64)
+    flat = pixels.logits.permute(0, 2, 3, 1).flatten(0, 2)
+    expected = torch.stack([fitted.score(Outputs(row[None]))[0] for row in flat]).reshape(2, 4, 6)
+    ordered = replace(pixels, logits=pixels.logits.contiguous(memory_format=order))
+    assert_same(fitted.score(ordered), expected, rtol=1e-9)
+
+
+@every_detector
+def test_a_stored_detector_scores_the_same(fitted, chunk):
+    copy = pickle.loads(pickle.dumps(fitted))
+    assert_same(copy.score(chunk), fitted.score(chunk), rtol=0)
+    assert copy.diagnostics() == fitted.diagnostics()
+
+
+@every_detector
+def test_diagnostics_are_finite_numbers(fitted):
+    for key, value in fitted.diagnostics().items():
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", key)
+        assert isinstance(value, float)
+        assert isfinite(value)
+
+
+@every_detector
+def test_classes_without_groups_are_scored_or_named_as_a_gap(name, view, chunk):
+    ungrouped = replace(view, class_groups=None)
+    try:
+        build_detector(name).fit(ungrouped)
+    except NotApplicableError:
+        with pytest.raises(NotApplicableError, match=r"\w+ \w+"):
+            build_detector(name).fit(ungrouped)
+    else:
+        assert build_detector(name).fit(ungrouped).score(chunk).isfinite().all()
+
+
+@every_detector
+def test_a_misspelt_option_is_an_error(name):
+    with pytest.raises(ValueError, match=rf"detector '{name}' has no option 'no_such_option'.* \(known: .+\)$"):
+        build_detector(name, no_such_option=1)
