@@ -1,0 +1,112 @@
+"""Each on-disk layout on a tree of its own; what is missing or empty is named."""
+
+import re
+
+import pytest
+
+from scaling_ood.images import EmptyClassError, Entry, layout_names, list_images
+
+TREES = {
+    "image_folder": (
+        ["val/n02/b.png", "train/n01/b.jpg", "train/n01/a.JPEG", "train/n02/c.jpeg", "val/n01/a.webp", "README.txt"],
+        [
+            ("train/n01/a.JPEG", "train", "n01"),
+            ("train/n01/b.jpg", "train", "n01"),
+            ("train/n02/c.jpeg", "train", "n02"),
+            ("val/n01/a.webp", "val", "n01"),
+            ("val/n02/b.png", "val", "n02"),
+        ],
+    ),
+    "class_folders": (
+        ["Amphibians_x/2.jpg", "Amphibians_x/1.jpg", "Fungi_y/1.bmp", "list.csv"],
+        [
+            ("Amphibians_x/1.jpg", "all", "Amphibians_x"),
+            ("Amphibians_x/2.jpg", "all", "Amphibians_x"),
+            ("Fungi_y/1.bmp", "all", "Fungi_y"),
+        ],
+    ),
+    "tiny_imagenet": (
+        [
+            "wnids.txt",
+            "train/n01/images/n01_0.JPEG",
+            "train/n01/n01_boxes.txt",
+            "train/n02/images/n02_7.JPEG",
+            "val/images/val_0.JPEG",
+            "test/images/test_0.JPEG",
+        ],
+        [("train/n01/images/n01_0.JPEG", "train", "n01"), ("train/n02/images/n02_7.JPEG", "train", "n02")],
+    ),
+    "class_prefix": (
+        ["n02_great_white_shark.JPEG", "n01_tench.JPEG", "LICENSE", "more/n03_inside.JPEG"],
+        [("n01_tench.JPEG", "all", "n01"), ("n02_great_white_shark.JPEG", "all", "n02")],
+    ),
+    "flat_splits": (
+        ["train/b.png", "train/a.png", "trainannot/a.png", "test/a.png", "testannot/a.png", "train.txt"],
+        [("test/a.png", "test", ""), ("train/a.png", "train", ""), ("train/b.png", "train", "")],
+    ),
+}
+
+
+def test_every_layout_has_a_tree_here():
+    assert layout_names() == sorted(TREES)
+
+
+@pytest.mark.parametrize("layout", TREES)
+def test_lists_exactly_the_images_sorted_by_path(make_tree, layout):
+    paths, expected = TREES[layout]
+    assert list_images(layout, make_tree(*paths)) == [Entry(*entry) for entry in expected]
+
+
+@pytest.mark.parametrize("layout", TREES)
+def test_hidden_files_and_folders_do_not_count(make_tree, layout):
+    paths, expected = TREES[layout]
+    root = make_tree(*paths, ".cache/n01/images/a.jpg", ".ipynb_checkpoints/a.jpg")
+    assert len(list_images(layout, root)) == len(expected)
+
+
+@pytest.mark.parametrize("layout", layout_names())
+def test_a_missing_folder_is_named(tmp_path, layout):
+    with pytest.raises(FileNotFoundError, match=re.escape(f"no folder {tmp_path / 'absent'}")):
+        list_images(layout, tmp_path / "absent")
+
+
+def test_a_file_is_no_data_set(make_tree):
+    root = make_tree("archive.jpg")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*archive\.jpg"):
+        list_images("class_prefix", root / "archive.jpg")
+
+
+def test_tiny_imagenet_without_its_train_folder(make_tree):
+    root = make_tree("val/images/val_0.JPEG")
+    with pytest.raises(FileNotFoundError, match=re.escape(f"no folder {root / 'train'}")):
+        list_images("tiny_imagenet", root)
+
+
+@pytest.mark.parametrize(
+    ("layout", "paths", "empty"),
+    [
+        ("image_folder", ["train/n01/a.jpg", "train/n02/", "val/n01/notes.txt"], "train/n02, val/n01"),
+        ("class_folders", ["n01/a.jpg", "n02/", "n03/"], "n02, n03"),
+        ("tiny_imagenet", ["train/n01/images/a.JPEG", "train/n02/images/", "train/n03/a.JPEG"], "train/n02, train/n03"),
+    ],
+)
+def test_all_empty_classes_are_named(make_tree, layout, paths, empty):
+    root = make_tree(*paths)
+    with pytest.raises(EmptyClassError, match=rf"^2 class folders of {re.escape(root.name)} hold no image: {empty}$"):
+        list_images(layout, root)
+
+
+def test_a_long_list_of_empty_classes_is_cut(make_tree):
+    root = make_tree(*(f"n{number:02d}/" for number in range(13)))
+    with pytest.raises(EmptyClassError, match=r"^13 class folders .*: n00, n01, .*, n09, … and 3 more$"):
+        list_images("class_folders", root)
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"), [("imagefolder", "; did you mean 'image_folder'?"), ("Tiny_ImageNet", None), ("zzz", "")]
+)
+def test_an_unknown_layout_names_the_nearest_and_all(tmp_path, given, hint):
+    hint = "; did you mean 'tiny_imagenet'?" if hint is None else hint
+    message = f"unknown layout '{given}'{hint} (known: {', '.join(layout_names())})"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        list_images(given, tmp_path)
