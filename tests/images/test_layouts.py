@@ -60,7 +60,9 @@ def test_lists_exactly_the_images_sorted_by_path(make_tree, layout):
 @pytest.mark.parametrize("layout", TREES)
 def test_hidden_files_and_folders_do_not_count(make_tree, layout):
     paths, expected = TREES[layout]
-    root = make_tree(*paths, ".cache/n01/images/a.jpg", ".ipynb_checkpoints/a.jpg")
+    # macOS leaves a ._name beside each name on foreign disks and in archives.
+    beside = [path.replace(name := path.split("/")[-1], f"._{name}") for path in paths]
+    root = make_tree(*paths, *beside, ".cache/n01/images/a.jpg", ".ipynb_checkpoints/a.jpg")
     assert len(list_images(layout, root)) == len(expected)
 
 

@@ -129,7 +129,8 @@ def _folders(root: Path) -> list[Path]:
 def _images(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         return iter(())
-    return (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
+    visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+    return (path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _some(names: list[str], most: int = 10) -> str:
