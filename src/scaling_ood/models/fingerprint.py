@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import torch
+
+from scaling_ood.models.architectures import architecture
 
 
 def weights_digest(state: dict[str, torch.Tensor]) -> str:
@@ -15,3 +18,18 @@ def weights_digest(state: dict[str, torch.Tensor]) -> str:
         sha.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         sha.update(tensor.view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return sha.hexdigest()[:20]
+
+
+@lru_cache(maxsize=8)
+def published_digest(name: str) -> str:
+    """Digest of an architecture's published weights, head included.
+
+    Raises:
+        ValueError: Unknown architecture, or one without published weights.
+    """
+    backbone, head = architecture(name).build(True)
+    if head is None:
+        raise ValueError(f"'{name}' has no published weights")
+    return weights_digest(
+        {**backbone.state_dict(), **{f"head.{key}": value for key, value in head.state_dict().items()}}
+    )

@@ -1,0 +1,21 @@
+"""Kedro catalog types: products that resume, scores, and tracked runs."""
+
+from scaling_ood.datasets.checkpoints import CheckpointDataset, StoredModel
+from scaling_ood.datasets.images import FabricatedImagesDataset, ImageRootDataset
+from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset
+from scaling_ood.datasets.planned import StoredParts
+from scaling_ood.datasets.scores import ScoresDataset
+from scaling_ood.datasets.shards import DamagedPartError, ShardsDataset, StoredShards
+
+__all__ = [
+    "CheckpointDataset",
+    "DamagedPartError",
+    "FabricatedImagesDataset",
+    "ImageRootDataset",
+    "MlflowRunsDataset",
+    "ScoresDataset",
+    "ShardsDataset",
+    "StoredModel",
+    "StoredParts",
+    "StoredShards",
+]

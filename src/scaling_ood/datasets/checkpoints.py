@@ -1,0 +1,128 @@
+"""Trained models: trained epoch by epoch from a `TrainingPlan`, resumed after the last whole epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from kedro.io import AbstractDataset
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+
+from scaling_ood.datasets.planned import write_atomically
+from scaling_ood.plans import TrainingPlan
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A finished training; the weights are read when asked for.
+
+    Attributes:
+        key: What it was made from.
+        about: What a reader should know.
+        history: One row per epoch.
+        path: Of the weights.
+    """
+
+    key: str
+    about: Mapping[str, Any]
+    history: list[dict[str, Any]]
+    path: Path
+
+    def states(self) -> dict[str, dict[str, torch.Tensor]]:
+        """State dict of each variant; empty for weights that are used as they are published."""
+        states: dict[str, dict[str, torch.Tensor]] = {}
+        for name, tensor in (load_file(self.path) if self.path.is_file() else {}).items():
+            variant, parameter = name.split("/", 1)
+            states.setdefault(variant, {})[parameter] = tensor
+        return states
+
+
+class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
+    """A folder with `model.safetensors` and `record.json`; while training, also `state.pt` of the last whole epoch.
+
+    Saving a plan whose key the record bears does nothing; a state of the same key is resumed; one of another key is
+    replaced.
+
+    YAML:
+        ```yaml
+        multi_class.model:
+          type: scaling_ood.datasets.CheckpointDataset
+          filepath: data/06_models/model
+        ```
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        """Remember where it is.
+
+        Args:
+            filepath: The folder.
+            metadata: For Kedro-Viz; not used here.
+        """
+        self._folder = Path(filepath)
+        self.metadata = metadata
+
+    def save(self, data: TrainingPlan) -> None:
+        """Train what is not trained yet."""
+        if self._record().get("key") == data.key:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        state = self._unfinished(data.key)
+        started = time.perf_counter()
+        before = len(state["history"]) if state else 0
+        with tqdm(total=data.epochs, initial=before, unit="epoch", desc="training") as bar:
+            for state in data.run(state):
+                if state["history"]:
+                    latest = state["history"][-1]
+                    latest["seconds"], started = time.perf_counter() - started, time.perf_counter()
+                    bar.set_postfix(loss=f"{latest['train_loss']:.3f}", accuracy=f"{latest['train_accuracy']:.3f}")
+                self._keep(data.key, state)
+                bar.update()
+        self._finish(data, state or {"models": {}, "history": []})
+
+    def load(self) -> StoredModel:
+        """The finished model."""
+        record = self._record()
+        if not record:
+            raise FileNotFoundError(f"{self._folder} holds no finished model")
+        return StoredModel(record["key"], record["about"], record["history"], self._folder / "model.safetensors")
+
+    def _unfinished(self, key: str) -> dict[str, Any] | None:
+        path = self._folder / "state.pt"
+        if not path.is_file():
+            return None
+        kept: dict[str, Any] = torch.load(path, weights_only=True)
+        return kept["state"] if kept["key"] == key else None
+
+    def _keep(self, key: str, state: dict[str, Any]) -> None:
+        beside = self._folder / ".state.pt.part"
+        torch.save({"key": key, "state": state}, beside)
+        os.replace(beside, self._folder / "state.pt")
+
+    def _finish(self, plan: TrainingPlan, state: dict[str, Any]) -> None:
+        (self._folder / "record.json").unlink(missing_ok=True)
+        tensors = {
+            f"{variant}/{name}": t.contiguous() for variant, m in state["models"].items() for name, t in m.items()
+        }
+        beside = self._folder / ".model.safetensors.part"
+        save_file(tensors, beside)
+        os.replace(beside, self._folder / "model.safetensors")
+        record = {"key": plan.key, "about": dict(plan.about), "history": state["history"]}
+        write_atomically(self._folder / "record.json", json.dumps(record, indent=1))
+        (self._folder / "state.pt").unlink(missing_ok=True)
+
+    def _record(self) -> dict[str, Any]:
+        path = self._folder / "record.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def _exists(self) -> bool:
+        return bool(self._record())
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._folder)}

@@ -1,0 +1,62 @@
+"""Folders of images: those that a person provides, and those that are rendered here."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kedro.io import AbstractDataset
+from kedro.io.core import DatasetError
+from numpy.typing import NDArray
+from PIL import Image
+
+from scaling_ood.datasets.planned import PlannedDataset
+
+ImageFolder = dict[str, NDArray[np.uint8]]
+
+
+class ImageRootDataset(AbstractDataset[None, str]):
+    """The folder that holds data sets in their official layouts. Read only; loads as its absolute path."""
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        """Remember where it is.
+
+        Args:
+            filepath: The folder.
+            metadata: For Kedro-Viz; not used here.
+        """
+        self._folder = Path(filepath).resolve()
+        self.metadata = metadata
+
+    def load(self) -> str:
+        """Absolute path of the folder."""
+        return str(self._folder)
+
+    def save(self, data: None) -> None:  # noqa: ARG002
+        """Refused: nothing here may write into a person's data."""
+        raise DatasetError(f"{self._folder} is read only")
+
+    def _exists(self) -> bool:
+        return self._folder.is_dir()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._folder)}
+
+
+class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
+    """One folder of JPEG files per part of a plan: file name to (H, W, 3) sRGB pixels."""
+
+    quality = 95
+
+    def _place(self, name: str) -> Path:
+        return Path(name)
+
+    def _write(self, place: Path, product: ImageFolder) -> str:
+        place.mkdir(parents=True, exist_ok=True)
+        sha = hashlib.sha256()
+        for name, pixels in product.items():
+            Image.fromarray(pixels).save(place / name, quality=self.quality)
+            sha.update((place / name).read_bytes())
+        return sha.hexdigest()

@@ -1,0 +1,97 @@
+"""Checks before any work, and errors that a person can read."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+
+from scaling_ood import structure
+from scaling_ood.datasets import DamagedPartError
+from scaling_ood.parameters import FolderSpec
+
+# What a person can put right. Everything else is a bug and keeps its traceback.
+USER_ERRORS = (ValueError, FileNotFoundError, DamagedPartError, RuntimeError)
+
+
+class ProjectHooks:
+    """Tells the graph which settings there are, and stops a run that cannot succeed before it starts."""
+
+    def __init__(self) -> None:
+        """Nothing is known before the context is there."""
+        self.environment: str | None = None
+        self.params: dict[str, Any] = {}
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check all parameters at once, and bind them for the construction of the graph."""
+        parameters = context.config_loader["parameters"]
+        structure.bind(parameters)
+        structure.setting_specs()
+        self.environment = context.env
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """End with one message if any input is missing: before any node, and before any tracked run.
+
+        Raises:
+            click.ClickException: Names everything that is missing, and the command that makes each.
+        """
+        self.params = run_params.get("runtime_params") or run_params.get("extra_params") or {}
+        missing = [*self._missing_products(pipeline, catalog), *_missing_images(pipeline, catalog)]
+        if missing:
+            listed = "\n".join(f"- {problem}" for problem in missing)
+            raise click.ClickException(f"Some inputs are missing; nothing was run.\n{listed}")
+
+    @hook_impl(trylast=True)
+    def on_node_error(self, error: Exception) -> None:
+        """Turn an error that a person can put right into its message alone.
+
+        Raises:
+            click.ClickException: In place of the error.
+        """
+        if isinstance(error, USER_ERRORS) and not os.environ.get("SCALING_OOD_TRACEBACK"):
+            raise click.ClickException(str(error)) from error
+
+    def _missing_products(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
+        return [
+            f"{name} ({_place(catalog, name)}): kedro run --to-outputs {name}{self._options()}"
+            for name in sorted(pipeline.inputs())
+            if not name.startswith("params:") and name != "data_root" and not catalog[name].exists()
+        ]
+
+    def _options(self) -> str:
+        """The options of the present command that its remedy needs too."""
+        environment = f" --env {self.environment}" if self.environment not in (None, "local") else ""
+        params = ",".join(f"{name}={value}" for name, value in self.params.items())
+        return environment + (f" --params {params}" if params else "")
+
+
+def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
+    """Folders of photographs that the run would read and that are not there."""
+    if "data_root" not in pipeline.inputs():
+        return []
+    root = catalog["data_root"].load()
+    problems = []
+    for setting, spec in structure.setting_specs().items():
+        if f"{setting}.manifest" not in pipeline.outputs() | pipeline.datasets():
+            continue
+        for name, used in spec.data_sets.used_by(spec.data).items():
+            if isinstance(used, FolderSpec) and used.source == "photographs":
+                folder = f"{root}/{used.folder}"
+                if not os.path.isdir(folder):
+                    problems.append(
+                        f"data set {name} of {setting}: no folder {folder}. Get the sets of `samples` with "
+                        "`make samples`, other sets as docs/data.md says, or name the folder that holds them: "
+                        "--params data_root=DIR"
+                    )
+    return problems
+
+
+def _place(catalog: DataCatalog, name: str) -> str:
+    return str(catalog[name]._describe().get("filepath", "in memory"))

@@ -1,0 +1,183 @@
+"""Manifests: which image plays which role in a benchmark.
+
+A manifest is a table with one row per image: `id`, `image_set` (`train`, `fit`, `test` or the name of an OOD set),
+`path` (relative to the data set's folder; empty for noise), `number` (of a noise image), `label` (index of the class;
+-1 where there is none), `class_name`, `split` (the data set's own), `data_set`, `content` (fingerprint of the bytes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scaling_ood.images.checks import check_images
+from scaling_ood.images.layouts import list_images
+from scaling_ood.images.tables import class_table
+
+COLUMNS = ("id", "image_set", "path", "number", "label", "class_name", "split", "data_set", "content")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A role's claim on one split: so many images per class, or a share of the split, or what is left."""
+
+    split: str
+    per_class: int | None = None
+    share: float | None = None
+
+
+class PartitionError(ValueError):
+    """The data set does not hold what the benchmark wants to draw from it."""
+
+
+class TooManyUnreadableError(ValueError):
+    """More images are unreadable than the benchmark tolerates."""
+
+
+def list_folder(
+    name: str, folder: str, layout: str, splits: Sequence[str] | None = None, class_names: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """All images of a data set on disk, by id.
+
+    Args:
+        name: The data set's name, which starts every id.
+        folder: Its folder.
+        layout: A registered layout.
+        splits: Which of its own splits to keep; None keeps all.
+        class_names: Which classes to keep; None keeps all.
+
+    Raises:
+        PartitionError: A wanted split or class is not there, or nothing is left.
+        FileNotFoundError: The folder is missing.
+        EmptyClassError: Class folders without images.
+    """
+    entries = list_images(layout, Path(folder))
+    frame = pd.DataFrame(
+        [(f"{name}/{entry.path}", entry.path, entry.class_name, entry.split) for entry in entries],
+        columns=["id", "path", "class_name", "split"],
+    ).assign(data_set=name, number=-1)
+    for column, wanted in (("split", splits), ("class_name", class_names)):
+        if wanted is not None:
+            there = set(frame[column])
+            missing = sorted(set(wanted) - there)
+            if missing:
+                raise PartitionError(f"{name}: no {column} {', '.join(missing[:10])} in {folder}")
+            frame = frame[frame[column].isin(list(wanted))]
+    if frame.empty:
+        raise PartitionError(f"{name}: no image in {folder}")
+    return frame.reset_index(drop=True)
+
+
+def list_noise(name: str, images: int) -> pd.DataFrame:
+    """The rows of a noise set; nothing is generated yet."""
+    numbers = range(images)
+    return pd.DataFrame(
+        {"id": [f"{name}/{number:06d}" for number in numbers], "number": numbers, "path": "", "class_name": ""}
+    ).assign(split="all", data_set=name, image_set=name, label=-1)
+
+
+def classes_of_table(table: str, column: str, value: str) -> list[str]:
+    """Class names (synsets) of a shipped table whose `column` has that value.
+
+    Raises:
+        PartitionError: The table has no such column or value.
+    """
+    frame = class_table(table)
+    if column not in frame or value not in set(frame[column]):
+        known = sorted(frame[column].dropna().unique()) if column in frame else list(frame.columns)
+        raise PartitionError(f"class table {table}: no {column} = {value} (known: {', '.join(map(str, known))})")
+    return list(frame.loc[frame[column] == value, "wnid"])
+
+
+def sample(frame: pd.DataFrame, images: int | None, seed: int) -> pd.DataFrame:
+    """At most so many rows, drawn by the seed, in their old order."""
+    if images is None or images >= len(frame):
+        return frame
+    kept = np.sort(np.random.default_rng(seed).permutation(len(frame))[:images])
+    return frame.iloc[kept].reset_index(drop=True)
+
+
+def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.DataFrame:
+    """Give every image its role.
+
+    Args:
+        frame: Rows with `class_name` and `split`, of one data set.
+        parts: Role to claim, in the order in which roles draw. Roles that name the same split share it.
+        seed: Of the draws: one permutation of each split.
+
+    Returns:
+        The rows that have a role, with `image_set`; ordered by role, then as before.
+
+    Raises:
+        PartitionError: A split is missing, or a role gets fewer images of a class than it claims, or none.
+    """
+    taken: list[pd.DataFrame] = []
+    left = {split: rows for split, rows in frame.groupby("split", sort=True)}
+    sizes = {split: len(rows) for split, rows in left.items()}
+    for number, (role, part) in enumerate(parts.items()):
+        if part.split not in left:
+            raise PartitionError(f"{role}: no split {part.split} (there are: {', '.join(map(str, sorted(left)))})")
+        rows = left[part.split]
+        shuffled = rows.iloc[np.random.default_rng([seed, number]).permutation(len(rows))]
+        if part.per_class is not None:
+            mine = shuffled.groupby("class_name", sort=False).head(part.per_class)
+            counts = mine.groupby("class_name").size().reindex(frame["class_name"].unique(), fill_value=0)
+            short = counts[counts < part.per_class]
+            if len(short):
+                raise PartitionError(
+                    f"{role}: {len(short)} classes have fewer than {part.per_class} images left in split "
+                    f"{part.split}, such as {short.index[0]} with {short.iloc[0]}"
+                )
+        elif part.share is not None:
+            mine = shuffled.head(round(part.share * sizes[part.split]))
+        else:
+            mine = rows
+        if mine.empty:
+            raise PartitionError(f"{role}: nothing is left in split {part.split}")
+        left[part.split] = rows.drop(mine.index)
+        taken.append(mine.sort_index().assign(image_set=role))
+    return pd.concat(taken, ignore_index=True)
+
+
+def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, most: float) -> tuple[pd.DataFrame, ...]:
+    """Open every image once, and set the unreadable ones apart.
+
+    Args:
+        frame: Rows with `data_set` and `path`; rows without a path (noise) are passed through.
+        folders: Data set to its folder.
+        workers: Images that are checked at a time.
+        most: Largest tolerated share of unreadable images.
+
+    Returns:
+        The good rows with `content`, and the bad ones with `problem`.
+
+    Raises:
+        TooManyUnreadableError: The share of unreadable images is above `most`; names the first ten.
+    """
+    paths = [Path(folders[row.data_set], row.path) if row.path else None for row in frame.itertuples()]
+    checks = check_images([path for path in paths if path], workers)
+    found = [next(checks) if path else None for path in paths]
+    frame = frame.assign(
+        content=[check.digest if check else "" for check in found],
+        problem=[check.problem if check else "" for check in found],
+    )
+    bad = frame[frame["problem"] != ""]
+    checked = sum(path is not None for path in paths)
+    if len(bad) > most * checked:
+        named = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
+        raise TooManyUnreadableError(
+            f"{len(bad):,} of {checked:,} images are unreadable, more than the tolerated share of {most:g} "
+            f"(data.most_unreadable): {named}"
+        )
+    return frame[frame["problem"] == ""].drop(columns="problem"), bad[["id", "data_set", "path", "problem"]]
+
+
+def set_digest(rows: pd.DataFrame) -> str:
+    """20 hexadecimal digits over the ids, labels and contents of one image set, in order; paths play no part."""
+    text = "\n".join(f"{row.id}|{row.label}|{row.content}" for row in rows.itertuples())
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -1,0 +1,76 @@
+"""Forward passes: device, precision and memory order in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.models.network import ForwardPass
+
+
+@dataclass(frozen=True)
+class Forward:
+    """How a network is run.
+
+    Attributes:
+        device: `cpu`, `cuda`, `cuda:1`, `mps` or `auto`, which takes the GPU if there is one.
+        precision: `float32`, or `bf16` for automatic mixed precision.
+        channels_last: Memory order of the convolutions.
+    """
+
+    device: str = "auto"
+    precision: Literal["float32", "bf16"] = "float32"
+    channels_last: bool = True
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device that is meant.
+
+        Raises:
+            ValueError: No such device on this machine.
+        """
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device '{self.device}' cannot be used here: {str(error).splitlines()[0]}") from error
+        return torch.device(self.device)
+
+    @property
+    def device_name(self) -> str:
+        """Product name of a GPU; `cpu` otherwise."""
+        device = self.torch_device
+        return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """The network on the device, in the memory order and in evaluation mode."""
+        order = torch.channels_last if self.channels_last else torch.contiguous_format
+        return network.to(self.torch_device).to(memory_format=order).eval()  # type: ignore[call-overload, no-any-return]
+
+    def batch(
+        self, network: nn.Module, preprocessing: Preprocessing, images: torch.Tensor, normalised: bool = False
+    ) -> Mapping[str, ForwardPass]:
+        """What a network makes of one batch.
+
+        Args:
+            network: Placed by `place`.
+            preprocessing: Of the network's weights.
+            images: (N, 3, H, W); see `Preprocessing.normalise`.
+            normalised: Whether the images are network input already.
+
+        Returns:
+            Outputs of each variant, on the device, in the precision in which they came out.
+        """
+        device = self.torch_device
+        order = torch.channels_last if self.channels_last else torch.contiguous_format
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            moved = images.to(device, non_blocking=True)
+            inputs = moved if normalised else preprocessing.normalise(moved)
+            outputs: Mapping[str, ForwardPass] = network(inputs.contiguous(memory_format=order))
+            return outputs

@@ -1,0 +1,299 @@
+"""Typed parameters: what YAML may say, with units and ranges. Checked as a whole before any node runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+
+from scaling_ood.detectors import build_detector
+from scaling_ood.fabrication import MiniatureSpec
+from scaling_ood.images import Noise, layout_names
+from scaling_ood.models import architecture
+
+Labels = Literal["fine", "coarse"]
+Share = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Spec(BaseModel):
+    """Base of all parameters: an unknown key is an error, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClassSelection(Spec):
+    """Which classes of a data set count, by a table that ships with the readers (`scaling_ood/images/tables`)."""
+
+    table: str
+    column: str = "group"
+    value: str
+
+
+class FolderSpec(Spec):
+    """Images on disk.
+
+    Attributes:
+        source: Photographs and renderings never share a mean.
+        layout: Reader of the on-disk layout.
+        folder: Relative to the data root, or to the project for rendered images.
+        splits: Which of the data set's own splits count; all by default.
+        classes: Which classes count; all by default.
+        titles: Shipped table that gives class names a person can read; by default the folders' names.
+        images: At most so many, drawn by the benchmark's seed; all by default.
+    """
+
+    source: Literal["photographs", "fabricated"] = "photographs"
+    layout: str
+    folder: str
+    splits: tuple[str, ...] | None = None
+    classes: ClassSelection | None = None
+    titles: str | None = None
+    images: Count | None = None
+
+    @field_validator("layout")
+    @classmethod
+    def _known_layout(cls, value: str) -> str:
+        if value not in layout_names():
+            raise ValueError(f"unknown layout '{value}' (known: {', '.join(layout_names())})")
+        return value
+
+
+class NoiseSpec(Spec):
+    """Images that are generated at the network's input size; see `scaling_ood.images.noise.Noise`."""
+
+    source: Literal["noise"]
+    recipe: Literal["gaussian", "rademacher", "blobs"]
+    images: Count = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+    sigma: Annotated[float, Field(gt=0)] = 4.0
+    border: Literal["nearest", "reflect", "mirror", "constant", "wrap"] = "nearest"
+    blur_channels: bool = True
+    noise_range: Literal["pixel", "tensor"] = "pixel"
+
+    def noise(self) -> Noise:
+        """The generator of these images."""
+        return Noise(**self.model_dump(exclude={"source", "images"}))
+
+
+DataSetSpec = Annotated[FolderSpec | NoiseSpec, Field(discriminator="source")]
+
+
+class DataSets(RootModel[dict[str, DataSetSpec]]):
+    """The library of data sets that benchmarks pick from, by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def used_by(self, data: DataSpec) -> dict[str, FolderSpec | NoiseSpec]:
+        """The sets of one benchmark: in-distribution first, then OOD in the order of the tables."""
+        return {name: self.root[name] for name in (data.in_dist, *data.ood)}
+
+
+class PartSpec(Spec):
+    """Which images of the in-distribution set play one role (train, fit or test).
+
+    Parts that draw on the same split share it without overlap, in the order train, fit, test.
+
+    Attributes:
+        split: The data set's own split to draw from; `all` where it has none.
+        per_class: So many images of each class; what is left by default.
+        share: This share of the split as a whole, whatever the class; not with `per_class`.
+    """
+
+    split: str
+    per_class: Count | None = None
+    share: Share | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.per_class is not None and self.share is not None:
+            raise ValueError("give per_class or share, not both")
+        return self
+
+
+class DataSpec(Spec):
+    """What a benchmark is made of.
+
+    Attributes:
+        in_dist: Name of the in-distribution data set.
+        ood: Names of the OOD data sets, in the order of the tables.
+        train: Images that the model is trained on; none for published models.
+        fit: In-distribution images that detectors are fitted on; never test images.
+        test: In-distribution test images of every detector.
+        coarse_labels: How classes are grouped: `class_prefix` takes a class's name up to its first underscore.
+        seed: Of every draw.
+        most_unreadable: Share of images that may be quarantined before preparation stops with an error.
+    """
+
+    in_dist: str
+    ood: Annotated[tuple[str, ...], Field(min_length=1)]
+    train: PartSpec | None
+    fit: PartSpec
+    test: PartSpec
+    coarse_labels: Literal["class_prefix"] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+
+class ModelSpec(Spec):
+    """The classifier, and how it is trained.
+
+    Attributes:
+        architecture: Registered backbone.
+        training: `none`: the published weights and head, verified; `head`: a linear head on frozen, cached features of
+            the published backbone; `network`: everything, from random weights.
+        input_px: Side of the network's input in pixels; by default that of the published weights. Normalisation and
+            interpolation always stay those of the weights.
+        labels: What one classifier each is trained on; the first is the one that the results table shows.
+        seeds: One classifier per seed and kind of labels; results are their mean.
+        epochs: Passes over the training images.
+        batch_images: Images per step.
+        learning_rate: Peak of the one-cycle cosine schedule, AdamW.
+        weight_decay: Decoupled, on weights only.
+        label_smoothing: Share of the target spread over all classes.
+        least_top1: The model is wrong if its top-1 accuracy on the in-distribution test falls under this fraction.
+    """
+
+    architecture: str
+    training: Literal["none", "head", "network"]
+    input_px: Annotated[int, Field(ge=16)] | None = None
+    labels: Annotated[tuple[Labels, ...], Field(min_length=1)] = ("fine",)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    epochs: Count = 30
+    batch_images: Count = 256
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, value: str) -> str:
+        architecture(value)
+        return value
+
+    @model_validator(mode="after")
+    def _weights_exist(self) -> Self:
+        if self.training != "network" and not architecture(self.architecture).weights:
+            raise ValueError(f"'{self.architecture}' has no published weights: training must be 'network'")
+        if self.training == "none" and (self.labels, self.seeds) != (("fine",), (0,)):
+            raise ValueError("a published model has labels: [fine] and seeds: [0]")
+        return self
+
+
+class ExtractionSpec(Spec):
+    """What is stored of the forward pass.
+
+    Attributes:
+        precision: Arithmetic of the network: `bf16` is automatic mixed precision. Every published number is `float32`.
+        shard_images: Images per stored file, which is also what a killed run loses at most.
+    """
+
+    precision: Literal["float32", "bf16"] = "float32"
+    shard_images: Count = 512
+
+
+class RuntimeSpec(Spec):
+    """Where and how fast; changes no result beyond rounding.
+
+    Attributes:
+        device: `auto` takes the GPU if there is one.
+        batch_images: Images per forward pass.
+        workers: Processes that decode images.
+        channels_last: Memory order of the convolutions; faster on most hardware.
+    """
+
+    device: str = "auto"
+    batch_images: Count = 64
+    workers: Annotated[int, Field(ge=0)] = 2
+    channels_last: bool = True
+
+
+class ReportingSpec(Spec):
+    """How results are measured and shown.
+
+    Attributes:
+        positive_class: Which class recall and precision are about.
+        fpr_rule: Which threshold "95 % recall" means; `nearest` is the paper's.
+        tie_level: Chance of calling two equally good detectors different.
+        bootstrap_replicates: For the ties of AUPR and FPR95.
+        examples: In-distribution images of low confidence to show.
+        caveats: What a reader must know before any number.
+    """
+
+    positive_class: Literal["ood", "in_dist"] = "ood"
+    fpr_rule: Literal["nearest", "first"] = "nearest"
+    tie_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    bootstrap_replicates: Count = 1000
+    examples: Annotated[int, Field(ge=0)] = 6
+    caveats: tuple[str, ...] = ()
+
+
+class FabricationSpec(Spec):
+    """Fields of `scaling_ood.fabrication.MiniatureSpec`; what is not given keeps its default."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="after")
+    def _renders(self) -> Self:
+        self.miniature()
+        return self
+
+    def miniature(self) -> MiniatureSpec:
+        """What to render."""
+        fields: dict[str, Any] = self.model_extra or {}
+        try:
+            return MiniatureSpec(**fields)
+        except TypeError as error:
+            raise ValueError(f"{error} (known: {', '.join(MiniatureSpec.__dataclass_fields__)})") from None
+
+
+class IdentitySpec(Spec):
+    """Whose results these are."""
+
+    setting: Literal["multi_class", "multi_label", "segmentation"]
+    benchmark: str
+
+
+class SettingSpec(Spec):
+    """Everything about one setting in the running environment."""
+
+    identity: IdentitySpec
+    data_sets: DataSets
+    data: DataSpec
+    fabrication: FabricationSpec | Literal[False] = False
+    model: ModelSpec
+    extraction: ExtractionSpec
+    detectors: dict[str, dict[str, Any] | Literal[False]]
+    reporting: ReportingSpec
+
+    @field_validator("detectors")
+    @classmethod
+    def _buildable(
+        cls, detectors: dict[str, dict[str, Any] | Literal[False]]
+    ) -> dict[str, dict[str, Any] | Literal[False]]:
+        problems = []
+        for name, options in detectors.items():
+            try:
+                build_detector(name, **(options or {}))
+            except (ValueError, TypeError) as error:
+                problems.append(str(error))
+        if problems:
+            raise ValueError("; ".join(problems))
+        if not any(options is not False for options in detectors.values()):
+            raise ValueError("every detector is switched off")
+        return detectors
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        unknown = [name for name in (self.data.in_dist, *self.data.ood) if name not in self.data_sets.root]
+        if unknown:
+            known = ", ".join(self.data_sets.root)
+            raise ValueError(f"data names sets that data_sets lacks: {', '.join(unknown)} (has: {known})")
+        if self.data_sets.root[self.data.in_dist].source == "noise":
+            raise ValueError(f"in_dist cannot be noise: {self.data.in_dist}")
+        if (self.model.training == "none") != (self.data.train is None):
+            raise ValueError("data.train must be given exactly if the model is trained")
+        if "coarse" in self.model.labels and self.data.coarse_labels is None:
+            raise ValueError("model.labels has 'coarse', but data.coarse_labels is not given")
+        return self

@@ -1,0 +1,1 @@
+"""The four stages, one Kedro pipeline each."""

@@ -1,0 +1,107 @@
+"""Plans of forward passes over image sets: shared by the training features and the outputs of the detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import nn
+
+from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, Preprocessing
+from scaling_ood.models import Forward
+from scaling_ood.parameters import RuntimeSpec
+from scaling_ood.plans import Part
+from scaling_ood.preparation import Preparation
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """One pass of a network over image sets, in shards.
+
+    Attributes:
+        manifest: All images.
+        preparation: Where they are, and how noise is made.
+        preprocessing: Of the network's weights.
+        forward: Device, precision, memory order.
+        loading: Batches and workers.
+        fields: What to keep of a forward pass: `logits`, `features`.
+        shard_images: Images per shard.
+    """
+
+    manifest: pd.DataFrame
+    preparation: Preparation
+    preprocessing: Preprocessing
+    forward: Forward
+    loading: Loading
+    fields: Sequence[str]
+    shard_images: int
+
+    def parts(self, image_sets: Sequence[str]) -> list[Part]:
+        """Shards of the image sets, such as `test-00003`, in the order of the manifest."""
+        parts = []
+        for name in image_sets:
+            images = self.preparation.images[name]
+            for number, start in enumerate(range(0, images, self.shard_images)):
+                parts.append(Part(f"{name}-{number:05d}", min(self.shard_images, images - start)))
+        return parts
+
+    def produce(self, network: nn.Module, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
+        """Outputs of the missing shards: `<variant>/<field>` to a float32 tensor (N, ...), on the CPU."""
+        network = self.forward.place(network)
+        for image_set in dict.fromkeys(image_set_of(part.name) for part in missing):
+            mine = [part for part in missing if image_set_of(part.name) == image_set]
+            source = self._source(image_set, mine)
+            noise = self.preparation.noise.get(image_set)
+            ready = noise is not None and noise.noise_range == "tensor"
+            yield from self._shards(network, mine, self.loading.batches(source, self._pin), ready)
+
+    def _shards(
+        self, network: nn.Module, parts: Sequence[Part], batches: Iterator[torch.Tensor], ready: bool
+    ) -> Iterator[tuple[str, Tensors]]:
+        """Cut the stream of batches into shards; a batch may end one and begin the next."""
+        held: list[Tensors] = []
+        queue = list(parts)
+        for images in batches:
+            passes = self.forward.batch(network, self.preprocessing, images, ready)
+            held.append({f"{v}/{f}": getattr(p, f).float().cpu() for v, p in passes.items() for f in self.fields})
+            while queue and sum(_rows(block) for block in held) >= queue[0].items:
+                part = queue.pop(0)
+                whole = {name: torch.cat([block[name] for block in held]) for name in held[0]}
+                yield part.name, {name: tensor[: part.items] for name, tensor in whole.items()}
+                held = [{name: tensor[part.items :] for name, tensor in whole.items()}]
+
+    def _source(self, image_set: str, parts: Sequence[Part]) -> ImageSource:
+        rows = self.manifest[self.manifest["image_set"] == image_set]
+        starts = [int(part.name.rsplit("-", 1)[1]) * self.shard_images for part in parts]
+        rows = pd.concat([rows.iloc[s : s + part.items] for s, part in zip(starts, parts, strict=True)])
+        if image_set in self.preparation.noise:
+            noise = self.preparation.noise[image_set].noise()
+            return NoiseImages(noise, rows["number"].tolist(), self.preprocessing)
+        folders = rows["data_set"].map(self.preparation.folders)
+        return Photographs((folders + "/" + rows["path"]).tolist(), self.preprocessing)
+
+    @property
+    def _pin(self) -> bool:
+        return self.forward.torch_device.type == "cuda"
+
+
+def image_set_of(part: str) -> str:
+    """The image set that a shard belongs to.
+
+    >>> image_set_of("test-00003")
+    'test'
+    """
+    return part.rsplit("-", 1)[0]
+
+
+def loading_of(runtime: RuntimeSpec) -> Loading:
+    """How images reach the network."""
+    return Loading(runtime.batch_images, runtime.workers)
+
+
+def _rows(block: Tensors) -> int:
+    return len(next(iter(block.values())))

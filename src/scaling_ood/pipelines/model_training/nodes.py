@@ -1,0 +1,172 @@
+"""Nodes of model training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from scaling_ood.datasets import StoredModel, StoredShards
+from scaling_ood.images import Photographs
+from scaling_ood.models import Forward, Variant, architecture, assemble, published_digest, trainable
+from scaling_ood.parameters import IdentitySpec, ModelSpec, RuntimeSpec
+from scaling_ood.pipelines.extraction import Extraction, Tensors, loading_of
+from scaling_ood.plans import Part, Plan, TrainingPlan
+from scaling_ood.preparation import (
+    Preparation,
+    model_key,
+    preprocessing_of,
+    refuse_stale,
+    training_features_key,
+)
+from scaling_ood.records import RunRecord
+from scaling_ood.training import Recipe, TrainingState, train_classifiers
+from scaling_ood.training.images import CachedFeatures, DecodedImages
+
+SHARD_IMAGES = 1024
+
+
+def plan_training_features(
+    manifest: pd.DataFrame, preparation: dict[str, Any], model: ModelSpec, runtime: RuntimeSpec
+) -> Plan[Tensors]:
+    """Plan the frozen backbone's features of the training images; a head is then trained on them in seconds."""
+    prepared = Preparation.model_validate(preparation)
+    forward = Forward(runtime.device, "float32", runtime.channels_last)
+    extraction = Extraction(
+        manifest, prepared, preprocessing_of(model), forward, loading_of(runtime), ("features",), SHARD_IMAGES
+    )
+    key = training_features_key(prepared, model)
+    about = {"device": forward.device_name, "architecture": model.architecture}
+    return Plan(key, extraction.parts(["train"]), partial(_features, extraction, model.architecture), about)
+
+
+def train_heads(
+    features: StoredShards,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    model: ModelSpec,
+    runtime: RuntimeSpec,
+    identity: IdentitySpec,
+) -> TrainingPlan:
+    """Plan the training of linear heads on cached features."""
+    prepared = Preparation.model_validate(preparation)
+    refuse_stale(features, training_features_key(prepared, model), f"{identity.setting}.training_features")
+    device = Forward(runtime.device).torch_device
+
+    def images() -> CachedFeatures:
+        blocks = [features.read(name)["features/features"] for name in features.parts]
+        return CachedFeatures(torch.cat(blocks), device)
+
+    return _plan(manifest, prepared, model, device, images)
+
+
+def train_networks(
+    manifest: pd.DataFrame, preparation: dict[str, Any], model: ModelSpec, runtime: RuntimeSpec
+) -> TrainingPlan:
+    """Plan the training of whole networks from random weights."""
+    prepared = Preparation.model_validate(preparation)
+    device = Forward(runtime.device).torch_device
+    rows = manifest[manifest["image_set"] == "train"]
+    paths = (rows["data_set"].map(prepared.folders) + "/" + rows["path"]).tolist()
+    preprocessing = preprocessing_of(model)
+
+    def images() -> DecodedImages:
+        batches = loading_of(runtime).batches(Photographs(paths, preprocessing), pin_memory=False)
+        return DecodedImages(torch.cat(list(batches)), preprocessing, device)
+
+    return _plan(manifest, prepared, model, device, images)
+
+
+def verify_published(preparation: dict[str, Any], model: ModelSpec) -> TrainingPlan:
+    """Load published weights and make sure that they are the registered ones and fit the data set's classes.
+
+    Their accuracy is checked in score extraction, before any score.
+
+    Raises:
+        ClassCountError: The head knows another number of classes than the data set has.
+        ValueError: The weights are not the registered ones.
+    """
+    prepared = Preparation.model_validate(preparation)
+    assemble(model.architecture, "none", prepared.variants(model), {})
+    registered, found = architecture(model.architecture).weights_digest, published_digest(model.architecture)
+    if found != registered:
+        raise ValueError(f"the weights of {model.architecture} have digest {found}, registered is {registered}")
+    return TrainingPlan(model_key(prepared, model), 0, lambda _: iter(()), _about(model, prepared))
+
+
+def record_training(
+    model: StoredModel, preparation: dict[str, Any], spec: ModelSpec, identity: IdentitySpec
+) -> RunRecord:
+    """What the tracked training run shows: one curve per variant and quantity."""
+    prepared, setting = Preparation.model_validate(preparation), identity.setting
+    refuse_stale(model, model_key(prepared, spec), f"{setting}.model")
+    curves: dict[str, list[float]] = {}
+    for row in model.history:
+        for quantity in ("train_loss", "train_accuracy", "learning_rate"):
+            curves.setdefault(f"{quantity}.{row['variant']}", []).append(row[quantity])
+    tags = {
+        "kind": "training",
+        "setting": setting,
+        "benchmark": prepared.benchmark,
+        "model": spec.architecture,
+        "model_key": model.key,
+    }
+    seconds = sum(row["seconds"] for row in model.history)
+    return RunRecord(f"{setting}.training", tags, model.about, {"training_seconds": seconds}, curves)
+
+
+def _features(extraction: Extraction, name: str, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
+    backbone, _ = architecture(name).build(True)
+    yield from extraction.produce(_FeaturesOnly(backbone), missing)
+
+
+class _FeaturesOnly(nn.Module):
+    """A backbone in the form of a network of one variant."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: torch.Tensor) -> dict[str, Any]:
+        from scaling_ood.models import ForwardPass
+
+        features = self.backbone(images)
+        return {"features": ForwardPass(features[:, :0], features)}
+
+
+def _plan(
+    manifest: pd.DataFrame, prepared: Preparation, spec: ModelSpec, device: torch.device, images: Any
+) -> TrainingPlan:
+    variants = prepared.variants(spec)
+    fine = torch.tensor(manifest.loc[manifest["image_set"] == "train", "label"].to_numpy())
+    labels = {v.name: fine if v.labels == "fine" else torch.tensor(prepared.group_of_class)[fine] for v in variants}
+    recipe = Recipe(spec.epochs, spec.batch_images, spec.learning_rate, spec.weight_decay, spec.label_smoothing)
+
+    def run(state: TrainingState | None) -> Iterator[TrainingState]:
+        build = {variant.name: partial(_built, spec, variant, device) for variant in variants}
+        seeds = {variant.name: variant.seed for variant in variants}
+        yield from train_classifiers(build, images(), labels, seeds, recipe, state)
+
+    return TrainingPlan(model_key(prepared, spec), spec.epochs * len(variants), run, _about(spec, prepared))
+
+
+def _built(spec: ModelSpec, variant: Variant, device: torch.device) -> nn.Module:
+    return trainable(spec.architecture, spec.training, variant).to(device)
+
+
+def _about(spec: ModelSpec, prepared: Preparation) -> Mapping[str, Any]:
+    registered = architecture(spec.architecture)
+    preprocessing = preprocessing_of(spec)
+    return {
+        **{name: value for name, value in spec.model_dump(mode="json").items() if not isinstance(value, list)},
+        "labels": ",".join(spec.labels),
+        "seeds": ",".join(map(str, spec.seeds)),
+        "weights": registered.weights if spec.training != "network" else "random initialisation",
+        "classes": len(prepared.classes),
+        **{f"preprocessing.{name}": str(value) for name, value in vars(preprocessing).items()},
+        "train_images": prepared.images.get("train", 0),
+    }

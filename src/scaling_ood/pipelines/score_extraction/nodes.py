@@ -1,0 +1,180 @@
+"""Nodes of score extraction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import torch
+
+from scaling_ood.datasets import StoredModel, StoredShards
+from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_detector, detector_class
+from scaling_ood.metrics import NonFiniteScoreError
+from scaling_ood.models import Forward, Variant, assemble
+from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
+from scaling_ood.pipelines.extraction import Extraction, Tensors, image_set_of, loading_of
+from scaling_ood.plans import Part, Plan
+from scaling_ood.preparation import (
+    Preparation,
+    model_key,
+    outputs_key,
+    preprocessing_of,
+    refuse_stale,
+    scores_key,
+)
+from scaling_ood.scores import Scores
+
+Detectors = dict[str, dict[str, Any] | bool]
+
+
+class WrongModelError(ValueError):
+    """The model is less accurate than it is known to be, so that no score of it means anything."""
+
+
+def plan_outputs(
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    extraction: ExtractionSpec,
+    detectors: Detectors,
+    runtime: RuntimeSpec,
+    identity: IdentitySpec,
+) -> Plan[Tensors]:
+    """Plan one forward pass per image, which feeds every detector."""
+    prepared = Preparation.model_validate(preparation)
+    refuse_stale(model, model_key(prepared, spec), f"{identity.setting}.model")
+    forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
+    fields = fields_for(detectors)
+    pass_over = Extraction(
+        manifest, prepared, preprocessing_of(spec), forward, loading_of(runtime), fields, extraction.shard_images
+    )
+    about = {
+        "device": forward.device_name,
+        "precision": extraction.precision,
+        "model": spec.architecture,
+        "torch": torch.__version__,
+    }
+    key = outputs_key(prepared, spec, extraction, fields)
+    return Plan(key, pass_over.parts(prepared.extracted_sets), partial(_outputs, pass_over, spec, model), about)
+
+
+def check_accuracy(
+    outputs: StoredShards, manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec, identity: IdentitySpec
+) -> dict[str, Any]:
+    """Top-1 accuracy of every classifier on the in-distribution test, before any detector is looked at.
+
+    Returns:
+        Variant to accuracy, a fraction; with the least accuracy that was asked for.
+
+    Raises:
+        WrongModelError: The first kind of labels falls short of it.
+    """
+    prepared = Preparation.model_validate(preparation)
+    fine = torch.tensor(manifest.loc[manifest["image_set"] == "test", "label"].to_numpy())
+    top1 = {}
+    for variant in prepared.variants(spec):
+        labels = fine if variant.labels == "fine" else torch.tensor(prepared.group_of_class)[fine]
+        view = StoredOutputs(outputs, "test", variant.name)
+        right = [chunk.logits.argmax(dim=1) for chunk in view]
+        top1[variant.name] = float((torch.cat(right) == labels).double().mean())
+    reported = [value for name, value in top1.items() if name.startswith(f"{spec.labels[0]}_")]
+    if min(reported) < spec.least_top1:
+        raise WrongModelError(
+            f"{identity.setting}: top-1 accuracy {min(reported):.1%} on {len(fine):,} in-distribution test images is "
+            f"under the {spec.least_top1:.1%} that {spec.architecture} is known for (model.least_top1): check weights, "
+            "preprocessing and the order of the classes"
+        )
+    return {"top1": top1, "least_top1": spec.least_top1, "images": len(fine)}
+
+
+def fit_and_score(
+    outputs: StoredShards,
+    accuracy: dict[str, Any],  # noqa: ARG001 - no score before the model was checked
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    extraction: ExtractionSpec,
+    detectors: Detectors,
+    identity: IdentitySpec,
+    options: dict[str, Any],
+    detector: str,
+) -> Scores:
+    """Fit one detector on the fit images and score every test image, for each classifier.
+
+    Raises:
+        StaleProductError: The outputs were made from other inputs.
+        NonFiniteScoreError: A score is NaN; names detector, image and count.
+    """
+    prepared = Preparation.model_validate(preparation)
+    key = outputs_key(prepared, spec, extraction, fields_for(detectors))
+    refuse_stale(outputs, key, f"{identity.setting}.outputs")
+    ids = {name: rows["id"].to_numpy() for name, rows in manifest.groupby("image_set", sort=False)}
+    blocks, gaps, diagnostics = [], {}, {}
+    started, scored = time.perf_counter(), 0
+    for variant in prepared.variants(spec):
+        groups = torch.tensor(prepared.group_of_class) if variant.labels == "fine" and prepared.groups else None
+        built = build_detector(detector, **options)
+        try:
+            built.fit(StoredOutputs(outputs, "fit", variant.name, groups))
+        except NotApplicableError as reason:
+            gaps[variant.labels] = f"not applicable: {reason}"
+            continue
+        diagnostics[variant.name] = built.diagnostics()
+        for image_set in prepared.scored_sets:
+            block = _score_set(built, StoredOutputs(outputs, image_set, variant.name), ids[image_set])
+            blocks.append(block.assign(image_set=image_set, labels=variant.labels, seed=variant.seed))
+            scored += len(block)
+    frame = pd.concat(blocks, ignore_index=True) if blocks else _no_scores()
+    speed = scored / (time.perf_counter() - started)
+    return Scores(detector, options, scores_key(key, detector, options), frame, gaps, diagnostics, speed)
+
+
+@dataclass(frozen=True)
+class StoredOutputs:
+    """One classifier's outputs for one image set, read shard by shard; see `OutputsView`."""
+
+    shards: StoredShards
+    image_set: str
+    variant: str
+    class_groups: torch.Tensor | None = None
+
+    def __iter__(self) -> Iterator[Outputs]:
+        """Chunks in the order of the manifest."""
+        for name in self.shards.parts:
+            if image_set_of(name) == self.image_set:
+                tensors = self.shards.read(name)
+                yield Outputs(tensors[f"{self.variant}/logits"], tensors.get(f"{self.variant}/features"))
+
+
+def fields_for(detectors: Detectors) -> list[str]:
+    """Which outputs the detectors read; logits are always kept, for the accuracy."""
+    needs = [detector_class(name).needs for name, options in detectors.items() if options is not False]
+    return sorted(frozenset({"logits"}).union(*needs))
+
+
+def _outputs(
+    extraction: Extraction, spec: ModelSpec, model: StoredModel, missing: Sequence[Part]
+) -> Iterator[tuple[str, Tensors]]:
+    variants: list[Variant] = extraction.preparation.variants(spec)
+    states: Mapping[str, Any] = model.states()
+    yield from extraction.produce(assemble(spec.architecture, spec.training, variants, states), missing)
+
+
+def _score_set(built: Detector, view: StoredOutputs, ids: Any) -> pd.DataFrame:
+    score = torch.cat([built.score(chunk) for chunk in view]).double().numpy()
+    frame = pd.DataFrame({"id": ids, "score": score})
+    missing = frame["score"].isna()
+    if missing.any():
+        owner = f"detector {built.name} in {view.image_set} (image {frame.loc[missing, 'id'].iloc[0]})"
+        raise NonFiniteScoreError(int(missing.sum()), len(frame), int(missing.to_numpy().argmax()), owner)
+    return frame
+
+
+def _no_scores() -> pd.DataFrame:
+    columns = {"id": "str", "score": "float64", "image_set": "str", "labels": "str", "seed": "int64"}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})

@@ -1,0 +1,126 @@
+"""The record that data preparation leaves beside the manifest, and the keys of everything made from it.
+
+A key is the fingerprint of all that a product depends on: manifest content, weights, transform, precision, the
+product's own options; never paths, batch sizes or worker counts. Producers store it, consumers compute it anew and refuse
+a product that bears another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from scaling_ood.images import Preprocessing
+from scaling_ood.models import Variant, architecture, published_digest
+from scaling_ood.parameters import ExtractionSpec, ModelSpec, NoiseSpec
+from scaling_ood.plans import StaleProductError, digest
+
+
+class Preparation(BaseModel):
+    """What a benchmark's images turned out to be.
+
+    Attributes:
+        benchmark: Id of the benchmark.
+        in_dist: Name of the in-distribution data set.
+        ood: Names of the OOD sets, in the order of the tables.
+        folders: Data set to its absolute folder; no part of any key.
+        classes: Names of the in-distribution classes; a label is an index into it.
+        titles: The same, to be read by a person.
+        groups: Names of the coarse classes; empty where there are none.
+        group_of_class: Index of each class's group.
+        sources: OOD set to `photographs`, `noise` or `fabricated`.
+        noise: Noise set to its options.
+        images: Image set to its number of images.
+        digests: Image set to the fingerprint of its ids, labels and contents.
+        unreadable: Number of quarantined images.
+        seed: Of every draw.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmark: str
+    in_dist: str
+    ood: tuple[str, ...]
+    folders: dict[str, str]
+    classes: tuple[str, ...]
+    titles: tuple[str, ...]
+    groups: tuple[str, ...]
+    group_of_class: tuple[int, ...]
+    sources: dict[str, str]
+    noise: dict[str, NoiseSpec]
+    images: dict[str, int]
+    digests: dict[str, str]
+    unreadable: int
+    seed: int
+
+    @property
+    def scored_sets(self) -> tuple[str, ...]:
+        """Image sets that every detector scores."""
+        return ("test", *self.ood)
+
+    @property
+    def extracted_sets(self) -> tuple[str, ...]:
+        """Image sets that go through the network for the detectors."""
+        return ("fit", *self.scored_sets)
+
+    def variants(self, spec: ModelSpec) -> list[Variant]:
+        """One classifier per kind of labels and seed."""
+        counts = {"fine": len(self.classes), "coarse": len(self.groups)}
+        return [Variant(labels, seed, counts[labels]) for labels in spec.labels for seed in spec.seeds]
+
+
+def preprocessing_of(spec: ModelSpec) -> Preprocessing:
+    """Preprocessing of the model's weights, at the model's input size."""
+    return architecture(spec.architecture).preprocessing.at(spec.input_px)
+
+
+def training_features_key(preparation: Preparation, spec: ModelSpec) -> str:
+    """Key of the cached features of the training images."""
+    return digest(preparation.digests["train"], published_digest(spec.architecture), preprocessing_of(spec))
+
+
+def model_key(preparation: Preparation, spec: ModelSpec) -> str:
+    """Key of the trained or verified model."""
+    weights = "" if spec.training == "network" else published_digest(spec.architecture)
+    if spec.training == "none":
+        return digest(spec.architecture, weights, preparation.classes)
+    options = spec.model_dump(mode="json", exclude={"least_top1"})
+    return digest(options, weights, preprocessing_of(spec), preparation.digests["train"], preparation.group_of_class)
+
+
+def outputs_key(preparation: Preparation, spec: ModelSpec, extraction: ExtractionSpec, fields: list[str]) -> str:
+    """Key of the stored outputs."""
+    sets = {name: preparation.digests[name] for name in preparation.extracted_sets}
+    noise = {name: options.model_dump(mode="json") for name, options in preparation.noise.items()}
+    return digest(
+        model_key(preparation, spec), preprocessing_of(spec), sets, noise, extraction.model_dump(mode="json"), fields
+    )
+
+
+def scores_key(outputs: str, detector: str, options: Mapping[str, Any]) -> str:
+    """Key of one detector's scores."""
+    return digest(outputs, detector, dict(options))
+
+
+class Keyed(Protocol):
+    """A stored product."""
+
+    @property
+    def key(self) -> str:
+        """What it was made from."""
+        ...
+
+
+def refuse_stale(product: Keyed, key: str, name: str) -> None:
+    """Make sure that a stored product was made from the present inputs.
+
+    Raises:
+        StaleProductError: It was not; names the product and the command that renews it.
+    """
+    if product.key != key:
+        raise StaleProductError(
+            f"{name} is stale: it was made from other inputs (data, model or options) than the present ones. "
+            f"Renew it: kedro run --to-outputs {name} (with the same --env and --params)"
+        )

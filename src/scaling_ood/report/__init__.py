@@ -1,0 +1,22 @@
+"""What reporting shows: tables in; figures, a page and a text out. Nothing here reads or writes a file."""
+
+from scaling_ood.report.dispersal import Example, dispersal_figure
+from scaling_ood.report.embedding import Illustration
+from scaling_ood.report.figures import histogram_figure, roc_figure
+from scaling_ood.report.granularity import Granularity, granularity_figure, mass_figure
+from scaling_ood.report.html import ReportContent, render_report
+from scaling_ood.report.text import results_text
+
+__all__ = [
+    "Example",
+    "Granularity",
+    "Illustration",
+    "ReportContent",
+    "dispersal_figure",
+    "granularity_figure",
+    "histogram_figure",
+    "mass_figure",
+    "render_report",
+    "results_text",
+    "roc_figure",
+]

@@ -1,0 +1,14 @@
+"""Kedro settings: hooks, and how configuration is merged."""
+
+from scaling_ood.hooks import ProjectHooks
+from scaling_ood.tracking import TrackingHooks
+
+# Called last in, first out: parameters are checked before anything is tracked.
+HOOKS = (TrackingHooks(), ProjectHooks())
+
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # Soft: a benchmark overrides single keys; what it must replace as a whole is a scalar or a list.
+    "merge_strategy": {"parameters": "soft", "globals": "soft"},
+}
