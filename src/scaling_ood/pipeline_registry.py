@@ -11,5 +11,6 @@ STAGES = ("data_preparation", "model_training", "score_extraction", "metric_repo
 def register_pipelines() -> dict[str, Pipeline]:
     """Every stage by name; `__default__` runs all."""
     pipelines = find_pipelines(raise_errors=True)
+    # With `--pipelines` Kedro finds only the named ones.
     pipelines["__default__"] = sum((pipelines[stage] for stage in STAGES if stage in pipelines), Pipeline([]))
     return pipelines

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from scaling_ood.parameters import ModelSpec
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -30,6 +32,11 @@ class Scores:
     gaps: Mapping[str, str]
     diagnostics: Mapping[str, Mapping[str, float]]
     images_per_second: float
+
+    def first(self, spec: ModelSpec) -> pd.DataFrame:
+        """Rows of the classifier that figures show: the first kind of labels, the first seed."""
+        chosen = (self.frame["labels"] == spec.labels[0]) & (self.frame["seed"] == spec.seeds[0])
+        return self.frame[chosen].reset_index(drop=True)
 
     def of(self, labels: str, seed: int) -> dict[str, pd.Series[float]]:
         """Scores by image set, of one classifier, in the order of the manifest."""

@@ -6,6 +6,9 @@ from scaling_ood.tracking import TrackingHooks
 # Called last in, first out: parameters are checked before anything is tracked.
 HOOKS = (TrackingHooks(), ProjectHooks())
 
+# TrackingHooks takes the place of the plugin's own hook, which it extends.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
+
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

@@ -93,7 +93,12 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
         total = sum(part.items for part in data.parts)
         self._folder.mkdir(parents=True, exist_ok=True)
         with tqdm(
-            total=total, initial=total - sum(p.items for p in missing), unit=self.unit, desc=self._folder.name, mininterval=1, smoothing=0.1
+            total=total,
+            initial=total - sum(p.items for p in missing),
+            unit=self.unit,
+            desc=self._folder.name,
+            mininterval=1,
+            smoothing=0.1,
         ) as bar:
             items = {part.name: part.items for part in missing}
             started = time.perf_counter()

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from scaling_ood.images.noise import Noise, to_pixels
@@ -94,3 +97,11 @@ class Loading:
             num_workers=min(self.workers, len(source)),
             pin_memory=pin_memory,
         )
+
+
+def read_pixels(path: str, most_px: int) -> NDArray[np.uint8]:
+    """An image as the eye sees it, scaled down to `most_px` on its longer side: (H, W, 3), sRGB."""
+    with Image.open(path) as image:
+        shown = image.convert("RGB")
+        shown.thumbnail((most_px, most_px))
+        return np.asarray(shown)

@@ -1,5 +1,6 @@
 """Exact ranking metrics of anomaly scores, and the tests that tell a difference from chance."""
 
+from scaling_ood.metrics.dispersal import arbitrary_groups, dispersal
 from scaling_ood.metrics.ranking import (
     DetectionMetrics,
     FprRule,
@@ -25,9 +26,11 @@ __all__ = [
     "OneClassError",
     "RocCurve",
     "TooFewImagesError",
+    "arbitrary_groups",
     "bootstrap_replicates",
     "delong_covariance",
     "detection_metrics",
+    "dispersal",
     "roc_curve_points",
     "tied_with_best",
 ]

@@ -1,0 +1,46 @@
+"""In-distribution images that the classifier is unsure of: what the paper's Figure 3 shows."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+
+from scaling_ood.datasets import StoredShards
+from scaling_ood.detectors import Outputs, build_detector
+from scaling_ood.images import read_pixels
+from scaling_ood.parameters import ModelSpec
+from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs
+from scaling_ood.preparation import Preparation
+from scaling_ood.report import Example
+
+SHOWN_CLASSES = 5
+SIDE_PX = 256
+
+
+def low_confidence_examples(
+    outputs: StoredShards, manifest: pd.DataFrame, prepared: Preparation, spec: ModelSpec, count: int
+) -> list[Example]:
+    """The test images with the lowest maximum softmax probability, one per class, lowest first."""
+    variant = prepared.variants(spec)[0]
+    logits = torch.cat([chunk.logits for chunk in StoredOutputs(outputs, "test", variant.name)])  # (N, C)
+    rows = manifest[manifest["image_set"] == "test"].reset_index(drop=True)
+    doubt = build_detector("msp").score(Outputs(logits))
+    ranked = rows.iloc[doubt.argsort(descending=True).tolist()].drop_duplicates("class_name").head(count)
+    return [
+        _example(row, position, logits, prepared, rank) for rank, (position, row) in enumerate(ranked.iterrows(), 1)
+    ]
+
+
+def _example(row: pd.Series, position: int, logits: torch.Tensor, prepared: Preparation, rank: int) -> Example:
+    own = logits[position].double()
+    probability = own.softmax(dim=0)
+    top = own.topk(min(SHOWN_CLASSES, len(own))).indices.tolist()
+    titles, groups = prepared.titles, prepared.groups
+    return Example(
+        image=read_pixels(f"{prepared.folders[row['data_set']]}/{row['path']}", SIDE_PX),
+        true_class=titles[row["label"]],
+        top_probabilities=[(titles[k], float(probability[k])) for k in top],
+        top_logits=[(titles[k], float(own[k])) for k in top],
+        rank=f"top probability {float(probability.max()):.1%}",
+        groups={titles[k]: groups[prepared.group_of_class[k]] for k in top} if groups else {},
+    )

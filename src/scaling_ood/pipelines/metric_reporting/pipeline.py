@@ -1,0 +1,91 @@
+"""The graph of metric reporting.
+
+<detector>.scores -> measure_detector -> <detector>.metrics, <detector>.results -> record_detector -> <detector>.run
+all of them -> collect_results -> results, metrics
+            -> draw_figures -> roc_curves, score_histograms, low_confidence
+outputs, metrics -> compare_granularity -> granularity, dispersal            where there are coarse labels
+everything -> write_report -> report, summary
+"""
+
+from __future__ import annotations
+
+from functools import partial, update_wrapper
+
+from kedro.pipeline import Node, Pipeline
+
+from scaling_ood.parameters import SettingSpec
+from scaling_ood.pipelines.metric_reporting import nodes
+from scaling_ood.structure import detectors_of, setting_specs
+
+_SHARED = ["outputs", "accuracy", "preparation", "training_run"]
+_PARAMETERS = ["params:model", "params:extraction", "params:detectors", "params:reporting", "params:identity"]
+
+
+def create_pipeline() -> Pipeline:
+    """Metric reporting of every setting."""
+    return sum((_setting(name, spec) for name, spec in setting_specs().items()), Pipeline([]))
+
+
+def _setting(name: str, spec: SettingSpec) -> Pipeline:
+    names = detectors_of(spec)
+    detectors = sum((_detector(detector) for detector in names), Pipeline([]))
+    return Pipeline([detectors, _fan_in(names, spec)], namespace=name, tags=name)
+
+
+def _detector(name: str) -> Pipeline:
+    measure = update_wrapper(partial(nodes.measure_detector, detector=name), nodes.measure_detector)
+    pipeline = [
+        Node(
+            measure,
+            ["scores", "preparation", *_PARAMETERS, "params:options"],
+            ["metrics", "results"],
+            name="measure_detector",
+        ),
+        Node(
+            nodes.record_detector,
+            ["scores", "metrics", "results", *_SHARED, "params:model", "params:reporting", "params:identity"],
+            "run",
+            name="record_detector",
+        ),
+    ]
+    return Pipeline(
+        pipeline,
+        namespace=name,
+        inputs=set(_SHARED),
+        parameters={**{p: p for p in _PARAMETERS}, "params:options": f"params:detectors.{name}"},
+    )
+
+
+def _fan_in(names: list[str], spec: SettingSpec) -> Pipeline:
+    """What needs all detectors of the setting; plain names inside, mapped to the detectors' namespaces."""
+    scores = {f"{name}_scores": f"{name}_scores" for name in names}
+    tables = {f"{name}_{kind}": f"{name}_{kind}" for name in names for kind in ("metrics", "results")}
+    data = {"preparation": "preparation", "spec": "params:model"}
+    rules = {"reporting": "params:reporting"}
+    images = {"manifest": "manifest", "outputs": "outputs"}
+    shown = {"roc_curves": "roc_curves", "score_histograms": "score_histograms"}
+    pipeline = [
+        Node(nodes.collect_results, data | rules | scores | tables, ["results", "metrics"], name="collect_results"),
+        Node(
+            nodes.draw_figures,
+            data | images | rules | {name: f"{name}_scores" for name in names},
+            ["roc_curves", "score_histograms", "low_confidence"],
+            name="draw_figures",
+        ),
+    ]
+    if "coarse" in spec.model.labels:
+        pipeline.append(
+            Node(
+                nodes.compare_granularity,
+                data | {"outputs": "outputs", "metrics": "metrics"},
+                ["granularity", "dispersal"],
+                name="compare_granularity",
+            )
+        )
+        shown |= {"granularity": "granularity", "dispersal": "dispersal"}
+    about = {"results": "results", "accuracy": "accuracy", "model": "model", "identity": "params:identity"}
+    pipeline.append(
+        Node(nodes.write_report, data | images | rules | about | shown, ["report", "summary"], name="write_report")
+    )
+    mapped = {f"{name}_{kind}": f"{name}.{kind}" for name in names for kind in ("scores", "metrics", "results")}
+    return Pipeline(pipeline, inputs=mapped)

@@ -1,0 +1,171 @@
+"""From scores to the rows of the results table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from scaling_ood.metrics import OneClassError, TooFewImagesError, detection_metrics, tied_with_best
+from scaling_ood.parameters import IdentitySpec, ModelSpec, ReportingSpec
+from scaling_ood.preparation import Preparation
+from scaling_ood.records import METRICS, RESULT_COLUMNS
+from scaling_ood.scores import Scores
+
+MEAN = "mean"
+_TIE_METRIC = {"fpr95": "fpr", "auroc": "auroc", "aupr": "aupr"}
+
+
+def measure_scores(scores: Scores, prepared: Preparation, spec: ModelSpec, reporting: ReportingSpec) -> pd.DataFrame:
+    """Metrics of one detector: one row per kind of labels, seed and OOD set; none where it has no meaning.
+
+    Returns:
+        `labels, seed, ood_set, n_in, n_out, fpr95, auroc, aupr, distinct_scores`.
+
+    Raises:
+        OneClassError: A set is empty; names detector and set.
+    """
+    rows = []
+    for variant in prepared.variants(spec):
+        by_set = scores.of(variant.labels, variant.seed) if variant.labels not in scores.gaps else {}
+        for ood_set in prepared.ood if by_set else ():
+            score, is_ood = _pair(by_set, ood_set)
+            positive = _oriented(score, is_ood, reporting)
+            try:
+                auroc, aupr, fpr = detection_metrics(*positive, fpr_rule=reporting.fpr_rule)
+            except OneClassError as error:
+                raise ValueError(f"detector {scores.detector}, OOD set {ood_set}: {error}") from error
+            counts = {"n_in": int((~is_ood).sum()), "n_out": int(is_ood.sum())}
+            values = {"fpr95": fpr, "auroc": auroc, "aupr": aupr, "distinct_scores": len(np.unique(score))}
+            rows.append({"labels": variant.labels, "seed": variant.seed, "ood_set": ood_set, **counts, **values})
+    columns = ["labels", "seed", "ood_set", "n_in", "n_out", *METRICS, "distinct_scores"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def summarise(
+    metrics: pd.DataFrame,
+    scores: Scores,
+    prepared: Preparation,
+    spec: ModelSpec,
+    reporting: ReportingSpec,
+    identity: IdentitySpec,
+) -> pd.DataFrame:
+    """Rows of the results table for one detector, for the first kind of labels: OOD sets, then means."""
+    labels = spec.labels[0]
+    own = metrics[metrics["labels"] == labels]
+    gap = scores.gaps.get(labels, "")
+    n_in = prepared.images["test"]
+    fixed = {
+        "benchmark": identity.benchmark,
+        "setting": identity.setting,
+        "in_dist": prepared.in_dist,
+        "detector": scores.detector,
+        "positive_class": reporting.positive_class,
+        "aggregation": "pooled",
+        "n_in": n_in,
+        "seeds": len(spec.seeds),
+        "labels": labels,
+        "fpr_rule": reporting.fpr_rule,
+        "model": spec.architecture,
+        "gap": gap,
+    }
+    rows = []
+    for ood_set in prepared.ood:
+        n_out = prepared.images[ood_set]
+        noise = prepared.noise.get(ood_set)
+        per_seed = own[own["ood_set"] == ood_set]
+        rows.append(
+            {
+                **fixed,
+                "ood_set": ood_set,
+                "n_out": n_out,
+                "base_rate": (n_out if reporting.positive_class == "ood" else n_in) / (n_in + n_out),
+                "ood_source": prepared.sources[ood_set],
+                "noise_range": noise.noise_range if noise else "",
+                "distinct_scores": per_seed["distinct_scores"].min(),
+                **_over_seeds(per_seed),
+            }
+        )
+    for name, members in mean_groups(prepared).items():
+        per_seed = own[own["ood_set"].isin(members)].groupby("seed")[list(METRICS)].mean()
+        n_out = sum(prepared.images[member] for member in members)
+        row = {**fixed, "ood_set": name, "n_out": n_out, "mean_of": ";".join(members)}
+        rows.append({**row, **_over_seeds(per_seed)})
+    return pd.DataFrame(rows).reindex(columns=list(RESULT_COLUMNS))
+
+
+def mean_groups(prepared: Preparation) -> dict[str, Sequence[str]]:
+    """Rows of means and what each is over: all sets, and each source of images where there are several.
+
+    Noise, rendered images and photographs are of different difficulty, so their mean alone would hide which one moved.
+    """
+    groups: dict[str, Sequence[str]] = {MEAN: prepared.ood}
+    sources = dict.fromkeys(prepared.sources[name] for name in prepared.ood)
+    if len(sources) > 1:
+        for source in sources:
+            groups[f"{MEAN}_{source}"] = [name for name in prepared.ood if prepared.sources[name] == source]
+    return groups
+
+
+def mark_ties(
+    results: pd.DataFrame,
+    scores: Sequence[Scores],
+    prepared: Preparation,
+    spec: ModelSpec,
+    reporting: ReportingSpec,
+) -> pd.DataFrame:
+    """Say for each detector and OOD set whether it can be told from the best, on the identical images.
+
+    With several seeds a detector is tied if it is in any of them. Where a class has a single image nothing can be told:
+    the column stays empty.
+    """
+    present = [one for one in scores if spec.labels[0] not in one.gaps]
+    marked = results.astype({f"{metric}_tied": object for metric in METRICS})
+    for ood_set in prepared.ood if present else ():
+        tied = _tied(present, ood_set, spec, reporting)
+        for metric, by_detector in tied.items():
+            for detector, value in by_detector.items():
+                marked.loc[(marked["detector"] == detector) & (marked["ood_set"] == ood_set), f"{metric}_tied"] = value
+    return marked
+
+
+def _tied(
+    scores: Sequence[Scores], ood_set: str, spec: ModelSpec, reporting: ReportingSpec
+) -> dict[str, dict[str, bool]]:
+    tied: dict[str, dict[str, bool]] = {metric: {} for metric in METRICS}
+    for seed in spec.seeds:
+        pairs = [_pair(one.of(spec.labels[0], seed), ood_set) for one in scores]
+        stacked, is_ood = _oriented(np.stack([score for score, _ in pairs]), pairs[0][1], reporting)
+        for metric in METRICS:
+            try:
+                flags = tied_with_best(
+                    stacked,
+                    is_ood,
+                    _TIE_METRIC[metric],  # type: ignore[arg-type]
+                    level=reporting.tie_level,
+                    n_replicates=reporting.bootstrap_replicates,
+                    fpr_rule=reporting.fpr_rule,
+                )
+            except TooFewImagesError:
+                continue
+            for one, flag in zip(scores, flags, strict=True):
+                tied[metric][one.detector] = bool(flag) or tied[metric].get(one.detector, False)
+    return tied
+
+
+def _pair(by_set: Mapping[str, pd.Series[float]], ood_set: str) -> tuple[np.ndarray, np.ndarray]:
+    """In-distribution and OOD scores of one set, joined, and which are OOD: (N,), (N,)."""
+    known, unseen = by_set["test"].to_numpy(), by_set[ood_set].to_numpy()
+    return np.concatenate([known, unseen]), np.arange(len(known) + len(unseen)) >= len(known)
+
+
+def _oriented(score: np.ndarray, is_ood: np.ndarray, reporting: ReportingSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and mask as the metrics want them, which take the True ones as the positive class."""
+    return (score, is_ood) if reporting.positive_class == "ood" else (-score, ~is_ood)
+
+
+def _over_seeds(per_seed: pd.DataFrame) -> dict[str, float]:
+    values = {metric: float(per_seed[metric].mean()) for metric in METRICS}
+    spread = {f"{metric}_sd": float(per_seed[metric].std(ddof=1)) for metric in METRICS}
+    return values | spread
