@@ -61,8 +61,9 @@ class TrackingHooks(MlflowHook):
         given = os.environ.get(TRACKING_URI)
         super().after_context_created(context)
         # MLflow exports the URI; the next session of this process, of another project, would take it for the user's.
-        if given is None:
-            os.environ.pop(TRACKING_URI, None)
+        os.environ.pop(TRACKING_URI, None)
+        if given is not None:
+            os.environ[TRACKING_URI] = given
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
