@@ -47,13 +47,13 @@ def score_densities(in_dist: NDArray[np.float64], ood: NDArray[np.float64], bins
 
     >>> shown = score_densities(np.r_[np.linspace(0, 1, 1000), 1e6], np.linspace(1, 2, 1000), bins=4)
     >>> shown.edges.round(1).tolist(), [round(share, 3) for share in shown.outside]
-    ([0.0, 0.5, 1.0, 1.5, 2.0], (0.011, 0.005))
+    ([0.0, 0.5, 1.0, 1.5, 2.0], [0.006, 0.005])
     """
     low, high = _view(in_dist, ood)
     edges = np.linspace(low, high, bins + 1)
     counts = [np.histogram(scores, edges)[0] for scores in (in_dist, ood)]
     shares = [count / len(scores) for count, scores in zip(counts, (in_dist, ood), strict=True)]
-    outside = (float(1 - shares[0].sum()), float(1 - shares[1].sum()))
+    outside = (1 - float(shares[0].sum()), 1 - float(shares[1].sum()))
     width = edges[1] - edges[0]
     return Densities(edges, shares[0] / width, shares[1] / width, outside)
 

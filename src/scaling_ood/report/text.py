@@ -84,7 +84,11 @@ def _gap_lines(table: ResultsTable) -> list[str]:
     lines = [f"{row.detector}: {row.gap}" for row in table.rows if row.gap]
     for row in table.rows:
         places = zip(table.columns, row.entries, strict=False) if not row.gap else ()
-        lines += [f"{row.detector} on {column.ood_set}: {entry.gap}" for column, entry in places if entry.gap]
+        lines += [
+            f"{row.detector} on {column.ood_set}: {entry.gap}"
+            for column, entry in places
+            if entry.gap and not column.is_mean
+        ]
     wrapped = [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
     return ["No number\n" + "\n".join(wrapped)] if lines else []
 
