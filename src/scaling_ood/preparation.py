@@ -1,8 +1,8 @@
 """The record that data preparation leaves beside the manifest, and the keys of everything made from it.
 
 A key is the fingerprint of all that a product depends on: manifest content, weights, transform, precision, the
-product's own options; never paths, batch sizes or worker counts. Producers store it, consumers compute it anew and refuse
-a product that bears another one.
+product's own options; never paths, batch sizes or worker counts. Producers store it, consumers compute it anew and
+refuse a product that bears another one.
 """
 
 from __future__ import annotations

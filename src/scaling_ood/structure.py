@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import click
@@ -111,7 +112,7 @@ def _nearest(word: str, known: tuple[str, ...]) -> str:
 
 
 def _without_session() -> Mapping[str, Any]:
-    project = find_kedro_project(os.getcwd())
+    project = find_kedro_project(Path.cwd())
     if project is None:
         raise click.ClickException("There is no Kedro project here: run from the project's folder.")
     loader = OmegaConfigLoader(

@@ -32,7 +32,7 @@ def textbook_delong(scores, is_ood):
     return kernel.mean(axis=(1, 2)), covariance
 
 
-def looped_bootstrap(scores, is_ood, metric, *, n_replicates, seed, fpr_rule="nearest"):  # noqa: PLR0913 - a recipe
+def looped_bootstrap(scores, is_ood, metric, *, n_replicates, seed, fpr_rule="nearest"):
     """Resample the scores themselves and call the metric on each sample."""
     rng = np.random.default_rng(seed)
     ood, in_dist = scores[:, is_ood], scores[:, ~is_ood]
@@ -54,7 +54,7 @@ def looped_bootstrap(scores, is_ood, metric, *, n_replicates, seed, fpr_rule="ne
     return np.array(replicates).T
 
 
-def make_scores(n_in, n_ood, shifts, *, seed, decimals=1, noise=0.5):  # noqa: PLR0913 - a recipe
+def make_scores(n_in, n_ood, shifts, *, seed, decimals=1, noise=0.5):
     """Detectors that share what makes an image hard, rounded so that scores tie."""
     rng = np.random.default_rng(seed)
     is_ood = rng.permutation(np.arange(n_in + n_ood) >= n_in)

@@ -77,7 +77,8 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         started = time.perf_counter()
         before = len(state["history"]) if state else 0
         with tqdm(total=data.epochs, initial=before, unit="epoch", desc="training") as bar:
-            for state in data.run(state):
+            for latest_state in data.run(state):
+                state = latest_state
                 if state["history"]:
                     latest = state["history"][-1]
                     latest["seconds"], started = time.perf_counter() - started, time.perf_counter()

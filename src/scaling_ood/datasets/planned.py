@@ -54,8 +54,8 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
     """A folder with one file or folder per part, and a record of what they were made from.
 
     Saving a plan makes the parts that the stored record of the same key lacks; the parts of another key are removed.
-    Every part is written beside its place, then renamed, then recorded with its checksum: whatever kills the process, the
-    record never names a part that is not whole.
+    Every part is written beside its place, then renamed, then recorded with its checksum: whatever kills the process,
+    the record never names a part that is not whole.
     """
 
     unit = "image"

@@ -32,13 +32,12 @@ class Outputs:
 
 
 class OutputsView(Protocol):
-    """The images that a detector is fitted on: chunks that can be passed over any number of times.
+    """The images that a detector is fitted on: chunks that can be passed over any number of times."""
 
-    Attributes:
-        class_groups: (C,) group of each class, 0..G-1 (its family, its superclass); None where classes have no groups.
-    """
-
-    class_groups: torch.Tensor | None
+    @property
+    def class_groups(self) -> torch.Tensor | None:
+        """(C,) group of each class, 0..G-1 (its family, its superclass); None where classes have no groups."""
+        ...
 
     def __iter__(self) -> Iterator[Outputs]:
         """Chunks in a fixed order; only one is in memory at a time."""

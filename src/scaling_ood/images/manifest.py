@@ -117,11 +117,11 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
         PartitionError: A split is missing, or a role gets fewer images of a class than it claims, or none.
     """
     taken: list[pd.DataFrame] = []
-    left = {split: rows for split, rows in frame.groupby("split", sort=True)}
+    left = {str(split): rows for split, rows in frame.groupby("split", sort=True)}
     sizes = {split: len(rows) for split, rows in left.items()}
     for number, (role, part) in enumerate(parts.items()):
         if part.split not in left:
-            raise PartitionError(f"{role}: no split {part.split} (there are: {', '.join(map(str, sorted(left)))})")
+            raise PartitionError(f"{role}: no split {part.split} (there are: {', '.join(left)})")
         rows = left[part.split]
         shuffled = rows.iloc[np.random.default_rng([seed, number]).permutation(len(rows))]
         if part.per_class is not None:
@@ -159,7 +159,8 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
     Raises:
         TooManyUnreadableError: The share of unreadable images is above `most`; names the first ten.
     """
-    paths = [Path(folders[row.data_set], row.path) if row.path else None for row in frame.itertuples()]
+    named = zip(frame["data_set"], frame["path"], strict=True)
+    paths = [Path(folders[data_set], path) if path else None for data_set, path in named]
     checks = check_images([path for path in paths if path], workers)
     found = [next(checks) if path else None for path in paths]
     frame = frame.assign(
@@ -169,10 +170,10 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
     bad = frame[frame["problem"] != ""]
     checked = sum(path is not None for path in paths)
     if len(bad) > most * checked:
-        named = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
+        listed = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
         raise TooManyUnreadableError(
             f"{len(bad):,} of {checked:,} images are unreadable, more than the tolerated share of {most:g} "
-            f"(data.most_unreadable): {named}"
+            f"(data.most_unreadable): {listed}"
         )
     return frame[frame["problem"] == ""].drop(columns="problem"), bad[["id", "data_set", "path", "problem"]]
 

@@ -43,7 +43,7 @@ class Preprocessing:
     def at(self, input_px: int | None) -> Preprocessing:
         """The same for another input size; None changes nothing.
 
-        Normalisation and interpolation stay those of the weights, and the margin that the crop leaves stays in proportion.
+        Normalisation and interpolation stay those of the weights; the margin that the crop leaves stays in proportion.
         """
         if input_px is None:
             return self

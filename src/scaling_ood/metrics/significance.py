@@ -74,7 +74,7 @@ def delong_covariance(scores: ArrayLike, is_ood: ArrayLike) -> tuple[NDArray[np.
     return of_ood.mean(axis=1), _covariance(of_ood) + _covariance(of_in)
 
 
-def bootstrap_replicates(  # noqa: PLR0913 - the whole procedure is stated in one call
+def bootstrap_replicates(
     scores: ArrayLike,
     is_ood: ArrayLike,
     metric: MetricName,
@@ -135,7 +135,7 @@ def bootstrap_replicates(  # noqa: PLR0913 - the whole procedure is stated in on
     return replicates
 
 
-def tied_with_best(  # noqa: PLR0913 - the whole test is stated in one call
+def tied_with_best(
     scores: ArrayLike,
     is_ood: ArrayLike,
     metric: MetricName = "auroc",

@@ -51,7 +51,7 @@ class Forward:
     def place(self, network: nn.Module) -> nn.Module:
         """The network on the device, in the memory order and in evaluation mode."""
         order = torch.channels_last if self.channels_last else torch.contiguous_format
-        return network.to(self.torch_device).to(memory_format=order).eval()  # type: ignore[call-overload, no-any-return]
+        return network.to(self.torch_device).to(memory_format=order).eval()
 
     def batch(
         self, network: nn.Module, preprocessing: Preprocessing, images: torch.Tensor, normalised: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -60,7 +60,7 @@ class Extraction:
             yield from self._shards(network, mine, self.loading.batches(source, self._pin), ready)
 
     def _shards(
-        self, network: nn.Module, parts: Sequence[Part], batches: Iterator[torch.Tensor], ready: bool
+        self, network: nn.Module, parts: Sequence[Part], batches: Iterable[torch.Tensor], ready: bool
     ) -> Iterator[tuple[str, Tensors]]:
         """Cut the stream of batches into shards; a batch may end one and begin the next."""
         held: list[Tensors] = []

@@ -125,7 +125,8 @@ def _folder(spec: FolderSpec, data_root: str, fabricated: StoredParts[Images] | 
 def _listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> pd.DataFrame:
     if isinstance(spec, NoiseSpec):
         return list_noise(name, spec.images)
-    chosen = spec.classes and classes_of_table(spec.classes.table, spec.classes.column, spec.classes.value)
+    classes = spec.classes
+    chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
     return sample(list_folder(name, places[name], spec.layout, spec.splits, chosen), spec.images, seed)
 
 

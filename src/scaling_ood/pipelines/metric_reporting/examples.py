@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import torch
 
@@ -23,16 +25,14 @@ def low_confidence_examples(
     """The test images with the lowest maximum softmax probability, one per class, lowest first."""
     variant = prepared.variants(spec)[0]
     logits = torch.cat([chunk.logits for chunk in StoredOutputs(outputs, "test", variant.name)])  # (N, C)
-    rows = manifest[manifest["image_set"] == "test"].reset_index(drop=True)
+    rows = manifest[manifest["image_set"] == "test"].reset_index(drop=True).assign(position=range(len(logits)))
     doubt = build_detector("msp").score(Outputs(logits))
     ranked = rows.iloc[doubt.argsort(descending=True).tolist()].drop_duplicates("class_name").head(count)
-    return [
-        _example(row, position, logits, prepared, rank) for rank, (position, row) in enumerate(ranked.iterrows(), 1)
-    ]
+    return [_example(row, logits[row["position"]], prepared) for _, row in ranked.iterrows()]
 
 
-def _example(row: pd.Series, position: int, logits: torch.Tensor, prepared: Preparation, rank: int) -> Example:
-    own = logits[position].double()
+def _example(row: pd.Series[Any], logits: torch.Tensor, prepared: Preparation) -> Example:
+    own = logits.double()
     probability = own.softmax(dim=0)
     top = own.topk(min(SHOWN_CLASSES, len(own))).indices.tolist()
     titles, groups = prepared.titles, prepared.groups
@@ -41,6 +41,5 @@ def _example(row: pd.Series, position: int, logits: torch.Tensor, prepared: Prep
         true_class=titles[row["label"]],
         top_probabilities=[(titles[k], float(probability[k])) for k in top],
         top_logits=[(titles[k], float(own[k])) for k in top],
-        rank=f"top probability {float(probability.max()):.1%}",
         groups={titles[k]: groups[prepared.group_of_class[k]] for k in top} if groups else {},
     )

@@ -117,8 +117,8 @@ def report_facts(
             "Positive class": reporting.positive_class,
             "FPR95": f"'{reporting.fpr_rule}' rule",
             "AUPR": "step-wise average precision",
-            "Ties": f"paired DeLong test (AUROC), paired bootstrap of {reporting.bootstrap_replicates:,} (AUPR, FPR95), "
-            f"level {reporting.tie_level:g}, not corrected for the number of detectors",
+            "Ties": f"paired DeLong test (AUROC), paired bootstrap of {reporting.bootstrap_replicates:,} replicates (AUPR, "
+            f"FPR95), level {reporting.tie_level:g}, not corrected for the number of detectors",
         },
     }
 
