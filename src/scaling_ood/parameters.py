@@ -151,7 +151,7 @@ class ModelSpec(Spec):
         learning_rate: Peak of the one-cycle cosine schedule, AdamW.
         weight_decay: Decoupled, on weights only.
         label_smoothing: Share of the target spread over all classes.
-        least_top1: The model is wrong if its top-1 accuracy on the in-distribution test falls under this fraction.
+        least_top1: The model is wrong if its top-1 accuracy on the fit and test images falls under this fraction.
     """
 
     architecture: str

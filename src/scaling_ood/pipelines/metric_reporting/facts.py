@@ -101,7 +101,7 @@ def report_facts(
             "Training": spec.training,
             "Seeds": ", ".join(map(str, spec.seeds)),
             **({"Epochs": spec.epochs, "Label smoothing": spec.label_smoothing} if model.history else {}),
-            "Top-1 accuracy on the in-distribution test": f"{_top1(accuracy, spec):.1%}",
+            "Top-1 accuracy on the fit and test images": f"{_top1(accuracy, spec):.1%} of {accuracy['images']:,}",
             **({"Top-1 accuracy stated by the weights' authors": f"{published:.1%}"} if published else {}),
             "Least top-1 accuracy accepted": f"{accuracy['least_top1']:.1%}",
             "Preprocessing": f"resize {preprocessing.resize_px} px ({preprocessing.interpolation}), centre crop "
@@ -117,8 +117,8 @@ def report_facts(
             "Positive class": reporting.positive_class,
             "FPR95": f"'{reporting.fpr_rule}' rule",
             "AUPR": "step-wise average precision",
-            "Ties": f"paired DeLong test (AUROC), paired bootstrap of {reporting.bootstrap_replicates:,} replicates (AUPR, "
-            f"FPR95), level {reporting.tie_level:g}, not corrected for the number of detectors",
+            "Ties": f"paired DeLong test (AUROC), paired bootstrap of {reporting.bootstrap_replicates:,} replicates "
+            f"(AUPR, FPR95), level {reporting.tie_level:g}, not corrected for the number of detectors",
         },
     }
 
