@@ -8,7 +8,7 @@ from typing import Any
 import click
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Pipeline
 
 from scaling_ood import structure
@@ -49,7 +49,7 @@ class ProjectHooks:
             raise click.ClickException(f"Some inputs are missing; nothing was run.\n{listed}")
 
     @hook_impl(trylast=True)
-    def on_node_error(self, error: Exception) -> None:
+    def on_node_error(self, error: BaseException) -> None:
         """Turn an error that a person can put right into its message alone.
 
         Raises:
@@ -57,6 +57,17 @@ class ProjectHooks:
         """
         if isinstance(error, USER_ERRORS) and not os.environ.get("SCALING_OOD_TRACEBACK"):
             raise click.ClickException(str(error)) from error
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self, error: Exception) -> None:
+        """The same for work that the catalog does: a plan's parts are made while they are saved.
+
+        Raises:
+            click.ClickException: In place of the error.
+        """
+        cause = error.__cause__ if isinstance(error, DatasetError) else error
+        if isinstance(error, DatasetError | FileNotFoundError) and cause is not None:
+            self.on_node_error(cause)
 
     def _missing_products(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
@@ -14,6 +16,20 @@ from scaling_ood.models import architecture
 Labels = Literal["fine", "coarse"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+RESERVED = ("train", "fit", "test", "mean")
+"""What no OOD set can be called: roles of in-distribution images, and the row of means."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, and all of them.
+
+    >>> did_you_mean("epoch", ["epochs", "seeds"])
+    "; did you mean 'epochs'? (known: epochs, seeds)"
+    """
+    names = list(known)
+    near = get_close_matches(word, names, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return hint + (f" (known: {', '.join(names)})" if names else "")
 
 
 class Spec(BaseModel):
@@ -55,7 +71,7 @@ class FolderSpec(Spec):
     @classmethod
     def _known_layout(cls, value: str) -> str:
         if value not in layout_names():
-            raise ValueError(f"unknown layout '{value}' (known: {', '.join(layout_names())})")
+            raise ValueError(f"unknown layout '{value}'{did_you_mean(value, layout_names())}")
         return value
 
 
@@ -178,6 +194,9 @@ class ModelSpec(Spec):
             raise ValueError(f"'{self.architecture}' has no published weights: training must be 'network'")
         if self.training == "none" and (self.labels, self.seeds) != (("fine",), (0,)):
             raise ValueError("a published model has labels: [fine] and seeds: [0]")
+        for name, values in (("labels", self.labels), ("seeds", self.seeds)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} names one twice: {', '.join(map(str, values))}")
         return self
 
 
@@ -242,10 +261,11 @@ class FabricationSpec(Spec):
     def miniature(self) -> MiniatureSpec:
         """What to render."""
         fields: dict[str, Any] = self.model_extra or {}
-        try:
-            return MiniatureSpec(**fields)
-        except TypeError as error:
-            raise ValueError(f"{error} (known: {', '.join(MiniatureSpec.__dataclass_fields__)})") from None
+        known = MiniatureSpec.__dataclass_fields__
+        unknown = [f"no such parameter: {name}{did_you_mean(name, known)}" for name in fields if name not in known]
+        if unknown:
+            raise ValueError("\n".join(unknown))
+        return MiniatureSpec(**fields)
 
 
 class IdentitySpec(Spec):
@@ -279,21 +299,42 @@ class SettingSpec(Spec):
             except (ValueError, TypeError) as error:
                 problems.append(str(error))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         if not any(options is not False for options in detectors.values()):
             raise ValueError("every detector is switched off")
         return detectors
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        unknown = [name for name in (self.data.in_dist, *self.data.ood) if name not in self.data_sets.root]
-        if unknown:
-            known = ", ".join(self.data_sets.root)
-            raise ValueError(f"data names sets that data_sets lacks: {', '.join(unknown)} (has: {known})")
-        if self.data_sets.root[self.data.in_dist].source == "noise":
-            raise ValueError(f"in_dist cannot be noise: {self.data.in_dist}")
-        if (self.model.training == "none") != (self.data.train is None):
-            raise ValueError("data.train must be given exactly if the model is trained")
-        if "coarse" in self.model.labels and self.data.coarse_labels is None:
-            raise ValueError("model.labels has 'coarse', but data.coarse_labels is not given")
+        problems = [*self._problems_of_data(), *self._problems_of_model()]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
+
+    def _problems_of_data(self) -> list[str]:
+        data, known = self.data, self.data_sets.root
+        problems = [
+            f"data names a set that data_sets lacks: {name}{did_you_mean(name, known)}"
+            for name in (data.in_dist, *data.ood)
+            if name not in known
+        ]
+        if len(set(data.ood)) < len(data.ood) or data.in_dist in data.ood:
+            problems.append(f"data names a set twice: in_dist {data.in_dist}, ood {', '.join(data.ood)}")
+        taken = [name for name in data.ood if name in RESERVED or name.startswith("mean_")]
+        if taken:
+            problems.append(f"an OOD set cannot be called {', '.join(taken)}: that names rows of its own in the tables")
+        used = {name: known[name] for name in (data.in_dist, *data.ood) if name in known}
+        if data.in_dist in used and used[data.in_dist].source == "noise":
+            problems.append(f"in_dist cannot be noise: {data.in_dist}")
+        rendered = [name for name, spec in used.items() if spec.source == "fabricated"]
+        if rendered and not self.fabrication:
+            problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
+        return problems
+
+    def _problems_of_model(self) -> list[str]:
+        problems = []
+        if (self.model.training == "none") != (self.data.train is None):
+            problems.append("data.train must be given exactly if the model is trained")
+        if "coarse" in self.model.labels and self.data.coarse_labels is None:
+            problems.append("model.labels has 'coarse', but data.coarse_labels is not given")
+        return problems

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 from kedro.config import OmegaConfigLoader
+from kedro.framework import project as kedro_project
 from kedro.framework.project import settings
+from kedro.framework.startup import bootstrap_project
 from kedro.utils import find_kedro_project
-from pydantic import ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from scaling_ood.parameters import RuntimeSpec, SettingSpec
+from scaling_ood.parameters import RuntimeSpec, SettingSpec, did_you_mean
 
 SETTINGS = ("multi_class", "multi_label", "segmentation")
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
@@ -58,15 +61,18 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, SettingSpec]:
     try:
         RuntimeSpec.model_validate(parameters.get("runtime", {}))
     except ValidationError as error:
-        problems += _readable("runtime", error)
+        problems += _readable("runtime", RuntimeSpec, error)
     for name, raw in parameters.items():
         if name in SETTINGS and raw is not False:
             try:
                 specs[name] = SettingSpec.model_validate(raw)
             except ValidationError as error:
-                problems += _readable(name, error)
+                problems += _readable(name, SettingSpec, error)
+                continue
+            if specs[name].identity.setting != name:
+                problems.append(f"{name}.identity.setting: must be '{name}' (given: '{specs[name].identity.setting}')")
         elif name not in (known := (*SETTINGS, "runtime", *RUN_TIME)):
-            problems.append(f"{name}: no such parameter{_nearest(name, known)}")
+            problems.append(f"{name}: no such parameter{did_you_mean(name, known)}")
     if not specs and not problems:
         problems.append(f"no setting is switched on (there are: {', '.join(SETTINGS)})")
     if problems:
@@ -75,46 +81,92 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, SettingSpec]:
     return specs
 
 
-def _readable(name: str, error: ValidationError) -> list[str]:
+def _readable(name: str, model: type[BaseModel], error: ValidationError) -> list[str]:
+    """One line per problem: where in the YAML, what is wrong, what was given, what is allowed."""
     problems = []
     for problem in error.errors():
-        place = ".".join(str(step) for step in (name, *problem["loc"]) if not _is_branch(step))
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = f"no such parameter{_nearest(str(problem['loc'][-1]), _fields_at(problem['loc'][:-1]))}"
-        elif problem["input"] is None:
-            message += " (a bare key; write {} for the defaults or false to switch it off)"
-        elif not isinstance(problem["input"], dict | list):
-            message += f" (given: {problem['input']!r})"
-        problems.append(f"{place}: {message}")
+        *above, last = problem["loc"] or (name,)
+        if str(last).startswith("literal["):  # Pydantic tries `false` too; the other branch says all that is wrong
+            continue
+        unknown = problem["type"] == "extra_forbidden"
+        steps, reached = _walk(model, tuple(above) if unknown else problem["loc"])
+        place = ".".join([name, *steps, *([str(last)] if unknown else [])])
+        allowed = dict.fromkeys(field for one in reached for field in getattr(one, "model_fields", {}))
+        switch = any(one == Literal[False] for one in reached)
+        lines = [f"no such parameter{did_you_mean(str(last), allowed)}"] if unknown else _worded(problem, switch)
+        problems += [f"{place}: {line}" for line in lines]
     return list(dict.fromkeys(problems))
 
 
-def _is_branch(step: object) -> bool:
-    """Pydantic names the branch of a union in an error's place; a reader of YAML knows no branches."""
-    return str(step) in ("photographs", "fabricated", "noise", "FabricationSpec") or str(step).startswith(
-        ("literal[", "dict[")
-    )
+def _worded(problem: ErrorDetails, switch: bool) -> list[str]:
+    """What is wrong; `switch` says whether `{}` and `false` switch this place on and off."""
+    kind, given = problem["type"], problem["input"]
+    if kind == "value_error":
+        return problem["msg"].removeprefix("Value error, ").splitlines()
+    shown = "" if isinstance(given, dict | list) else f" (given: {given!r})"
+    if kind == "missing":
+        message, shown = "is missing", ""
+    elif kind in ("union_tag_not_found", "union_tag_invalid"):
+        context = problem["ctx"]
+        shown = f" (given: {context['tag']!r})" if "tag" in context else " (it is missing)"
+        allowed = context.get("expected_tags", "'photographs', 'fabricated', 'noise'")
+        message = f"{context['discriminator']} must be one of {allowed}".replace("'source'", "source")
+    elif kind in ("dict_type", "model_type", "model_attributes_type"):
+        message = "must be {} (on, with the defaults), {option: value} or false" if switch else "must be a mapping"
+    else:
+        message = problem["msg"].replace("Input should be", "must be").replace(" after validation", "")
+        message = message.replace("Tuple should have", "must have")
+    return [message + (" (a bare key was given)" if given is None else shown)]
 
 
-def _fields_at(place: tuple[int | str, ...]) -> tuple[str, ...]:
-    model: Any = SettingSpec
-    for step in place:
-        field = getattr(model, "model_fields", {}).get(str(step))
-        model = field.annotation if field else None
-    return tuple(getattr(model, "model_fields", {}))
+def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[Any]]:
+    """The steps of a Pydantic location that a reader of the YAML sees, and what a value may be there.
+
+    Pydantic also names the branch of a union that it tried; these steps are left out, but choose what is allowed.
+    """
+    steps: list[str] = []
+    reached = _alternatives(model)
+    for step in location:
+        inside = [inner for one in reached for inner in _inside(one, step)]
+        if inside:
+            steps.append(str(step))
+            reached = inside
+        else:
+            reached = [one for one in reached if step in _tags(one)] or reached
+    return steps, reached
 
 
-def _nearest(word: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(word, known, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return hint + (f" (known: {', '.join(known)})" if known else "")
+def _alternatives(annotation: Any) -> list[Any]:
+    """What a parameter may be: classes and containers, without the wrapping of unions and annotations."""
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        choices = get_args(annotation)[: 1 if get_origin(annotation) is Annotated else None]
+        return [one for choice in choices for one in _alternatives(choice)]
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return _alternatives(annotation.model_fields["root"].annotation)
+    return [annotation]
+
+
+def _inside(one: Any, step: int | str) -> list[Any]:
+    """What lies at that key of a mapping, index of a list or field of a model; nothing if there is no such place."""
+    if get_origin(one) is dict and "[" not in str(step):
+        return _alternatives(get_args(one)[1])
+    if get_origin(one) is tuple and isinstance(step, int):
+        return _alternatives(get_args(one)[0])
+    field = getattr(one, "model_fields", {}).get(str(step))
+    return _alternatives(field.annotation) if field else []
+
+
+def _tags(one: Any) -> tuple[Any, ...]:
+    field = getattr(one, "model_fields", {}).get("source")
+    return get_args(field.annotation) if field else ()
 
 
 def _without_session() -> Mapping[str, Any]:
     project = find_kedro_project(Path.cwd())
     if project is None:
         raise click.ClickException("There is no Kedro project here: run from the project's folder.")
+    if kedro_project.PACKAGE_NAME is None:  # a plain Python prompt: how files are merged is not known yet
+        bootstrap_project(project)
     loader = OmegaConfigLoader(
         conf_source=str(project / settings.CONF_SOURCE),
         env=os.environ.get("KEDRO_ENV"),

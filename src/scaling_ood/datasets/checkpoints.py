@@ -38,7 +38,7 @@ class StoredModel:
     def states(self) -> dict[str, dict[str, torch.Tensor]]:
         """State dict of each variant; empty for weights that are used as they are published."""
         states: dict[str, dict[str, torch.Tensor]] = {}
-        for name, tensor in (load_file(self.path) if self.path.is_file() else {}).items():
+        for name, tensor in load_file(self.path).items():
             variant, parameter = name.split("/", 1)
             states.setdefault(variant, {})[parameter] = tensor
         return states
@@ -120,7 +120,8 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
 
     def _record(self) -> dict[str, Any]:
         path = self._folder / "record.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
+        whole = path.is_file() and (self._folder / "model.safetensors").is_file()
+        return json.loads(path.read_text()) if whole else {}
 
     def _exists(self) -> bool:
         return bool(self._record())

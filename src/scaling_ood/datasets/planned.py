@@ -84,14 +84,16 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
         if record.get("key") != data.key:
             self._clear(record)
             record = {"key": data.key, "about": dict(data.about), "parts": {}, "complete": False}
-        done: dict[str, Any] = record["parts"]
-        for name in [name for name in done if not (self._folder / self._place(name)).exists()]:
-            del done[name]
+        planned = {part.name: part.items for part in data.parts}
+        there = {name: part for name, part in record["parts"].items() if (self._folder / self._place(name)).exists()}
+        done = {name: part for name, part in there.items() if part["items"] == planned.get(name)}
         missing = [part for part in data.parts if part.name not in done]
         if record["complete"] and not missing:
             return
         total = sum(part.items for part in data.parts)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        # What is about to be made is recorded first, so that another key can clear a part that was never recorded.
+        record.update(planned=list(planned), parts=done, complete=False)
+        self._store(record)
         with tqdm(
             total=total,
             initial=total - sum(p.items for p in missing),
@@ -106,13 +108,16 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
                 place = self._folder / self._place(name)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 beside = place.with_name(f".{place.name}.part")
+                _remove(beside)
                 sha256 = self._write(beside, product)
                 _replace(beside, place)
                 done[name] = {"items": items[name], "sha256": sha256, "seconds": time.perf_counter() - started}
                 self._store(record)
                 bar.update(items[name])
                 started = time.perf_counter()
-        record.update(complete=all(part.name in done for part in data.parts), about=dict(data.about))
+        # In the order of the plan, which readers rely on, in whatever order the parts were made.
+        ordered = {name: done[name] for name in planned if name in done}
+        record.update(parts=ordered, complete=len(ordered) == len(planned), about=dict(data.about))
         self._store(record)
 
     def load(self) -> StoredParts[Product]:
@@ -140,8 +145,10 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
 
     def _clear(self, record: dict[str, Any]) -> None:
         (self._folder / RECORD).unlink(missing_ok=True)
-        for name in record.get("parts", {}):
-            _remove(self._folder / self._place(name))
+        for name in {*record.get("parts", ()), *record.get("planned", ())}:
+            place = self._folder / self._place(name)
+            _remove(place)
+            _remove(place.with_name(f".{place.name}.part"))
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -114,7 +114,7 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
         The rows that have a role, with `image_set`; ordered by role, then as before.
 
     Raises:
-        PartitionError: A split is missing, or a role gets fewer images of a class than it claims, or none.
+        PartitionError: A split is missing, or a role gets fewer images than it claims, or none.
     """
     taken: list[pd.DataFrame] = []
     left = {str(split): rows for split, rows in frame.groupby("split", sort=True)}
@@ -134,7 +134,13 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
                     f"{part.split}, such as {short.index[0]} with {short.iloc[0]}"
                 )
         elif part.share is not None:
-            mine = shuffled.head(round(part.share * sizes[part.split]))
+            wanted = round(part.share * sizes[part.split])
+            if wanted > len(rows):
+                raise PartitionError(
+                    f"{role}: a share of {part.share:g} of split {part.split} is {wanted:,} images, "
+                    f"but only {len(rows):,} are left"
+                )
+            mine = shuffled.head(wanted)
         else:
             mine = rows
         if mine.empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def train_classifiers(
                 "models": {**state["models"], name: _on_cpu(module.state_dict())},
                 "current": name,
                 "epoch": epoch + 1,
-                "optimiser": optimiser.state_dict(),
+                "optimiser": copy.deepcopy(optimiser.state_dict()),
                 "history": [*state["history"], {"variant": name, "epoch": epoch + 1, **row}],
             }
             yield state
