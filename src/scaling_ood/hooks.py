@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import click
+import mlflow
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError
@@ -47,6 +48,16 @@ class ProjectHooks:
         if missing:
             listed = "\n".join(f"- {problem}" for problem in missing)
             raise click.ClickException(f"Some inputs are missing; nothing was run.\n{listed}")
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Print the results tables that were written, and where to look further."""
+        written = sorted(name for name in pipeline.outputs() if name.endswith(".summary"))
+        for name in written:
+            report = _place(catalog, name.replace(".summary", ".report"))
+            click.echo(f"\n{catalog[name].load()}\n\nReport: {report}")
+        if written:
+            click.echo(f"MLflow: {mlflow.get_tracking_uri()} (make ui)")
 
     @hook_impl(trylast=True)
     def on_node_error(self, error: BaseException) -> None:

@@ -21,9 +21,9 @@ def compare_labels(
     """Metrics and dispersal by kind of labels, means over the seeds.
 
     Returns:
-        `labels, detector, ood_set, fpr95, auroc, aupr`; and `labels, image_set, dispersal, arbitrary`. There `dispersal`
-        is the mean mass beside the top class within its group, and `arbitrary` the same in groups of as many arbitrary
-        classes. Coarse classes have no look-alikes: their groups are arbitrary ones, and both columns agree.
+        `labels, detector, ood_set, fpr95, auroc, aupr`; and `labels, image_set, dispersal, arbitrary`: the mean mass
+        beside the top class within its group, and the same in groups of as many arbitrary classes. Coarse classes have
+        no look-alikes: their groups are arbitrary ones, and both columns agree.
     """
     mean = metrics.groupby(["labels", "detector", "ood_set"], sort=False)[list(METRICS)].mean().reset_index()
     rows = []

@@ -29,7 +29,10 @@ def create_pipeline() -> Pipeline:
 def _setting(name: str, spec: SettingSpec) -> Pipeline:
     names = detectors_of(spec)
     detectors = sum((_detector(detector) for detector in names), Pipeline([]))
-    return Pipeline([detectors, _fan_in(names, spec)], namespace=name, tags=name)
+    # Mapped here, where the namespace is added: Kedro warns of dots in the names of a pipeline without one.
+    mapped = {f"{d}_{kind}": f"{name}.{d}.{kind}" for d in names for kind in ("scores", "metrics", "results")}
+    fan_in = Pipeline(_fan_in(names, spec), namespace=name, inputs=mapped, tags=name)
+    return Pipeline(detectors, namespace=name, tags=name) + fan_in
 
 
 def _detector(name: str) -> Pipeline:
@@ -56,8 +59,8 @@ def _detector(name: str) -> Pipeline:
     )
 
 
-def _fan_in(names: list[str], spec: SettingSpec) -> Pipeline:
-    """What needs all detectors of the setting; plain names inside, mapped to the detectors' namespaces."""
+def _fan_in(names: list[str], spec: SettingSpec) -> list[Node]:
+    """What needs all detectors of the setting; their products by plain names, such as `msp_scores`."""
     scores = {f"{name}_scores": f"{name}_scores" for name in names}
     tables = {f"{name}_{kind}": f"{name}_{kind}" for name in names for kind in ("metrics", "results")}
     data = {"preparation": "preparation", "spec": "params:model"}
@@ -87,5 +90,4 @@ def _fan_in(names: list[str], spec: SettingSpec) -> Pipeline:
     pipeline.append(
         Node(nodes.write_report, data | images | rules | about | shown, ["report", "summary"], name="write_report")
     )
-    mapped = {f"{name}_{kind}": f"{name}.{kind}" for name in names for kind in ("scores", "metrics", "results")}
-    return Pipeline(pipeline, inputs=mapped)
+    return pipeline

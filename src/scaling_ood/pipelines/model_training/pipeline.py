@@ -38,4 +38,5 @@ def _setting(name: str, spec: SettingSpec) -> Pipeline:
         "training_run",
         name="record_training",
     )
-    return Pipeline([*training, record], namespace=name, parameters={"params:runtime"}, tags=name)
+    stage = Pipeline([*training, record])
+    return Pipeline(stage, namespace=name, parameters=stage.inputs() & {"params:runtime"}, tags=name)
