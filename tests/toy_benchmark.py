@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from scaling_ood.images import Preprocessing
-from scaling_ood.models import Architecture
+from scaling_ood.models import Architecture, weights_digest
 from scaling_ood.parameters import ModelSpec, NoiseSpec
 from scaling_ood.preparation import Preparation
 
@@ -29,8 +29,21 @@ def build_toy(pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
         return backbone, nn.Linear(5, 4) if pretrained else None
 
 
+def published_state() -> dict[str, torch.Tensor]:
+    """The published weights of the toy, head included."""
+    backbone, head = build_toy(True)
+    assert head is not None
+    return {**backbone.state_dict(), **{f"head.{name}": tensor for name, tensor in head.state_dict().items()}}
+
+
 TOY = Architecture(
-    build_toy, 5, PREPROCESSING, classes=4, published_top1=0.5, weights="made up", weights_digest="e36b8e7e0d5d2fbd8b1a"
+    build_toy,
+    features=5,
+    preprocessing=PREPROCESSING,
+    classes=4,
+    published_top1=0.5,
+    weights="made up",
+    weights_digest=weights_digest(published_state()),
 )
 TOY_NETWORK = Architecture(build_toy, 5, PREPROCESSING)
 
