@@ -46,7 +46,7 @@ viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 ui: $(VENV)/.ready  ## MLflow, to compare runs
 	$(BIN)/kedro mlflow ui
 
-bench: $(VENV)/.ready  ## Speed, side by side with the alternatives
+bench: run  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
 	$(BIN)/python benchmarks/kl_matching.py
 	$(BIN)/python benchmarks/score_extraction.py

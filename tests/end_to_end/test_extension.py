@@ -1,0 +1,68 @@
+"""A new detector is one file and one line of YAML."""
+
+import subprocess
+import sys
+
+import mlflow
+import pytest
+from kedro_project import ROOT
+from mlflow import MlflowClient
+
+pytestmark = pytest.mark.slow
+
+TOY = '''
+"""Toy detector: the negative spread of the logits."""
+
+import torch
+
+from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+
+
+@detector
+class LogitSpread(Detector):
+    """max - min of the logits, negated: confident images have a large one."""
+
+    def score(self, chunk: Outputs) -> torch.Tensor:
+        logits = at_least_float32(chunk.logits)
+        return logits.amin(dim=1) - logits.amax(dim=1)
+'''
+
+
+@pytest.fixture(scope="module")
+def extended(finished_run, tmp_path_factory):
+    project = finished_run[0].twin(tmp_path_factory.mktemp("extended") / "project")
+    (project.path / "src/scaling_ood/detectors/logit_spread.py").write_text(TOY)
+    settings = project.path / "conf/base/settings/multi_class/parameters.yml"
+    settings.write_text(settings.read_text().replace("    msp: {}\n", "    msp: {}\n    logit_spread: {}\n"))
+    project.run()
+    return project
+
+
+def test_it_is_in_the_table(extended):
+    rows = extended.results().query("detector == 'logit_spread'")
+    assert rows["auroc"].notna().all()
+    assert len(rows) == 8
+
+
+def test_it_is_in_mlflow(extended):
+    mlflow.set_tracking_uri(f"sqlite:///{extended.path}/mlflow.db")
+    experiment = mlflow.get_experiment_by_name("scaling_ood")
+    runs = MlflowClient().search_runs([experiment.experiment_id], "tags.detector = 'logit_spread'")
+    assert len(runs) == 1
+
+
+def test_it_is_in_kedro_viz(extended):
+    outcome = extended.kedro("viz", "build", "--include-hooks", env=None)
+    assert outcome.code == 0, outcome.output
+    graph = (extended.path / "build/api/main").read_text()
+    assert "multi_class.logit_spread" in graph
+    assert "multi_class.max_logit" in graph
+
+
+def test_the_contract_tests_pick_it_up(extended):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "logit_spread"]
+    contract = str(ROOT / "tests/detectors/test_contract.py")
+    code = {"PYTHONPATH": str(extended.path / "src"), "PATH": ""}
+    done = subprocess.run([*command, contract], capture_output=True, text=True, check=False, cwd=ROOT, env=code)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
