@@ -1,0 +1,33 @@
+"""docs/detectors.md describes every registered detector, and no other."""
+
+import re
+from inspect import signature
+from pathlib import Path
+
+import pytest
+
+from scaling_ood.detectors import detector_class, detector_names
+
+PAGE = (Path(__file__).parents[2] / "docs" / "detectors.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
+
+
+def test_the_page_has_a_section_for_each_detector():
+    assert sorted(SECTIONS) == detector_names()
+
+
+@pytest.mark.parametrize("name", detector_names())
+def test_a_section_gives_formula_source_and_every_option(name):
+    assert "**Formula.**" in SECTIONS[name]
+    assert "**Source.**" in SECTIONS[name]
+    options = SECTIONS[name].split("**Options.**")[1].split("- **")[0]
+    assert all(f"`{option}`" in options for option in signature(detector_class(name)).parameters)
+
+
+@pytest.mark.parametrize("name", detector_names())
+def test_the_table_says_what_a_detector_needs(name):
+    row = re.search(rf"^\| \[`{name}`\]\(#{name}\) \|.*", PAGE, flags=re.MULTILINE)
+    assert row is not None
+    cells = [cell.strip() for cell in row[0].strip("|").split("|")]
+    assert set(cells[2].split(", ")) == set(detector_class(name).needs)
+    assert cells[4] == ("yes" if detector_class(name).dense else "no")
