@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Neither Kedro nor MLflow reports usage.
 export DO_NOT_TRACK := 1
+# `kedro mlflow ui` looks for `mlflow` there.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: run test test-fast lint format samples viz ui bench clean help

@@ -10,25 +10,11 @@ import torch
 from scipy.stats import entropy
 from timing import best_seconds, table
 
-from scaling_ood.detectors import Outputs, build_detector
+from scaling_ood.detectors import Outputs, OutputsList, build_detector
 
 CLASSES = 1000
 IMAGES = 2000
 PAIRED_IMAGES = 5
-
-
-class Chunks:
-    """A fitting set in one chunk."""
-
-    class_groups = None
-
-    def __init__(self, logits: torch.Tensor) -> None:
-        """Keep it."""
-        self.logits = logits
-
-    def __iter__(self):
-        """Yield it."""
-        yield Outputs(self.logits)
 
 
 def posteriors(images: int, seed: int) -> torch.Tensor:
@@ -42,7 +28,7 @@ def posteriors(images: int, seed: int) -> torch.Tensor:
 def main() -> None:
     """Print the two times, their ratio, and the largest difference of the scores."""
     fit, test = posteriors(10 * CLASSES, 0), posteriors(IMAGES, 1)
-    detector = build_detector("kl_matching").fit(Chunks(fit))
+    detector = build_detector("kl_matching").fit(OutputsList([Outputs(fit)]))
     templates = detector.log_templates.exp().numpy()
     probabilities = test.double().softmax(dim=1).numpy()
 

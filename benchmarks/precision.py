@@ -2,7 +2,8 @@
 
 Run: `python benchmarks/precision.py [ENV] [data_root=DIR]` after `kedro run [--env ENV]`; base is the default. The test
 images and each OOD set (at most 300 images each) go through the trained network in float32 and in bf16; the detectors
-are fitted and scored on each. `distinct` counts the distinct scores of the in-distribution test: bf16 rounds many together.
+are fitted and scored on each. `distinct` counts the distinct scores of the in-distribution test: bf16 rounds many
+together.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from timing import table
 
-from scaling_ood.detectors import NotApplicableError, Outputs, build_detector
+from scaling_ood.detectors import NotApplicableError, Outputs, OutputsList, build_detector
 from scaling_ood.images import Loading
 from scaling_ood.metrics import detection_metrics
 from scaling_ood.models import Forward, assemble
@@ -56,22 +57,10 @@ def outputs(spec: Any, manifest: pd.DataFrame, prepared: Preparation, model: Any
     return {name: torch.cat(parts) for name, parts in logits.items()}, len(manifest) / seconds
 
 
-class Fit:
-    """The fit images in one chunk."""
-
-    def __init__(self, logits: torch.Tensor, groups: tuple[int, ...]) -> None:
-        """Keep them."""
-        self.logits = logits
-        self.class_groups = torch.tensor(groups) if groups else None
-
-    def __iter__(self):
-        """Yield them."""
-        yield Outputs(self.logits)
-
-
 def measured(name: str, options: Any, logits: dict[str, torch.Tensor], prepared: Preparation) -> tuple[float, ...]:
     """AUROC, AUPR and FPR95 in percent, means over the OOD sets, and the number of distinct test scores."""
-    detector = build_detector(name, **options).fit(Fit(logits["fit"], prepared.group_of_class))
+    groups = torch.tensor(prepared.group_of_class) if prepared.groups else None
+    detector = build_detector(name, **options).fit(OutputsList([Outputs(logits["fit"])], groups))
     scores = {image_set: detector.score(Outputs(part)).numpy() for image_set, part in logits.items()}
     known, values = scores["test"], []
     for ood_set in prepared.ood:

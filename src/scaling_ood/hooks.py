@@ -99,20 +99,18 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     if "data_root" not in pipeline.inputs():
         return []
     root = catalog["data_root"].load()
-    problems = []
+    wanted: dict[str, list[str]] = {}
     for setting, spec in structure.setting_specs().items():
         if f"{setting}.manifest" not in pipeline.outputs() | pipeline.datasets():
             continue
         for name, used in spec.data_sets.used_by(spec.data).items():
             if isinstance(used, FolderSpec) and used.source == "photographs":
-                folder = f"{root}/{used.folder}"
-                if not os.path.isdir(folder):
-                    problems.append(
-                        f"data set {name} of {setting}: no folder {folder}. Get the sets of `samples` with "
-                        "`make samples`, other sets as docs/data.md says, or name the folder that holds them: "
-                        "--params data_root=DIR"
-                    )
-    return problems
+                wanted.setdefault(f"{root}/{used.folder}", []).append(f"{setting} {name}")
+    missing = [
+        f"no folder {folder}, for {', '.join(names)}" for folder, names in wanted.items() if not os.path.isdir(folder)
+    ]
+    remedy = "get the photographs with `make samples`, or name the folder that holds them: --params data_root=DIR"
+    return [*missing, f"docs/data.md says what is where; {remedy}"] if missing else []
 
 
 def _place(catalog: DataCatalog, name: str) -> str:

@@ -161,7 +161,7 @@ class ModelSpec(Spec):
         input_px: Side of the network's input in pixels; by default that of the published weights. Normalisation and
             interpolation always stay those of the weights.
         labels: What one classifier each is trained on; the first is the one that the results table shows.
-        seeds: One classifier per seed and kind of labels; results are their mean.
+        seeds: One classifier per seed and kind of labels; results are their mean. A number n means 0..n-1.
         epochs: Passes over the training images.
         batch_images: Images per step.
         learning_rate: Peak of the one-cycle cosine schedule, AdamW.
@@ -181,6 +181,12 @@ class ModelSpec(Spec):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _counted(cls, value: Any) -> Any:
+        # A list cannot be given on Kedro's command line: --params multi_class.model.seeds=3
+        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("architecture")
     @classmethod

@@ -45,7 +45,7 @@ def test_missing_products_are_named_with_the_command_that_makes_them(empty):
 def test_missing_photographs_are_named_before_any_run(empty):
     refused(
         empty.kedro("run", "--params", "data_root=nowhere", env="samples"),
-        "tiny_imagenet_objects",
+        "multi_class tiny_imagenet_objects",
         "raccoon",
         "camvid",
         "nowhere/tiny-imagenet-200",

@@ -39,7 +39,6 @@ def torchvision_crop(resize_px, crop_px, interpolation):
     return transforms.Compose(steps)
 
 
-@pytest.mark.xfail(reason="the long side is rounded, not cut; the centre of an odd margin is elsewhere", strict=False)
 @pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("pair", PAIRS, ids="{0[0]}-{0[1]}".format)
 @pytest.mark.parametrize("interpolation", MODES)

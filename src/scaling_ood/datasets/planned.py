@@ -131,7 +131,10 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
         return StoredParts(record["key"], record["about"], record["parts"], self._folder)
 
     def _exists(self) -> bool:
-        return bool(self._record().get("complete"))
+        record = self._record()
+        return bool(record.get("complete")) and all(
+            (self._folder / self._place(name)).exists() for name in record["parts"]
+        )
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}

@@ -30,7 +30,7 @@ class StoredShards(StoredParts[Tensors]):
         """
         path = self.folder / f"{name}.safetensors"
         if not path.is_file() or file_digest(path) != self.parts[name]["sha256"]:
-            raise DamagedPartError(f"{path} is damaged: delete it and run the same command again")
+            raise DamagedPartError(f"{path} is damaged: delete it, and the next `kedro run` makes it again")
         return load_file(path)
 
 

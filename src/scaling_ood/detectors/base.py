@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, Self, TypeVar
@@ -42,6 +42,20 @@ class OutputsView(Protocol):
     def __iter__(self) -> Iterator[Outputs]:
         """Chunks in a fixed order; only one is in memory at a time."""
         ...
+
+
+class OutputsList(list[Outputs]):
+    """Chunks in memory, as a view: what to fit a detector on outside of a pipeline.
+
+    >>> view = OutputsList([Outputs(torch.zeros(2, 3)), Outputs(torch.zeros(1, 3))])
+    >>> sum(len(chunk) for chunk in view)
+    3
+    """
+
+    def __init__(self, chunks: Iterable[Outputs], class_groups: torch.Tensor | None = None) -> None:
+        """Hold the chunks, and the (C,) group of each class where there are groups."""
+        super().__init__(chunks)
+        self.class_groups = class_groups
 
 
 class NotApplicableError(Exception):

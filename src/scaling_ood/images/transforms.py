@@ -65,11 +65,12 @@ class Preprocessing:
             uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
         """
         image = image.convert("RGB")
-        scale = self.resize_px / min(image.size)
-        width, height = (max(self.resize_px, round(side * scale)) for side in image.size)
+        short = min(image.size)
+        # Sizes and offsets are rounded as torchvision does it, with which most published weights were tested.
+        width, height = (self.resize_px * side // short for side in image.size)
         if (width, height) != image.size:
             image = image.resize((width, height), INTERPOLATION[self.interpolation])
-        left, top = (width - self.crop_px) // 2, (height - self.crop_px) // 2
+        left, top = (round((side - self.crop_px) / 2) for side in (width, height))
         image = image.crop((left, top, left + self.crop_px, top + self.crop_px))
         return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)  # (3, crop_px, crop_px)
 

@@ -36,6 +36,7 @@ def detector_run(
     for variant, numbers in scores.diagnostics.items():
         if variant == prepared.variants(spec)[0].name:
             values |= dict(numbers)
+    values |= {"distinct_scores": results["distinct_scores"].min()}
     values |= {"extraction_images_per_second": outputs.items_per_second}
     values |= {"scoring_images_per_second": scores.images_per_second}
     tags = {
@@ -47,6 +48,7 @@ def detector_run(
         "training_run": str(training_run.get("run_id", "")),
         "device": str(outputs.about["device"]),
         "gap": scores.gaps.get(spec.labels[0], ""),
+        "scores_key": scores.key,
     }
     parameters = {
         "in_dist": prepared.in_dist,
@@ -68,7 +70,6 @@ def detector_run(
         "test_images": prepared.images["test"],
         "fit_digest": prepared.digests["fit"],
         "test_digest": prepared.digests["test"],
-        "scores_key": scores.key,
     }
     return RunRecord(f"{identity.setting}.{scores.detector}", tags, parameters, values)
 
