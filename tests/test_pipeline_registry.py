@@ -1,0 +1,92 @@
+"""Registered pipelines: one per stage, and the default one runs all of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Pipeline
+
+from scaling_ood import structure
+from scaling_ood.pipeline_registry import STAGES, register_pipelines
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Pipeline]]:
+    monkeypatch.setattr(structure, "_bound", {})
+    monkeypatch.delenv("KEDRO_ENV", raising=False)
+    monkeypatch.chdir(PROJECT)
+    bootstrap_project(PROJECT)
+    return register_pipelines()
+
+
+def test_there_is_one_pipeline_per_stage_and_a_default(registered: dict[str, Pipeline]) -> None:
+    assert registered.keys() == {"__default__", *STAGES}
+
+
+def test_the_default_pipeline_is_all_stages(registered: dict[str, Pipeline]) -> None:
+    names = [{node.name for node in registered[stage].nodes} for stage in STAGES]
+    assert {node.name for node in registered["__default__"].nodes} == set.union(*names)
+    assert sum(map(len, names)) == len(registered["__default__"].nodes)
+
+
+def test_stages_follow_one_another_and_nothing_points_back(registered: dict[str, Pipeline]) -> None:
+    for place, stage in enumerate(STAGES):
+        later = [registered[name] for name in STAGES[place + 1 :]]
+        made_later = set().union(*(pipeline.all_outputs() for pipeline in later))
+        assert not registered[stage].all_inputs() & made_later
+
+
+def test_the_whole_needs_nothing_but_parameters_and_the_image_root(registered: dict[str, Pipeline]) -> None:
+    needed = {name for name in registered["__default__"].inputs() if not name.startswith("params:")}
+    assert needed == {"data_root"}
+
+
+def test_every_node_lies_in_the_namespace_of_its_setting_and_bears_its_tag(registered: dict[str, Pipeline]) -> None:
+    for node in registered["__default__"].nodes:
+        setting = str(node.namespace).split(".")[0]
+        assert setting in structure.setting_specs()
+        assert setting in node.tags
+
+
+def test_a_detector_is_a_namespace_that_only_reads_what_the_setting_extracted(
+    registered: dict[str, Pipeline],
+) -> None:
+    scoring = registered["score_extraction"]
+    for setting, spec in structure.setting_specs().items():
+        for detector in structure.detectors_of(spec):
+            (node,) = scoring.only_nodes_with_namespaces([f"{setting}.{detector}"]).nodes
+            assert f"{setting}.outputs" in node.inputs
+            assert node.outputs == [f"{setting}.{detector}.scores"]
+            assert f"params:{setting}.detectors.{detector}" in node.inputs
+
+
+def test_a_setting_or_a_detector_can_be_run_alone(registered: dict[str, Pipeline]) -> None:
+    whole = registered["__default__"]
+    for setting, spec in structure.setting_specs().items():
+        assert {node.namespace.split(".")[0] for node in whole.only_nodes_with_namespaces([setting]).nodes} == {setting}
+        for detector in structure.detectors_of(spec):
+            alone = whole.only_nodes_with_namespaces([f"{setting}.{detector}"])
+            assert {node.short_name for node in alone.nodes} == {"fit_and_score", "measure_detector", "record_detector"}
+
+
+def test_there_is_no_namespace_of_a_detector_that_is_switched_off(
+    registered: dict[str, Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {node.namespace for node in registered["__default__"].nodes}
+    parameters = structure._without_session()
+    setting = next(name for name in structure.SETTINGS if parameters.get(name))
+    off = {**parameters[setting]["detectors"], "energy": False}
+    structure.bind({**parameters, setting: {**parameters[setting], "detectors": off}})
+    assert whole - {node.namespace for node in register_pipelines()["__default__"].nodes} == {f"{setting}.energy"}
+
+
+def test_a_setting_that_is_switched_off_has_no_node(
+    registered: dict[str, Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = structure._without_session()
+    structure.bind({**parameters, "multi_label": False, "segmentation": False})
+    settings = {str(node.namespace).split(".")[0] for node in register_pipelines()["__default__"].nodes}
+    assert settings == {"multi_class"}
