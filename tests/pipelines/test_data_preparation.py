@@ -1,0 +1,218 @@
+"""Raw images to a manifest: roles, labels, groups, quarantine, and the record of what was done."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+from toy_benchmark import CLASSES
+
+from scaling_ood.datasets import FabricatedImagesDataset
+from scaling_ood.fabrication import MiniatureSpec, folders, render_image
+from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
+from scaling_ood.parameters import DataSets, DataSpec, FabricationSpec, IdentitySpec, RuntimeSpec
+from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
+from scaling_ood.preparation import Preparation
+
+IDENTITY = IdentitySpec(setting="multi_class", benchmark="toy")
+RUNTIME = RuntimeSpec(device="cpu", workers=2)
+SMALL = {
+    "families": 2,
+    "species_per_family": 2,
+    "ood_families": 1,
+    "supercategories": 1,
+    "train_images": 2,
+    "val_images": 4,
+    "ood_images": 2,
+    "size_px": 16,
+}
+
+
+def changed(data: DataSpec, **changes: Any) -> DataSpec:
+    return DataSpec.model_validate(data.model_dump() | changes)
+
+
+def test_a_manifest_has_the_documented_columns_and_one_row_per_image(manifest: pd.DataFrame) -> None:
+    assert set(manifest.columns) == set(COLUMNS)
+    assert manifest["id"].is_unique
+    sizes = {"train": 16, "fit": 20, "test": 12, "greens": 8, "static": 6, "raw_static": 6}
+    assert manifest.groupby("image_set", sort=False).size().to_dict() == sizes
+
+
+def test_labels_are_indices_into_the_sorted_classes_and_minus_one_for_ood(
+    manifest: pd.DataFrame, preparation: dict[str, Any]
+) -> None:
+    known = manifest[manifest["image_set"].isin(["train", "fit", "test"])]
+    assert preparation["classes"] == list(CLASSES)
+    assert [CLASSES[label] for label in known["label"]] == list(known["class_name"])
+    assert set(manifest.drop(known.index)["label"]) == {-1}
+
+
+def test_no_image_has_two_roles(manifest: pd.DataFrame) -> None:
+    known = manifest[manifest["data_set"] == "squares"]
+    assert known["path"].is_unique
+    assert len(known) == 48
+
+
+def test_the_record_holds_sizes_digests_groups_sources_and_folders(
+    manifest: pd.DataFrame, preparation: dict[str, Any], data_root: str
+) -> None:
+    record = Preparation.model_validate(preparation)
+    assert (record.benchmark, record.in_dist, record.ood) == ("toy", "squares", ("greens", "static", "raw_static"))
+    assert record.folders == {"squares": f"{data_root}/squares", "greens": f"{data_root}/greens"}
+    assert (record.groups, record.group_of_class) == (("blue", "red"), (0, 0, 1, 1))
+    assert record.sources == {"greens": "photographs", "static": "noise", "raw_static": "noise"}
+    assert {name: noise.noise_range for name, noise in record.noise.items()} == {
+        "static": "pixel",
+        "raw_static": "tensor",
+    }
+    for name in ("train", "fit", "test", "greens", "static", "raw_static"):
+        rows = manifest[manifest["image_set"] == name]
+        assert record.images[name] == len(rows)
+        assert record.digests[name] == set_digest(rows)
+    assert record.titles[0] == "blue dark"
+
+
+def test_the_seed_decides_the_roles(data_root: str, data_sets: DataSets, data: DataSpec) -> None:
+    def fit_ids(seed: int) -> set[str]:
+        rows, _, _ = prepare_manifest(data_root, data_sets, changed(data, seed=seed), IDENTITY, RUNTIME)
+        return set(rows.loc[rows["image_set"] == "fit", "id"])
+
+    assert fit_ids(1) == fit_ids(1)
+    assert fit_ids(1) != fit_ids(2)
+
+
+def test_moved_data_keeps_every_digest(
+    data_root: str, data_sets: DataSets, data: DataSpec, preparation: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(data_root, tmp_path / "moved")
+    _, _, moved = prepare_manifest(str(tmp_path / "moved"), data_sets, data, IDENTITY, RUNTIME)
+    assert moved["digests"] == preparation["digests"]
+    assert moved["folders"] != preparation["folders"]
+
+
+def test_without_coarse_labels_there_are_no_groups(data_root: str, data_sets: DataSets, data: DataSpec) -> None:
+    _, _, record = prepare_manifest(data_root, data_sets, changed(data, coarse_labels=None), IDENTITY, RUNTIME)
+    assert (record["groups"], record["group_of_class"]) == ([], [])
+
+
+def test_without_training_there_is_no_training_set(data_root: str, data_sets: DataSets, data: DataSpec) -> None:
+    rows, _, record = prepare_manifest(data_root, data_sets, changed(data, train=None), IDENTITY, RUNTIME)
+    assert "train" not in set(rows["image_set"])
+    assert "train" not in record["images"]
+
+
+def test_an_ood_set_is_drawn_down_to_the_wanted_number(data_root: str, data_sets: DataSets, data: DataSpec) -> None:
+    given = data_sets.model_dump() | {}
+    given["greens"]["images"] = 3
+    rows, _, record = prepare_manifest(data_root, DataSets.model_validate(given), data, IDENTITY, RUNTIME)
+    assert record["images"]["greens"] == 3
+    assert (rows["image_set"] == "greens").sum() == 3
+
+
+def test_a_damaged_image_is_quarantined_and_counted(
+    data_root: str, data_sets: DataSets, data: DataSpec, tmp_path: Path
+) -> None:
+    shutil.copytree(data_root, tmp_path / "copy")
+    (tmp_path / "copy/greens/green_dark/001.png").write_bytes(b"\x89PNG half")
+    rows, bad, record = prepare_manifest(
+        str(tmp_path / "copy"), data_sets, changed(data, most_unreadable=0.05), IDENTITY, RUNTIME
+    )
+    assert list(bad["id"]) == ["greens/green_dark/001.png"]
+    assert record["unreadable"] == 1
+    assert record["images"]["greens"] == 7
+    assert "greens/green_dark/001.png" not in set(rows["id"])
+    with pytest.raises(TooManyUnreadableError, match=r"greens/green_dark/001\.png"):
+        prepare_manifest(str(tmp_path / "copy"), data_sets, changed(data, most_unreadable=0.01), IDENTITY, RUNTIME)
+
+
+def test_a_class_that_is_too_small_for_its_roles_is_an_error(
+    data_root: str, data_sets: DataSets, data: DataSpec
+) -> None:
+    greedy = changed(data, train={"split": "all", "per_class": 10}, fit={"split": "all", "per_class": 5})
+    with pytest.raises(PartitionError, match="fit: 4 classes have fewer than 5 images left"):
+        prepare_manifest(data_root, data_sets, greedy, IDENTITY, RUNTIME)
+
+
+def test_titles_come_from_a_shipped_table_where_one_is_named(tmp_path: Path) -> None:
+    from toy_benchmark import write_squares
+
+    write_squares(tmp_path / "set", 3, {"n01443537": (1, 2, 3), "n99999999": (4, 5, 6)})
+    folder = {"source": "photographs", "layout": "class_folders", "folder": "set", "titles": "tiny_imagenet"}
+    sets = DataSets.model_validate({"fish": folder, "static": {"source": "noise", "recipe": "gaussian", "images": 2}})
+    roles = {"train": None, "fit": {"split": "all", "per_class": 1}, "test": {"split": "all"}}
+    data = DataSpec.model_validate({"in_dist": "fish", "ood": ["static"], **roles})
+    _, _, record = prepare_manifest(str(tmp_path), sets, data, IDENTITY, RUNTIME)
+    assert record["titles"] == ["goldfish", "n99999999"]
+
+
+def test_the_plan_of_the_miniature_has_one_part_per_class_folder() -> None:
+    plan = fabricate_images(FabricationSpec.model_validate(SMALL))
+    spec = MiniatureSpec(**SMALL)
+    assert {part.name.removeprefix("in_dist/"): part.items for part in plan.parts} == {
+        name: content.images for name, content in folders(spec).items()
+    }
+    assert all(part.name.split("/")[0] in {"in_dist", "ood"} for part in plan.parts)
+    other = fabricate_images(FabricationSpec.model_validate(SMALL | {"seed": 1}))
+    assert plan.key == fabricate_images(FabricationSpec.model_validate(SMALL)).key != other.key
+
+
+def test_the_miniature_runs_through_the_graph_and_missing_folders_alone_are_rendered_again(tmp_path: Path) -> None:
+    (supercategory,) = {name.split("/")[1] for name in folders(MiniatureSpec(**SMALL)) if name.startswith("ood/")}
+    sets = {
+        "miniature": {"source": "fabricated", "layout": "image_folder", "folder": "in_dist"},
+        "unseen": {"source": "fabricated", "layout": "class_folders", "folder": f"ood/{supercategory}"},
+    }
+    data = {
+        "in_dist": "miniature",
+        "ood": ["unseen"],
+        "train": {"split": "train"},
+        "fit": {"split": "val", "per_class": 1},
+        "test": {"split": "val"},
+        "coarse_labels": "class_prefix",
+    }
+    images = FabricatedImagesDataset(filepath=str(tmp_path / "miniature"))
+    catalog = DataCatalog(
+        {
+            "images": images,
+            "data_root": MemoryDataset(str(tmp_path)),
+            "params:fabrication": MemoryDataset(FabricationSpec.model_validate(SMALL)),
+            "params:data_sets": MemoryDataset(DataSets.model_validate(sets)),
+            "params:data": MemoryDataset(DataSpec.model_validate(data)),
+            "params:identity": MemoryDataset(IDENTITY),
+            "params:runtime": MemoryDataset(RUNTIME),
+            **{name: MemoryDataset() for name in ("manifest", "quarantine", "preparation")},
+        }
+    )
+    inputs = ["data_root", "params:data_sets", "params:data", "params:identity", "params:runtime", "images"]
+    graph = Pipeline(
+        [
+            Node(fabricate_images, "params:fabrication", "images", name="fabricate"),
+            Node(prepare_manifest, inputs, ["manifest", "quarantine", "preparation"], name="prepare"),
+        ]
+    )
+    SequentialRunner().run(graph, catalog)
+    rows, record = catalog["manifest"].load(), Preparation.model_validate(catalog["preparation"].load())
+    assert record.images == {"train": 8, "fit": 4, "test": 12, "unseen": 4}
+    assert record.unreadable == 0
+    assert len(record.classes) == 4
+    assert len(record.groups) == 2
+    assert [record.groups[group] for group in record.group_of_class] == [name.split("_")[0] for name in record.classes]
+    assert set(rows["data_set"]) == {"miniature", "unseen"}
+
+    first = rows.iloc[0]
+    shutil.rmtree(tmp_path / "miniature" / "in_dist" / "train" / first["class_name"])
+    SequentialRunner().run(graph, catalog)
+    again = Preparation.model_validate(catalog["preparation"].load())
+    assert again == record
+
+    from PIL import Image
+
+    with Image.open(tmp_path / "miniature" / "in_dist" / first["path"]) as image:
+        rendered = render_image(MiniatureSpec(**SMALL), f"train/{first['class_name']}", 0)
+        assert np.abs(np.asarray(image).astype(int) - rendered).mean() < 6
