@@ -5,19 +5,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pipelines_toys import DETECTORS, EXTRACTION, GREENS, IDENTITY, RUNTIME
 from toy_benchmark import model_spec, write_squares
 
 from scaling_ood.datasets import CheckpointDataset, ShardsDataset, StoredModel, StoredShards
-from scaling_ood.parameters import DataSets, DataSpec, ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
+from scaling_ood.parameters import DataSets, DataSpec, ModelSpec
 from scaling_ood.pipelines.data_preparation.nodes import prepare_manifest
 from scaling_ood.pipelines.model_training.nodes import plan_training_features, train_heads
 from scaling_ood.pipelines.score_extraction.nodes import check_accuracy, plan_outputs
 
-IDENTITY = IdentitySpec(setting="multi_class", benchmark="toy")
-RUNTIME = RuntimeSpec(device="cpu", batch_images=7, workers=0, channels_last=False)
-EXTRACTION = ExtractionSpec(shard_images=5)
-DETECTORS: dict[str, Any] = {"msp": {}, "max_logit": {}, "kl_matching": {}, "energy": {"temperature": 2.0}}
-GREENS = {"green_dark": (10, 120, 10), "green_light": (90, 250, 90)}
 PER_CLASS = 12
 
 

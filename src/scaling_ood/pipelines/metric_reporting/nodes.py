@@ -163,8 +163,9 @@ def write_report(
         ),
         "In-distribution images of low confidence": Illustration(
             dispersal_figure(examples),
-            "Test images with the lowest maximum softmax probability (the paper, Figure 3). Probability is spread "
-            "among look-alike classes, while the largest logit stays high.",
+            "Test images with the lowest maximum softmax probability, one per class (the paper, Figure 3). Where "
+            "probability is spread among look-alike classes, MSP calls a familiar image doubtful; the logits tell "
+            "whether its best class is unfamiliar too.",
         ),
     }
     content = ReportContent(

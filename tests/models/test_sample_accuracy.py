@@ -1,0 +1,30 @@
+"""Published weights are as accurate as recorded, on 1,000 photographs that are not part of the project."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from scaling_ood.images import Loading, Photographs, list_images
+from scaling_ood.models import ARCHITECTURES, Forward, Variant, assemble
+
+PHOTOGRAPHS = Path(__file__).parents[3] / "shared/data/imagenet-sample"
+# Other processors round other images across the border between two classes.
+TOLERANCE = 0.002
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason=f"no photographs in {PHOTOGRAPHS}")
+@pytest.mark.parametrize("name", [name for name, one in ARCHITECTURES.items() if one.weights])
+def test_top1_is_not_under_the_recorded_value(name):
+    registered = ARCHITECTURES[name]
+    network = assemble(name, "none", [Variant("fine", 0, registered.classes)], {})
+    forward = Forward("cpu")
+    paths = [str(PHOTOGRAPHS / entry.path) for entry in list_images("class_prefix", PHOTOGRAPHS)]
+    batches = Loading().batches(Photographs(paths, registered.preprocessing), pin_memory=False)
+    predicted = [
+        forward.batch(forward.place(network), registered.preprocessing, b)["fine_seed0"].logits for b in batches
+    ]
+    right = torch.cat(predicted).argmax(dim=1) == torch.arange(len(paths))
+    assert registered.sample_top1 is not None
+    assert float(right.double().mean()) >= registered.sample_top1 - TOLERANCE

@@ -1,0 +1,374 @@
+"""Outputs, accuracy and scores: right numbers, right images, and refusal of what means nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+from pipelines_toys import DETECTORS, EXTRACTION, IDENTITY, RUNTIME
+from toy_benchmark import build_toy
+
+from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
+from scaling_ood.detectors import Detector, Outputs, detector_class
+from scaling_ood.metrics import NonFiniteScoreError
+from scaling_ood.parameters import ExtractionSpec, ModelSpec, RuntimeSpec
+from scaling_ood.pipelines.score_extraction import nodes
+from scaling_ood.pipelines.score_extraction.nodes import (
+    StoredOutputs,
+    WrongModelError,
+    check_accuracy,
+    fields_for,
+    fit_and_score,
+    plan_outputs,
+)
+from scaling_ood.plans import StaleProductError
+from scaling_ood.scores import Scores
+
+VARIANTS = ("fine_seed0", "fine_seed1", "coarse_seed0", "coarse_seed1")
+
+
+def logits_of(outputs: StoredShards, image_set: str, variant: str) -> torch.Tensor:
+    return torch.cat([chunk.logits for chunk in StoredOutputs(outputs, image_set, variant)])
+
+
+@pytest.fixture
+def score(
+    outputs: StoredShards,
+    accuracy: dict[str, Any],
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+) -> Any:
+    def run(detector: str, **changes: Any) -> Scores:
+        given: dict[str, Any] = {
+            "outputs": outputs,
+            "accuracy": accuracy,
+            "manifest": manifest,
+            "preparation": preparation,
+            "spec": spec,
+            "extraction": EXTRACTION,
+            "detectors": DETECTORS,
+            "identity": IDENTITY,
+            "options": DETECTORS[detector],
+            "detector": detector,
+        }
+        return fit_and_score(**(given | changes))
+
+    return run
+
+
+def test_outputs_hold_the_logits_of_every_variant_for_every_image(
+    outputs: StoredShards, model: StoredModel, preparation: dict[str, Any]
+) -> None:
+    states = model.states()
+    for name in ("fit", "test", "greens", "static", "raw_static"):
+        for variant in VARIANTS:
+            logits = logits_of(outputs, name, variant)
+            assert logits.shape == (preparation["images"][name], len(states[variant]["bias"]))
+    assert outputs.about["device"] == "cpu"
+    assert outputs.about["precision"] == "float32"
+
+
+def test_logits_are_those_of_backbone_and_head_on_the_image_of_the_same_row(
+    outputs: StoredShards, model: StoredModel, manifest: pd.DataFrame, preparation: dict[str, Any]
+) -> None:
+    from PIL import Image
+
+    backbone, state = build_toy(True)[0].eval(), model.states()["fine_seed1"]
+    rows = manifest[manifest["image_set"] == "test"]
+    for row, logits in zip(rows.itertuples(), logits_of(outputs, "test", "fine_seed1"), strict=True):
+        with Image.open(f"{preparation['folders']['squares']}/{row.path}") as image:
+            pixels = np.asarray(image, dtype=np.float32)[1:9, 2:10].transpose(2, 0, 1) / 255
+        features = backbone(torch.from_numpy((pixels - 0.5) / 0.5)[None])
+        expected = (features @ state["weight"].T + state["bias"])[0]
+        torch.testing.assert_close(logits, expected.detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_batch_size_workers_and_memory_order_change_neither_key_nor_logits(
+    outputs: StoredShards,
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    tmp_path: Path,
+) -> None:
+    other = RuntimeSpec(device="cpu", batch_images=3, workers=1, channels_last=True)
+    plan = plan_outputs(model, manifest, preparation, spec, EXTRACTION, DETECTORS, other, IDENTITY)
+    assert plan.key == outputs.key
+    dataset = ShardsDataset(filepath=str(tmp_path / "other"))
+    dataset.save(plan)
+    for name in ("test", "static"):
+        torch.testing.assert_close(
+            logits_of(dataset.load(), name, "fine_seed0"),
+            logits_of(outputs, name, "fine_seed0"),
+            rtol=1e-4,
+            atol=1e-5,
+        )
+
+
+def test_a_lost_shard_is_made_again_and_scores_stay_with_their_images(
+    outputs: StoredShards,
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    score: Any,
+) -> None:
+    before = score("max_logit").frame
+    (outputs.folder / "test-00000.safetensors").unlink()
+    dataset = ShardsDataset(filepath=str(outputs.folder))
+    dataset.save(plan_outputs(model, manifest, preparation, spec, EXTRACTION, DETECTORS, RUNTIME, IDENTITY))
+    pd.testing.assert_frame_equal(score("max_logit", outputs=dataset.load()).frame, before)
+
+
+def test_a_stale_model_is_refused(
+    model: StoredModel, manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec
+) -> None:
+    other = spec.model_copy(update={"epochs": 9})
+    with pytest.raises(StaleProductError, match=r"kedro run --to-outputs multi_class\.model"):
+        plan_outputs(model, manifest, preparation, other, EXTRACTION, DETECTORS, RUNTIME, IDENTITY)
+
+
+@pytest.fixture
+def mislabelled(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with the label of one image for fitting and of two test images moved on by one."""
+    wrong = [
+        manifest.index[manifest["image_set"] == name][index] for name, index in [("fit", 0), ("test", 3), ("test", 7)]
+    ]
+    changed = manifest.copy()
+    changed.loc[wrong, "label"] = (changed.loc[wrong, "label"] + 1) % 4
+    return changed
+
+
+def test_accuracy_is_the_share_of_held_out_images_whose_largest_logit_is_their_label(
+    outputs: StoredShards, mislabelled: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec
+) -> None:
+    accuracy = check_accuracy(outputs, mislabelled, preparation, spec, IDENTITY)
+    held_out = pd.concat([mislabelled[mislabelled["image_set"] == name] for name in ("fit", "test")])
+    for variant in VARIANTS:
+        logits = torch.cat([logits_of(outputs, name, variant) for name in ("fit", "test")])
+        labels = held_out["label"] if variant.startswith("fine") else held_out["label"] // 2
+        right = sum(row.index(max(row)) == label for row, label in zip(logits.tolist(), labels, strict=True))
+        assert accuracy["top1"][variant] == pytest.approx(right / 32)
+    assert accuracy["top1"]["fine_seed0"] < 1
+    assert accuracy["images"] == 32
+
+
+def test_a_model_below_the_least_accuracy_is_refused_with_both_numbers(
+    outputs: StoredShards, mislabelled: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec
+) -> None:
+    top1 = check_accuracy(outputs, mislabelled, preparation, spec, IDENTITY)["top1"]
+    worst = min(top1["fine_seed0"], top1["fine_seed1"])
+    check_accuracy(outputs, mislabelled, preparation, spec.model_copy(update={"least_top1": worst}), IDENTITY)
+    strict = spec.model_copy(update={"least_top1": worst + 0.001})
+    with pytest.raises(WrongModelError) as caught:
+        check_accuracy(outputs, mislabelled, preparation, strict, IDENTITY)
+    assert str(caught.value).startswith(f"multi_class: top-1 accuracy {worst:.1%} on 32 in-distribution images")
+    assert f"under the {worst + 0.001:.1%}" in str(caught.value)
+    assert "(model.least_top1)" in str(caught.value)
+
+
+def test_scores_are_those_of_the_detector_on_the_logits_in_the_order_of_the_manifest(
+    score: Any, outputs: StoredShards, manifest: pd.DataFrame
+) -> None:
+    scores = score("max_logit")
+    sets = ("test", "greens", "static", "raw_static")
+    assert len(scores.frame) == 4 * sum((manifest["image_set"] == name).sum() for name in sets)
+    for labels, seed in (("fine", 0), ("fine", 1), ("coarse", 0), ("coarse", 1)):
+        part = scores.frame[(scores.frame["labels"] == labels) & (scores.frame["seed"] == seed)]
+        assert list(dict.fromkeys(part["image_set"])) == list(sets)
+        for name in sets:
+            own = part[part["image_set"] == name]
+            assert list(own["id"]) == list(manifest.loc[manifest["image_set"] == name, "id"])
+            logits = logits_of(outputs, name, f"{labels}_seed{seed}")
+            np.testing.assert_allclose(own["score"], -logits.amax(dim=1).double().numpy())
+
+
+def test_every_detector_scores_the_identical_images(score: Any) -> None:
+    columns = ["id", "image_set", "labels", "seed"]
+    reference = score("msp").frame[columns]
+    for detector in DETECTORS:
+        pd.testing.assert_frame_equal(score(detector).frame[columns], reference)
+
+
+def test_images_for_fitting_are_never_scored(score: Any, manifest: pd.DataFrame) -> None:
+    fitted = set(manifest.loc[manifest["image_set"].isin(["fit", "train"]), "id"])
+    assert not fitted & set(score("kl_matching").frame["id"])
+
+
+def test_options_reach_the_detector_and_the_key(score: Any) -> None:
+    cold, hot = score("energy"), score("energy", options={"temperature": 9.0})
+    assert cold.key != hot.key
+    assert cold.options == {"temperature": 2.0}
+    assert not np.allclose(cold.frame["score"], hot.frame["score"])
+
+
+def test_shard_size_changes_no_score(
+    score: Any,
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    tmp_path: Path,
+) -> None:
+    large = ExtractionSpec(shard_images=100)
+    dataset = ShardsDataset(filepath=str(tmp_path / "large"))
+    dataset.save(plan_outputs(model, manifest, preparation, spec, large, DETECTORS, RUNTIME, IDENTITY))
+    for detector in DETECTORS:
+        other = score(detector, outputs=dataset.load(), extraction=large).frame
+        np.testing.assert_allclose(other["score"], score(detector).frame["score"], rtol=1e-5, atol=1e-5)
+
+
+def test_kl_matching_with_too_few_fit_images_is_a_named_gap_without_numbers(
+    model: StoredModel, manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec, score: Any, tmp_path: Path
+) -> None:
+    fit = manifest[manifest["image_set"] == "fit"]
+    few = pd.concat([fit.groupby("class_name").head(4), manifest[manifest["image_set"] != "fit"]], ignore_index=True)
+    changed = preparation | {
+        "images": preparation["images"] | {"fit": 16},
+        "digests": preparation["digests"] | {"fit": "fewer"},
+    }
+    dataset = ShardsDataset(filepath=str(tmp_path / "few"))
+    dataset.save(plan_outputs(model, few, changed, spec, EXTRACTION, DETECTORS, RUNTIME, IDENTITY))
+    given = {"outputs": dataset.load(), "manifest": few, "preparation": changed}
+    scores = score("kl_matching", **given)
+    assert scores.gaps.keys() == {"fine"}
+    assert scores.gaps["fine"].startswith("not applicable: too few fit images (16 images fill ")
+    assert set(scores.frame["labels"]) == {"coarse"}
+    assert scores.diagnostics.keys() == {"coarse_seed0", "coarse_seed1"}
+    assert score("msp", **given).gaps == {}
+
+
+def test_a_detector_that_applies_nowhere_leaves_an_empty_table_with_the_columns(
+    score: Any, outputs: StoredShards
+) -> None:
+    without = {name: part for name, part in outputs.parts.items() if not name.startswith("fit-")}
+    scores = score("kl_matching", outputs=replace(outputs, parts=without))
+    assert scores.frame.empty
+    assert list(scores.frame.columns) == ["id", "score", "image_set", "labels", "seed"]
+    assert scores.gaps.keys() == {"fine", "coarse"}
+
+
+def test_a_nan_score_ends_with_detector_set_image_and_count(
+    score: Any, manifest: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = detector_class("max_logit").score
+
+    def broken(self: Detector, chunk: Outputs) -> torch.Tensor:
+        scores = right(self, chunk)
+        if len(chunk) == 3:  # the second shard of the greens: images 5, 6 and 7 of 8
+            scores[1:] = torch.nan
+        return scores
+
+    monkeypatch.setattr(detector_class("max_logit"), "score", broken)
+    with pytest.raises(NonFiniteScoreError) as caught:
+        score("max_logit")
+    image = manifest.loc[manifest["image_set"] == "greens", "id"].iloc[6]
+    assert f"2 of 8 scores of detector max_logit in greens (image {image}) are NaN" in str(caught.value)
+
+
+def test_infinite_scores_are_kept(score: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = detector_class("max_logit").score
+    monkeypatch.setattr(detector_class("max_logit"), "score", lambda self, chunk: right(self, chunk) * np.inf)
+    assert np.isinf(score("max_logit").frame["score"]).all()
+
+
+@pytest.mark.parametrize("image_set", ["train", "fit", "test", "greens", "static"])
+def test_outputs_of_other_images_are_refused(score: Any, preparation: dict[str, Any], image_set: str) -> None:
+    changed = preparation | {"digests": preparation["digests"] | {image_set: "other"}}
+    with pytest.raises(StaleProductError, match=r"kedro run --to-outputs multi_class\.outputs"):
+        score("msp", preparation=changed)
+
+
+def test_outputs_of_another_precision_are_refused(score: Any) -> None:
+    with pytest.raises(StaleProductError, match=r"multi_class\.outputs is stale"):
+        score("msp", extraction=ExtractionSpec(shard_images=5, precision="bf16"))
+
+
+def test_outputs_stay_valid_when_a_detector_that_reads_the_same_is_switched_off(score: Any) -> None:
+    assert score("msp", detectors={"msp": {}, "energy": False}).key == score("msp").key
+
+
+def test_outputs_are_stored_for_all_detectors_that_are_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector_class("energy"), "needs", frozenset({"features"}))
+    assert fields_for({"msp": {}}) == ["logits"]
+    assert fields_for({"msp": {}, "energy": {}}) == ["features", "logits"]
+    assert fields_for({"msp": {}, "energy": False}) == ["logits"]
+    assert fields_for({"energy": {}}) == ["features", "logits"]
+
+
+def test_fine_classifiers_know_the_groups_of_their_classes_and_coarse_ones_none(
+    score: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Watching(StoredOutputs):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            if self.image_set == "fit":
+                seen.append((self.variant, self.class_groups.tolist() if self.class_groups is not None else None))
+
+    monkeypatch.setattr(nodes, "StoredOutputs", Watching)
+    score("msp")
+    assert seen == [
+        ("fine_seed0", [0, 0, 1, 1]),
+        ("fine_seed1", [0, 0, 1, 1]),
+        ("coarse_seed0", None),
+        ("coarse_seed1", None),
+    ]
+
+
+def test_the_slice_from_model_to_scores_runs_and_a_second_run_computes_nothing(
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {
+        "model": model,
+        "manifest": manifest,
+        "preparation": preparation,
+        "params:model": spec,
+        "params:extraction": EXTRACTION,
+        "params:detectors": DETECTORS,
+        "params:runtime": RUNTIME,
+        "params:identity": IDENTITY,
+        "params:options": {},
+        "params:detector": "kl_matching",
+    }
+    catalog = DataCatalog(
+        {
+            **{name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()},
+            "outputs": ShardsDataset(filepath=str(tmp_path / "slice")),
+            "accuracy": MemoryDataset(),
+            "scores": MemoryDataset(copy_mode="assign"),
+        }
+    )
+    shared = ["manifest", "preparation", "params:model"]
+    extraction = ["model", *shared, "params:extraction", "params:detectors", "params:runtime", "params:identity"]
+    scoring = ["outputs", "accuracy", *shared, "params:extraction", "params:detectors", "params:identity"]
+    graph = Pipeline(
+        [
+            Node(plan_outputs, extraction, "outputs", name="extract"),
+            Node(check_accuracy, ["outputs", *shared, "params:identity"], "accuracy", name="check"),
+            Node(fit_and_score, [*scoring, "params:options", "params:detector"], "scores", name="score"),
+        ]
+    )
+    SequentialRunner().run(graph, catalog)
+    first = catalog["scores"].load().frame
+    assert len(first) == 4 * 32
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was assembled again")
+
+    monkeypatch.setattr(nodes, "assemble", refuse)
+    SequentialRunner().run(graph, catalog)
+    pd.testing.assert_frame_equal(catalog["scores"].load().frame, first)
