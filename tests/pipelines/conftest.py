@@ -1,14 +1,15 @@
-"""Small pieces that the stages take, made by the stages before them."""
+"""Small pieces that the stages take, made by the stages before them, once per file of tests."""
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 import pytest
 from pipelines_toys import DETECTORS, EXTRACTION, GREENS, IDENTITY, RUNTIME
-from toy_benchmark import model_spec, write_squares
+from toy_benchmark import TOY, TOY_NETWORK, model_spec, write_squares
 
 from scaling_ood.datasets import CheckpointDataset, ShardsDataset, StoredModel, StoredShards
+from scaling_ood.models import ARCHITECTURES
 from scaling_ood.parameters import DataSets, DataSpec, ModelSpec
 from scaling_ood.pipelines.data_preparation.nodes import prepare_manifest
 from scaling_ood.pipelines.model_training.nodes import plan_training_features, train_heads
@@ -25,7 +26,7 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(root)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def data_sets() -> DataSets:
     return DataSets.model_validate(
         {
@@ -37,7 +38,7 @@ def data_sets() -> DataSets:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def data() -> DataSpec:
     return DataSpec.model_validate(
         {
@@ -51,52 +52,66 @@ def data() -> DataSpec:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def prepared(data_root: str, data_sets: DataSets, data: DataSpec) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     return prepare_manifest(data_root, data_sets, data, IDENTITY, RUNTIME)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def manifest(prepared: tuple[Any, ...]) -> pd.DataFrame:
     return prepared[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def preparation(prepared: tuple[Any, ...]) -> dict[str, Any]:
     return prepared[2]
 
 
-@pytest.fixture
-def spec(toy_architecture: None) -> ModelSpec:
-    return model_spec(seeds=(0, 1), learning_rate=0.3)
+@pytest.fixture(scope="module")
+def spec() -> Iterator[ModelSpec]:
+    """The model; while it is in use, the toy's architectures are registered."""
+    with pytest.MonkeyPatch.context() as registry:
+        registry.setitem(ARCHITECTURES, "toy", TOY)
+        registry.setitem(ARCHITECTURES, "toy_network", TOY_NETWORK)
+        yield model_spec(seeds=(0, 1), learning_rate=0.3)
 
 
-@pytest.fixture
-def features(manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec, tmp_path: Path) -> StoredShards:
-    dataset = ShardsDataset(filepath=str(tmp_path / "features"))
+@pytest.fixture(scope="module")
+def features(
+    manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory
+) -> StoredShards:
+    dataset = ShardsDataset(filepath=str(tmp_path_factory.mktemp("features")))
     dataset.save(plan_training_features(manifest, preparation, spec, RUNTIME))
     return dataset.load()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(
-    features: StoredShards, manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec, tmp_path: Path
+    features: StoredShards,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> StoredModel:
-    dataset = CheckpointDataset(filepath=str(tmp_path / "model"))
+    dataset = CheckpointDataset(filepath=str(tmp_path_factory.mktemp("model")))
     dataset.save(train_heads(features, manifest, preparation, spec, RUNTIME, IDENTITY))
     return dataset.load()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def outputs(
-    model: StoredModel, manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec, tmp_path: Path
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> StoredShards:
-    dataset = ShardsDataset(filepath=str(tmp_path / "outputs"))
+    dataset = ShardsDataset(filepath=str(tmp_path_factory.mktemp("outputs")))
     dataset.save(plan_outputs(model, manifest, preparation, spec, EXTRACTION, DETECTORS, RUNTIME, IDENTITY))
     return dataset.load()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def accuracy(
     outputs: StoredShards, manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec
 ) -> dict[str, Any]:
