@@ -288,3 +288,14 @@ def test_one_changed_byte_of_one_image_changes_the_fingerprint(
     assert fingerprint() == before
     make_picture(8, 8, seed=5).save(Path(animals, "val/cow/1.png"))
     assert fingerprint() != before
+
+
+def test_a_data_set_without_any_readable_image_is_an_error_however_small_its_share(
+    animals: str, tmp_path: Path
+) -> None:
+    lone = tmp_path / "lone"
+    lone.mkdir()
+    (lone / "x_1.png").write_text("no image at all")
+    rows = [list_folder("zoo", animals, "image_folder"), list_folder("lone", str(lone), "class_prefix")]
+    with pytest.raises(TooManyUnreadableError, match=r"lone: no image is readable, such as lone/x_1\.png: "):
+        quarantine(pd.concat(rows, ignore_index=True), {"zoo": animals, "lone": str(lone)}, 2, most=0.5)

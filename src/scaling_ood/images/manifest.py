@@ -163,7 +163,7 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
         The good rows with `content`, and the bad ones with `problem`.
 
     Raises:
-        TooManyUnreadableError: The share of unreadable images is above `most`; names the first ten.
+        TooManyUnreadableError: The share of unreadable images is above `most`, or a data set has no other images.
     """
     named = zip(frame["data_set"], frame["path"], strict=True)
     paths = [Path(folders[data_set], path) if path else None for data_set, path in named]
@@ -181,7 +181,14 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
             f"{len(bad):,} of {checked:,} images are unreadable, more than the tolerated share of {most:g} "
             f"(data.most_unreadable): {listed}"
         )
-    return frame[frame["problem"] == ""].drop(columns="problem"), bad[["id", "data_set", "path", "problem"]]
+    good = frame[frame["problem"] == ""].drop(columns="problem")
+    lost = sorted(set(frame["data_set"]) - set(good["data_set"]))
+    if lost:
+        first = bad[bad["data_set"] == lost[0]].iloc[0]
+        raise TooManyUnreadableError(
+            f"{', '.join(lost)}: no image is readable, such as {first['id']}: {first['problem']}"
+        )
+    return good, bad[["id", "data_set", "path", "problem"]]
 
 
 def set_digest(rows: pd.DataFrame) -> str:

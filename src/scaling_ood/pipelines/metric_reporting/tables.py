@@ -156,7 +156,8 @@ def _tied(
 
 def _pair(by_set: Mapping[str, pd.Series[float]], ood_set: str) -> tuple[np.ndarray, np.ndarray]:
     """In-distribution and OOD scores of one set, joined, and which are OOD: (N,), (N,)."""
-    known, unseen = by_set["test"].to_numpy(), by_set[ood_set].to_numpy()
+    none: pd.Series[float] = pd.Series(dtype=float)
+    known, unseen = (by_set.get(name, none).to_numpy() for name in ("test", ood_set))
     return np.concatenate([known, unseen]), np.arange(len(known) + len(unseen)) >= len(known)
 
 
