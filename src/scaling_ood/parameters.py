@@ -250,7 +250,7 @@ class ReportingSpec(Spec):
     fpr_rule: Literal["nearest", "first"] = "nearest"
     tie_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
     bootstrap_replicates: Count = 1000
-    examples: Annotated[int, Field(ge=0)] = 6
+    examples: Count = 6
     caveats: tuple[str, ...] = ()
 
 
