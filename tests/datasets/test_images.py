@@ -112,3 +112,11 @@ def test_nothing_can_be_saved_into_the_image_root(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         ImageRootDataset(filepath=str(tmp_path)).save(None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_lies_in_the_temporary_folder_never_reaches_the_finished_one(tmp_path: Path) -> None:
+    beside = tmp_path / "ood" / "birds" / ".owl.part"
+    beside.mkdir(parents=True)
+    (beside / "alien.jpg").write_bytes(b"left by a crash")
+    FabricatedImagesDataset(filepath=str(tmp_path)).save(plan())
+    assert sorted(path.name for path in (tmp_path / "ood/birds/owl").iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
