@@ -219,6 +219,7 @@ KILLED = """
         CheckpointDataset(filepath=folder).save(TrainingPlan("key", 8, run))
 
     if __name__ == "__main__":
+        torch.set_num_threads(1)
         train(sys.argv[1], 0.3)
 """
 
