@@ -1,0 +1,100 @@
+"""From a folder of labelled scenes to its manifest, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from scaling_ood.images.scenes.labels import LabelMap
+from scaling_ood.images.scenes.layouts import find_scene_layout, list_scenes
+from scaling_ood.images.scenes.pairing import Pairing
+from scaling_ood.images.scenes.shipped import label_map
+from scaling_ood.images.scenes.splits import SplitRule, mark_subsets, split_by_content
+from scaling_ood.images.scenes.survey import set_apart, survey
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    """A data set of labelled scenes and how it is read.
+
+    Attributes:
+        name: Starts every id.
+        folder: The data set's own folder.
+        layout: A registered layout.
+        labels: A label map, or the name of one that ships; None is the layout's usual one.
+        rule: Roles of the images; None is the layout's own.
+        splits: Which of the data set's own splits to use; None uses all.
+        pairings: Folders of each split, for `paired_folders`.
+        photographs: Whether the photographs must be there.
+    """
+
+    name: str
+    folder: Path
+    layout: str
+    labels: LabelMap | str | None = None
+    rule: SplitRule | None = None
+    splits: Sequence[str] | None = None
+    pairings: Sequence[Pairing] = ()
+    photographs: bool = True
+
+
+def labels_of(layout: str, labels: LabelMap | str | None = None) -> LabelMap:
+    """The label map to read a layout with.
+
+    A shipped map must be one of the layout's: BDD100K's two kinds of label images differ by a shift that no error
+    would show.
+
+    Raises:
+        ValueError: An unknown layout or map, a map that does not fit, or none where the layout has no usual one.
+    """
+    if isinstance(labels, LabelMap):
+        return labels
+    fitting = find_scene_layout(layout).label_maps
+    if labels is None and not fitting:
+        raise ValueError(f"{layout} needs a label map: what each id of its label images means")
+    name = fitting[0] if labels is None else labels
+    found = label_map(name)
+    if fitting and name not in fitting:
+        raise ValueError(f"label map {name} does not fit the layout {layout} (fitting: {', '.join(fitting)})")
+    return found
+
+
+def rule_of(layout: str, rule: SplitRule | None = None) -> SplitRule:
+    """The split of a layout: the given one, or its own.
+
+    Raises:
+        ValueError: An unknown layout, or none is given where the layout has none.
+    """
+    own = rule or find_scene_layout(layout).rule
+    if own is None:
+        raise ValueError(f"{layout} needs a split rule: the role of each split")
+    return own
+
+
+def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The manifest of a data set, and the images set apart.
+
+    Args:
+        source: What to read.
+        workers: Files that are read at a time.
+        most: Largest tolerated share of images that cannot be used.
+
+    Returns:
+        Columns of the manifest: `survey.COLUMNS`, `image_set` and, where the layout has subsets and all its splits are
+        used, `subsets`; nothing is copied. The second table: `id`, `data_set`, `path`, `problem`.
+
+    Raises:
+        ValueError: What `list_scenes`, `set_apart`, `split_by_content` and `mark_subsets` raise.
+        FileNotFoundError: The data set's folder is missing.
+    """
+    labels, rule = labels_of(source.layout, source.labels), rule_of(source.layout, source.rule)
+    scenes = list_scenes(source.layout, source.folder, source.splits, source.photographs, source.pairings)
+    good, bad = set_apart(survey(source.name, scenes, source.folder, labels, workers), most)
+    manifest = split_by_content(good, rule)
+    subsets = find_scene_layout(source.layout).subsets
+    if subsets and source.rule is None and source.splits is None:
+        manifest = mark_subsets(manifest, subsets)
+    return manifest, bad

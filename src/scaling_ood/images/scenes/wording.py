@@ -1,0 +1,27 @@
+"""How errors name things: the nearest match of a wrong name, and long lists cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+def unknown(kind: str, given: str, known: Iterable[str]) -> str:
+    """Sentence for a name that is not known, with the nearest match and all known ones.
+
+    >>> unknown("role", "tset", ["train", "test"])
+    "unknown role 'tset'; did you mean 'test'? (known: test, train)"
+    """
+    names = sorted(known)
+    near = get_close_matches(given, names, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"unknown {kind} '{given}'{hint} (known: {', '.join(names)})"
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """The first names of a list, and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b, … and 1 more'
+    """
+    return ", ".join(names[:most]) + (f", … and {len(names) - most} more" if len(names) > most else "")
