@@ -1,7 +1,7 @@
 """A small linear classifier's outputs, and fitting views of them, for every detector."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import pytest
 import torch
@@ -10,6 +10,12 @@ from scaling_ood.detectors import Outputs
 
 CLASSES, WIDTH, MARGIN = 12, 16, 10.0
 CLASS_GROUPS = torch.arange(CLASSES) // 3
+
+
+def map_fields(outputs: Outputs, change: Callable[[torch.Tensor], torch.Tensor]) -> Outputs:
+    """The same change to every field that is there."""
+    values = {field.name: getattr(outputs, field.name) for field in fields(Outputs)}
+    return Outputs(**{name: None if value is None else change(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)
@@ -24,16 +30,38 @@ class View:
 
 
 class Classifier:
-    """Logits are a linear function of the features: a class's own direction scores `MARGIN`, the others 0."""
+    """Logits are a linear function of the features: a class's own direction scores `MARGIN`, the others 0.
+
+    All other outputs follow from these as they would in a real network: every field that a detector may need is there.
+    """
 
     def __init__(self):
         generator = torch.Generator().manual_seed(1)
         square = torch.randn(WIDTH, WIDTH, dtype=torch.float64, generator=generator)
-        self.weight = torch.linalg.qr(square).Q[:CLASSES]  # (C, D), orthonormal rows
+        basis = torch.linalg.qr(square).Q
+        self.weight = basis[:CLASSES]  # (C, D), orthonormal rows
+        self.unknown = basis[CLASSES:]  # (D - C, D), directions without any class
 
     def outputs(self, features, dtype=torch.float32):
         """Outputs for float64 features (N, D)."""
-        return Outputs((features @ self.weight.T).to(dtype), features.to(dtype))
+        logits = features @ self.weight.T
+        posterior = logits.softmax(dim=1)
+        made = Outputs(
+            logits,
+            features,
+            confidence=logits.amax(dim=1) - MARGIN / 2,
+            posterior_variance=(posterior * (1 - posterior)).mean(dim=1),
+            reconstruction_error=(features - logits @ self.weight).square().mean(dim=1),
+        )
+        return map_fields(made, lambda tensor: tensor.to(dtype))
+
+    def foreign(self, dtype=torch.float32):
+        """Outputs of one image far from all classes, of which the classifier can say nothing: all logits are 0."""
+        return self.outputs(3 * MARGIN * self.unknown[:1], dtype)
+
+    def centres(self, dtype=torch.float32):
+        """Outputs of the most typical image of each class; class 0 may stand for everything else, so not of that."""
+        return self.outputs(MARGIN * self.weight[1:], dtype)
 
     def in_dist_features(self, per_class, seed):
         """Features (N, D) of images that are what the classifier was trained on, classes in turn."""
@@ -56,8 +84,7 @@ def make_view():
         cuts, start = [], 0
         while start < len(outputs):
             stop = start + sizes[len(cuts) % len(sizes)]
-            features = None if outputs.features is None else outputs.features[start:stop]
-            cuts.append(Outputs(outputs.logits[start:stop], features))
+            cuts.append(map_fields(outputs, lambda tensor, rows=slice(start, stop): tensor[rows]))
             start = stop
         return View(cuts, class_groups)
 

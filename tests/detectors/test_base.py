@@ -5,19 +5,44 @@ import re
 import pytest
 import torch
 
-from scaling_ood.detectors import Outputs, build_detector, detector_class, detector_names
+from scaling_ood.detectors import Detector, Outputs, build_detector, detector_class, detector_names
 from scaling_ood.detectors.base import at_least_float32
 
 
 def test_names_are_sorted_and_buildable():
     names = detector_names()
     assert names == sorted(names)
-    assert {"energy", "grouped_msp", "kl_matching", "logit_avg", "max_logit", "msp"} <= set(names)
+    assert set(names) >= {
+        "autoencoder",
+        "background",
+        "confidence_branch",
+        "energy",
+        "grouped_msp",
+        "isolation_forest",
+        "joint_energy",
+        "kl_matching",
+        "local_outlier_factor",
+        "logit_avg",
+        "max_logit",
+        "mc_dropout",
+        "msp",
+    }
     assert [build_detector(name).name for name in names] == names
 
 
-def test_the_base_is_no_detector():
-    assert "base" not in detector_names()
+def test_what_detectors_share_is_no_detector():
+    assert not {"base", "novelty"} & set(detector_names())
+
+
+def test_a_detector_that_reads_logits_only_says_nothing_of_the_rest():
+    """What someone's own file holds at least; it need not know of any other field."""
+
+    class Toy(Detector):
+        def score(self, chunk):
+            return chunk.logits.sum(dim=1)
+
+    assert Toy.needs == Toy().needs == {"logits"}
+    assert Toy().score(Outputs(torch.ones(2, 3))).tolist() == [3.0, 3.0]
 
 
 @pytest.mark.parametrize(
@@ -38,8 +63,8 @@ def test_unknown_option_names_the_nearest():
 
 
 def test_unknown_option_of_a_detector_without_any():
-    with pytest.raises(ValueError, match=re.escape("detector 'msp' has no option 'temperature' (known: none)")):
-        build_detector("msp", temperature=2.0)
+    with pytest.raises(ValueError, match=re.escape("detector 'max_logit' has no option 'temperature' (known: none)")):
+        build_detector("max_logit", temperature=2.0)
 
 
 def test_length_is_the_number_of_images():

@@ -9,7 +9,17 @@ from math import isfinite
 import pytest
 import torch
 
-from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_detector, detector_class, detector_names
+from scaling_ood.detectors import (
+    Detector,
+    MissingOutputError,
+    NotApplicableError,
+    Outputs,
+    build_detector,
+    detector_class,
+    detector_names,
+)
+
+from .conftest import MARGIN, map_fields
 
 DENSE = [name for name in detector_names() if detector_class(name).dense]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -26,15 +36,24 @@ def fitted(name, view) -> Detector:
 @pytest.fixture
 def pixels(chunk):
     """The same images as pixels: 2 images of 4 x 6, logits (2, C, 4, 6)."""
-    return Outputs(chunk.logits.reshape(2, 4, 6, -1).permute(0, 3, 1, 2).contiguous())
+    return as_pixels(chunk, (2, 4, 6))
+
+
+def as_pixels(outputs, shape):
+    """Images (N, ...) as the pixels of fewer images (n, H, W); features are of images only."""
+    made = map_fields(
+        replace(outputs, features=None),
+        lambda tensor: tensor.reshape(*shape, *tensor.shape[1:]),
+    )
+    return replace(made, logits=made.logits.permute(0, 3, 1, 2).contiguous())
 
 
 def cast(outputs, dtype):
-    return Outputs(outputs.logits.to(dtype), None if outputs.features is None else outputs.features.to(dtype))
+    return map_fields(outputs, lambda tensor: tensor.to(dtype))
 
 
 def take(outputs, rows):
-    return Outputs(outputs.logits[rows], None if outputs.features is None else outputs.features[rows])
+    return map_fields(outputs, lambda tensor: tensor[rows])
 
 
 def assert_same(actual, expected, rtol=1e-6):
@@ -49,6 +68,29 @@ def test_declaration(name):
     assert cls.needs
     assert cls.needs <= {field.name for field in fields(Outputs)}
     assert isinstance(cls.dense, bool)
+    assert build_detector(name).needs == cls.needs
+
+
+@every_detector
+def test_needs_are_all_that_is_read(name, make_view, view, chunk):
+    """What a detector does not name may be missing or nonsense; logits cannot be missing."""
+    needs = detector_class(name).needs
+
+    def only_needs(outputs):
+        spoilt = {field.name: None for field in fields(Outputs) if field.name not in needs}
+        return replace(outputs, **spoilt | ({} if "logits" in needs else {"logits": outputs.logits * torch.nan}))
+
+    lean_view = replace(view, chunks=[only_needs(part) for part in view])
+    lean = build_detector(name).fit(lean_view).score(only_needs(chunk))
+    assert_same(lean, build_detector(name).fit(view).score(chunk), rtol=0)
+
+
+@every_detector
+def test_a_missing_output_is_named(name, fitted, chunk):
+    for field in detector_class(name).needs - {"logits"}:
+        message = rf"^detector '{name}' reads '{field}', which these outputs lack \(they have: logits, .+\)$"
+        with pytest.raises(MissingOutputError, match=message):
+            fitted.score(replace(chunk, **{field: None}))
 
 
 @every_detector
@@ -125,38 +167,34 @@ def test_fitting_does_not_depend_on_how_the_view_is_cut(name, classifier, make_v
 
 
 @every_detector
-def test_in_distribution_images_score_lower_than_uninformative_ones(fitted, classifier, chunk):
-    """An image that says nothing has features and logits of 0; whatever a detector looks at, a typical one has more."""
+def test_in_distribution_images_score_lower_than_foreign_ones(fitted, classifier):
+    """Whatever a detector looks at, an image far from all classes, with logits of 0, has less of it."""
     typical = fitted.score(classifier.outputs(classifier.in_dist_features(1, seed=6)))
-    nothing = fitted.score(classifier.outputs(torch.zeros(1, chunk.features.shape[1], dtype=torch.float64)))
-    centres = fitted.score(classifier.outputs(10 * classifier.weight))
-    assert (centres < nothing).all()
-    assert typical.median() < nothing
+    foreign = fitted.score(classifier.foreign())
+    assert (fitted.score(classifier.centres()) < foreign).all()
+    assert typical.median() < foreign
 
 
 @every_dense_detector
-def test_in_distribution_pixels_score_lower_than_uninformative_ones(fitted, classifier):
-    logits = torch.zeros(1, len(classifier.weight), 1, 2)
-    logits[0, 4, 0, 0] = 10.0
-    typical, nothing = fitted.score(Outputs(logits)).flatten()
-    assert typical < nothing
+def test_in_distribution_pixels_score_lower_than_foreign_ones(fitted, classifier):
+    images = classifier.outputs(MARGIN * torch.stack([classifier.weight[4], 3 * classifier.unknown[0]]))
+    typical, foreign = fitted.score(as_pixels(images, (1, 1, 2))).flatten()
+    assert typical < foreign
 
 
 @every_detector
 def test_extreme_logits_have_finite_scores(fitted, chunk):
     """6e4 is nearly the largest half; softmaxes of such logits are exactly 0 and 1."""
     for factor in (0.0, 1e-30, 1e3, 6e3):
-        extreme = Outputs(chunk.logits * factor, chunk.features * factor)
-        assert fitted.score(extreme).isfinite().all()
+        assert fitted.score(map_fields(chunk, lambda tensor, factor=factor: tensor * factor)).isfinite().all()
 
 
 @every_detector
 def test_inputs_are_left_as_they_are(name, view, chunk):
-    before = [(part.logits.clone(), part.features.clone()) for part in (*view, chunk)]
+    before = [map_fields(part, torch.clone) for part in (*view, chunk)]
     build_detector(name).fit(view).score(chunk)
-    for part, (logits, features) in zip((*view, chunk), before, strict=True):
-        assert torch.equal(part.logits, logits)
-        assert torch.equal(part.features, features)
+    for part, copy in zip((*view, chunk), before, strict=True):
+        assert all(torch.equal(getattr(part, each.name), getattr(copy, each.name)) for each in fields(Outputs))
 
 
 @every_detector
@@ -169,10 +207,10 @@ def test_no_gradient_is_asked_for(fitted, chunk):
 
 @every_dense_detector
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
-def test_a_pixel_scores_like_an_image(fitted, pixels, order):
-    pixels = cast(pixels, torch.float64)
-    flat = pixels.logits.permute(0, 2, 3, 1).flatten(0, 2)
-    expected = torch.stack([fitted.score(Outputs(row[None]))[0] for row in flat]).reshape(2, 4, 6)
+def test_a_pixel_scores_like_an_image(fitted, chunk, order):
+    chunk = cast(chunk, torch.float64)
+    expected = torch.cat([fitted.score(take(chunk, slice(i, i + 1))) for i in range(len(chunk))]).reshape(2, 4, 6)
+    pixels = as_pixels(chunk, (2, 4, 6))
     ordered = replace(pixels, logits=pixels.logits.contiguous(memory_format=order))
     assert_same(fitted.score(ordered), expected, rtol=1e-9)
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pytorch_ood.detector import MaxSoftmax
-from scipy.special import log_softmax
+from scipy.special import log_expit, log_softmax
 
 from scaling_ood.detectors import Outputs, build_detector
 
@@ -78,3 +78,19 @@ def test_range_is_zero_to_log_of_the_class_count():
 def test_a_constant_added_to_all_logits_changes_nothing(chunk):
     shifted = score(chunk.logits.double() + 123.0)
     torch.testing.assert_close(shifted, score(chunk.logits), rtol=1e-10, atol=1e-12)
+
+
+def test_sigmoid_is_max_logit_on_another_scale(chunk):
+    """So it is in the released multi-label code; the softmax ranks otherwise."""
+    logits = chunk.logits.double()
+    sigmoid = build_detector("msp", probability="sigmoid").score(Outputs(logits))
+    np.testing.assert_allclose(sigmoid, -log_expit(logits.numpy()).max(axis=1), rtol=1e-12)
+    order = build_detector("max_logit").score(Outputs(logits)).argsort()
+    assert torch.equal(sigmoid.argsort(), order)
+    assert not torch.equal(score(logits).argsort(), order)
+    assert build_detector("msp", probability="sigmoid").score(Outputs(1e4 * logits)).isfinite().all()
+
+
+def test_unknown_probability():
+    with pytest.raises(ValueError, match="probability must be 'softmax' or 'sigmoid', not 'softmx'; did you mean"):
+        build_detector("msp", probability="softmx")

@@ -5,6 +5,7 @@ A new detector is a new file here with `@detector` on its class, and one line of
 
 from scaling_ood.detectors.base import (
     Detector,
+    MissingOutputError,
     NotApplicableError,
     Outputs,
     OutputsList,
@@ -17,6 +18,7 @@ from scaling_ood.detectors.base import (
 
 __all__ = [
     "Detector",
+    "MissingOutputError",
     "NotApplicableError",
     "Outputs",
     "OutputsList",

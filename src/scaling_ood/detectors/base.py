@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -18,13 +18,25 @@ import torch
 class Outputs:
     """What one forward pass left for some images; the input of every detector.
 
+    All fields may be of any floating-point type. Those of pixels have the size of the labels, H x W: what was stored on
+    a coarser grid has been up-sampled. A field is None unless a detector of the benchmark needs it.
+
     Attributes:
-        logits: (N, C) for images, (N, C, H, W) for pixels; unnormalised, any floating-point type.
-        features: (N, D) penultimate features; None unless a detector of the benchmark needs them.
+        logits: (N, C) for images, (N, C, H, W) for pixels; unnormalised. C is 0 for a network without classes.
+        features: (N, D) penultimate features.
+        confidence: (N,) or (N, H, W) *logit* of the confidence that a confidence branch gives, any real number: the
+            confidence itself, its sigmoid, rounds to 1.
+        posterior_variance: (N,) or (N, H, W) variance of the posterior over dropout masks, averaged over the classes;
+            at least 0. In half precision everything under 6e-8 is 0: store it as float32.
+        reconstruction_error: (N,) or (N, H, W) an autoencoder's loss, averaged over the channels, and over the pixels
+            where images are scored; at least 0.
     """
 
     logits: torch.Tensor
     features: torch.Tensor | None = None
+    confidence: torch.Tensor | None = None
+    posterior_variance: torch.Tensor | None = None
+    reconstruction_error: torch.Tensor | None = None
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -62,6 +74,10 @@ class NotApplicableError(Exception):
     """The detector has no meaning on this benchmark; the message is the reason that the tables show for the gap."""
 
 
+class MissingOutputError(ValueError):
+    """The outputs lack a field that the detector reads."""
+
+
 class Detector(ABC):
     """One method of telling in-distribution from OOD.
 
@@ -70,12 +86,13 @@ class Detector(ABC):
 
     Attributes:
         name: Registry name; the file's name.
-        needs: Fields of `Outputs` that are read.
+        needs: Fields of `Outputs` that are read. The class says it for the default options; where it depends on them,
+            the constructor sets it.
         dense: Whether it works on pixels, (N, C, H, W), as well as on images, (N, C).
     """
 
     name: ClassVar[str]
-    needs: ClassVar[frozenset[str]] = frozenset({"logits"})
+    needs: frozenset[str] = frozenset({"logits"})
     dense: ClassVar[bool] = True
 
     def fit(self, outputs: OutputsView) -> Self:  # noqa: ARG002 - most detectors learn nothing
@@ -92,6 +109,20 @@ class Detector(ABC):
     @abstractmethod
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Anomaly score, higher = more anomalous: (N,) for images, (N, H, W) for pixels; at least float32."""
+
+    def read(self, chunk: Outputs, field: str) -> torch.Tensor:
+        """A field of the outputs, at least float32.
+
+        Raises:
+            MissingOutputError: The outputs do not have it; names detector and field.
+        """
+        tensor: torch.Tensor | None = getattr(chunk, field)
+        if tensor is None:
+            there = ", ".join(each.name for each in fields(chunk) if getattr(chunk, each.name) is not None)
+            raise MissingOutputError(
+                f"detector '{self.name}' reads '{field}', which these outputs lack (they have: {there})"
+            )
+        return at_least_float32(tensor)
 
     def diagnostics(self) -> dict[str, float]:
         """Numbers about the fitted state that a reader of the results should see; by default none."""
@@ -150,6 +181,19 @@ def build_detector(name: str, **options: Any) -> Detector:
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise ValueError(f"detector '{name}' has no option '{option}'{hint} (known: {', '.join(known) or 'none'})")
     return cls(**options)
+
+
+def check_choice(option: str, given: str, allowed: tuple[str, ...]) -> None:
+    """Refuse an option's value that is not allowed, with the nearest that is.
+
+    >>> check_choice("on", "logit", ("features", "logits"))
+    Traceback (most recent call last):
+    ValueError: on must be 'features' or 'logits', not 'logit'; did you mean 'logits'?
+    """
+    if given not in allowed:
+        near = get_close_matches(str(given), allowed, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"{option} must be {' or '.join(map(repr, allowed))}, not {given!r}{hint}")
 
 
 def at_least_float32(logits: torch.Tensor) -> torch.Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, check_choice, detector
 
 
 def negative_log_top_probability(logits: torch.Tensor) -> torch.Tensor:
@@ -28,10 +30,22 @@ def negative_log_top_probability(logits: torch.Tensor) -> torch.Tensor:
 class MSP(Detector):
     """-log max_k p_k, which ranks as -max_k p_k does, but cannot saturate.
 
+    p is the softmax over the classes or, by option, each class's own sigmoid, as in the code released for multi-label
+    networks. The sigmoid is increasing, so -log max_k sigmoid(f)_k ranks exactly as `max_logit`; the softmax does not.
+
     >>> MSP().score(Outputs(torch.tensor([[0.0, 0.0], [40.0, 0.0], [50.0, 0.0]]))).exp().log2().tolist()[0]
     1.0
     """
 
+    def __init__(self, probability: Literal["softmax", "sigmoid"] = "softmax") -> None:
+        """Set what makes probabilities of logits."""
+        check_choice("probability", probability, ("softmax", "sigmoid"))
+        self.probability = probability
+
     def score(self, chunk: Outputs) -> torch.Tensor:
-        """Negative log of the top probability, in [0, log C]."""
-        return negative_log_top_probability(at_least_float32(chunk.logits))
+        """Negative log of the top probability: in [0, log C] with softmax, at least 0 with sigmoid."""
+        logits = at_least_float32(chunk.logits)
+        if self.probability == "softmax":
+            return negative_log_top_probability(logits)
+        top = logits.amax(dim=1)
+        return torch.logaddexp(-top, torch.zeros_like(top))
