@@ -1,0 +1,30 @@
+"""Networks that look at scenes: segmenters with their registry, and the autoencoder."""
+
+from scaling_ood.models.segmentation.autoencoder import (
+    AUTOENCODER_PREPROCESSING,
+    Difference,
+    SpatialAutoencoder,
+    build_autoencoder,
+    reconstruction_error,
+)
+from scaling_ood.models.segmentation.encoders import STRIDE, Encoder, Maps
+from scaling_ood.models.segmentation.pspnet import Encoding, PSPNet, upsample
+from scaling_ood.models.segmentation.registry import SEGMENTERS, Segmenter, build_segmenter, segmenter
+
+__all__ = [
+    "AUTOENCODER_PREPROCESSING",
+    "SEGMENTERS",
+    "STRIDE",
+    "Difference",
+    "Encoder",
+    "Encoding",
+    "Maps",
+    "PSPNet",
+    "Segmenter",
+    "SpatialAutoencoder",
+    "build_autoencoder",
+    "build_segmenter",
+    "reconstruction_error",
+    "segmenter",
+    "upsample",
+]

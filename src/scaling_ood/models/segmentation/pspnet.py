@@ -1,0 +1,165 @@
+"""Pyramid scene parsing network (Zhao et al. 2017), as the paper trains it: PPM decoder with deep supervision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from scaling_ood.models.segmentation.encoders import Encoder
+
+
+def upsample(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Maps at another size, bilinear with `align_corners=False`, as everywhere in the network.
+
+    Args:
+        maps: (N, C, h, w), logits for instance.
+        size: Wanted (H, W).
+
+    Returns:
+        (N, C, H, W), in single precision at least.
+
+    >>> upsample(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).flatten().tolist()
+    [0.0, 0.25, 0.75, 1.0]
+    """
+    maps = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
+    return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+class Encoding(NamedTuple):
+    """What lies before the dropout, at stride 8.
+
+    Attributes:
+        features: (N, width, h, w), for `PSPNet.classify` and `PSPNet.confide`.
+        middle: (N, A, h, w), for the auxiliary head.
+    """
+
+    features: torch.Tensor
+    middle: torch.Tensor
+
+
+class PyramidPooling(nn.Module):
+    """The decoder: context from averages over 1, 4, 9 and 36 regions beside the encoder's map.
+
+    Maps (N, D, h, w) to features (N, width, h, w).
+    """
+
+    def __init__(self, inputs: int, width: int, bins: Sequence[int]) -> None:
+        """Build one branch per number of bins, and the convolution that joins them."""
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.AdaptiveAvgPool2d(count), *_convolution(inputs, width, 1)) for count in bins
+        )
+        self.join = nn.Sequential(*_convolution(inputs + len(bins) * width, width, 3))
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Features of the encoder's deep map."""
+        size = maps.shape[2:]
+        context = [upsample(branch(maps), size).to(maps.dtype) for branch in self.branches]
+        joined: torch.Tensor = self.join(torch.cat([maps, *context], dim=1))
+        return joined
+
+
+class PSPNet(nn.Module):
+    """Encoder, pyramid pooling, classifier, and the auxiliary head that training needs.
+
+    Attributes:
+        dropout: Share of the feature channels that training (and Monte Carlo dropout) sets to zero.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        classes: int,
+        *,
+        width: int = 512,
+        bins: Sequence[int] = (1, 2, 3, 6),
+        dropout: float = 0.1,
+        confidence: bool = False,
+    ) -> None:
+        """Put new heads on an encoder.
+
+        Args:
+            encoder: Of output stride 8.
+            classes: Number of classes C.
+            width: Channels of the decoder.
+            bins: Regions per side of each level of the pyramid.
+            dropout: In [0, 1).
+            confidence: Whether there is a head for the confidence of each pixel (DeVries & Taylor 2018).
+        """
+        super().__init__()
+        middle, deep = encoder.widths
+        self.dropout = dropout
+        self.encoder = encoder
+        self.decoder = PyramidPooling(deep, width, bins)
+        self.classifier = nn.Conv2d(width, classes, 1)
+        self.auxiliary = nn.Sequential(
+            *_convolution(middle, middle // 2, 3), nn.Dropout2d(dropout), nn.Conv2d(middle // 2, classes, 1)
+        )
+        self.confidence = nn.Conv2d(width, 1, 1) if confidence else None
+        for name, part in self.named_modules():
+            if not name.startswith("encoder"):
+                _initialise(part)
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Everything that training and testing need, at stride 8.
+
+        Args:
+            images: Normalised (N, 3, H, W); H and W are multiples of 8.
+
+        Returns:
+            `logits` (N, C, h, w); while training also `auxiliary` (N, C, h, w); with a confidence head also
+            `confidence` (N, h, w), before the sigmoid.
+        """
+        features, middle = self.encode(images)
+        dropped = functional.dropout2d(features, self.dropout, self.training)
+        outputs = {"logits": self.classify(dropped)}
+        if self.training:
+            outputs["auxiliary"] = self.auxiliary(middle)
+        if self.confidence is not None:
+            outputs["confidence"] = self.confide(dropped)
+        return outputs
+
+    def encode(self, images: torch.Tensor) -> Encoding:
+        """Encoder and decoder, all that lies before the dropout: the part that Monte Carlo dropout runs once."""
+        height, width = images.shape[2:]
+        if height % 8 or width % 8:
+            raise ValueError(f"images of {height} x {width} pixels: both sides must be multiples of 8")
+        middle, deep = self.encoder(images)
+        return Encoding(self.decoder(deep), middle)
+
+    def classify(self, features: torch.Tensor, dropout: bool = False) -> torch.Tensor:
+        """Logits (N, C, h, w) of decoder features, once, with or without dropout."""
+        logits: torch.Tensor = self.classifier(functional.dropout2d(features, self.dropout, dropout))
+        return logits
+
+    def confide(self, features: torch.Tensor) -> torch.Tensor:
+        """Confidence (N, h, w) of decoder features, before the sigmoid.
+
+        Raises:
+            ValueError: The network was built without the head.
+        """
+        if self.confidence is None:
+            raise ValueError("this network has no confidence head: build it with confidence=True")
+        confidence: torch.Tensor = self.confidence(features)
+        return confidence.squeeze(1)
+
+
+def _convolution(inputs: int, outputs: int, kernel: int) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.ReLU]:
+    return (
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _initialise(part: nn.Module) -> None:
+    """The released code's: Kaiming-normal weights, norms of weight 1 and bias 1e-4."""
+    if isinstance(part, nn.Conv2d):
+        nn.init.kaiming_normal_(part.weight)
+    elif isinstance(part, nn.BatchNorm2d):
+        nn.init.ones_(part.weight)
+        nn.init.constant_(part.bias, 1e-4)

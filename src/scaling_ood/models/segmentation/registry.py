@@ -1,0 +1,127 @@
+"""The closed registry of segmenters: the only place that knows their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+import torch
+from torchvision.models.resnet import (  # type: ignore[import-untyped]
+    BasicBlock,
+    Bottleneck,
+    ResNet,
+    ResNet18_Weights,
+    ResNet50_Weights,
+    ResNet101_Weights,
+    WeightsEnum,
+)
+
+from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.models.architectures import architecture
+from scaling_ood.models.segmentation.encoders import DilatedEfficientNetLite, DilatedResNet, Encoder
+from scaling_ood.models.segmentation.pspnet import PSPNet
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """An encoder that a PSPNet can be built on.
+
+    Attributes:
+        encoder: `(pretrained) -> encoder`.
+        preprocessing: Of the encoder's published weights. Scenes are never cropped: only its mean and standard
+            deviation apply.
+        weights: Where the published weights come from; empty without any.
+        weights_digest: What tells them from others; empty without any.
+    """
+
+    encoder: Callable[[bool], Encoder]
+    preprocessing: Preprocessing
+    weights: str = ""
+    weights_digest: str = ""
+
+
+def segmenter(name: str) -> Segmenter:
+    """The registered segmenter of that name.
+
+    Raises:
+        ValueError: Unknown name; says the nearest match and all known ones.
+    """
+    if name not in SEGMENTERS:
+        near = get_close_matches(name, SEGMENTERS, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"unknown segmenter '{name}'{hint} (known: {', '.join(sorted(SEGMENTERS))})")
+    return SEGMENTERS[name]
+
+
+def build_segmenter(
+    name: str,
+    classes: int,
+    *,
+    pretrained: bool,
+    seed: int = 0,
+    width: int = 512,
+    dropout: float = 0.1,
+    confidence: bool = False,
+) -> PSPNet:
+    """A PSPNet with new heads, whose initial weights depend on the seed alone.
+
+    Args:
+        name: Registered segmenter.
+        classes: Number of classes C.
+        pretrained: Whether the encoder takes its published weights; not needed where a state is loaded afterwards.
+        seed: Of the new weights.
+        width: Channels of the decoder.
+        dropout: Share of the decoder's channels that are dropped.
+        confidence: Whether there is a confidence head.
+
+    Raises:
+        ValueError: Unknown name, or published weights are wanted where there are none.
+    """
+    registered = segmenter(name)
+    if pretrained and not registered.weights:
+        raise ValueError(f"'{name}' has no published weights: train it from random ones")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = registered.encoder(pretrained)
+        return PSPNet(encoder, classes, width=width, dropout=dropout, confidence=confidence)
+
+
+def _resnet(
+    block: type[BasicBlock | Bottleneck], layers: list[int], weights: WeightsEnum | None, pretrained: bool
+) -> Encoder:
+    network = ResNet(block, layers)
+    if pretrained and weights is not None:
+        network.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    return DilatedResNet(network)
+
+
+def _efficientnet_lite0(blocks: int, pretrained: bool) -> Encoder:
+    backbone, _ = architecture("efficientnet_lite0").build(pretrained)
+    network: Any = backbone.network
+    return DilatedEfficientNetLite(network._conv_stem, network._bn0, list(network._blocks)[:blocks])
+
+
+def _from_torchvision(block: type[BasicBlock | Bottleneck], layers: list[int], weights: WeightsEnum) -> Segmenter:
+    digest = weights.url.removesuffix(".pth").rsplit("-", 1)[1]
+    return Segmenter(partial(_resnet, block, layers, weights), _IMAGENET, f"{weights} (torchvision, BSD-3)", digest)
+
+
+def _from_lite0(blocks: int) -> Segmenter:
+    lite0 = architecture("efficientnet_lite0")
+    return Segmenter(partial(_efficientnet_lite0, blocks), lite0.preprocessing, lite0.weights, lite0.weights_digest)
+
+
+_IMAGENET = Preprocessing(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+SEGMENTERS: dict[str, Segmenter] = {
+    "pspnet_efficientnet_lite0": _from_lite0(blocks=16),
+    # Without the last five blocks, which the dilation makes four fifths of the work: for training without a GPU.
+    "pspnet_efficientnet_lite0_short": _from_lite0(blocks=11),
+    "pspnet_resnet10": Segmenter(partial(_resnet, BasicBlock, [1, 1, 1, 1], None), _IMAGENET),
+    "pspnet_resnet18": _from_torchvision(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.IMAGENET1K_V1),
+    "pspnet_resnet50": _from_torchvision(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.IMAGENET1K_V1),
+    "pspnet_resnet101": _from_torchvision(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.IMAGENET1K_V1),
+}

@@ -1,0 +1,287 @@
+"""Scenes and their labels: read, scaled, flipped by chance, and cut to the network's stride.
+
+Chance comes from the seed, the epoch and the number of the batch alone, never from a process's own generator: whatever
+the number of workers, and wherever a training is resumed, an epoch sees the same tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from scaling_ood.images.loading import UnreadableImageError
+from scaling_ood.images.scenes import VOID, LabelMap, read_labels
+from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.models.segmentation import STRIDE
+
+_ORDER, _SCALE, _FLIP = range(3)
+
+Item = TypeVar("Item")
+
+
+class SceneError(ValueError):
+    """Scenes that cannot be trained on: labels that fit neither image nor network, or none at all."""
+
+
+class LabelledScenes(Protocol):
+    """Gives scenes by their index."""
+
+    def __len__(self) -> int:
+        """How many scenes there are."""
+        ...
+
+    def scene(self, index: int) -> tuple[Image.Image, NDArray[np.uint8]]:
+        """RGB image of size (W, H), and train ids (H, W) with `VOID`."""
+        ...
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """Image files and label files.
+
+    Attributes:
+        images: Paths.
+        labels: Paths, in the same order.
+        label_map: From the ids in the label files to train ids.
+    """
+
+    images: Sequence[str]
+    labels: Sequence[str]
+    label_map: LabelMap
+
+    def __len__(self) -> int:
+        """How many scenes there are."""
+        return len(self.images)
+
+    def scene(self, index: int) -> tuple[Image.Image, NDArray[np.uint8]]:
+        """Decoded image and labels.
+
+        Raises:
+            SceneError: Their sizes differ.
+            UnreadableImageError: The image cannot be read any more.
+            UnreadableLabelError: Nor can the labels, or they are no ids.
+            UnknownLabelError: An id is not in the label map.
+        """
+        image_path, label_path = self.images[index], self.labels[index]
+        try:
+            with Image.open(image_path) as opened:
+                image = opened.convert("RGB")
+        except OSError as error:
+            raise UnreadableImageError(f"{image_path} was readable when the data was prepared: {error}") from error
+        labels = self.label_map.apply(read_labels(label_path), label_path)
+        if labels.shape[::-1] != image.size:
+            raise SceneError(f"{label_path} is {labels.shape[::-1]}, its image {image.size} (width, height)")
+        return image, labels
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What chance does to a training scene.
+
+    Attributes:
+        short_edges: Lengths of the shorter side in pixels, of which each batch draws one; empty keeps all sizes.
+        longest: The longer side is never scaled beyond, in pixels.
+        flips: Share of the scenes that are mirrored.
+    """
+
+    short_edges: tuple[int, ...] = ()
+    longest: int = 1000
+    flips: float = 0.5
+
+
+@dataclass(frozen=True)
+class SceneSets:
+    """The scenes of a training.
+
+    Attributes:
+        train: Scenes to learn from.
+        validation: Scenes to choose the best epoch on.
+        preprocessing: Normalisation of the network's input.
+        augmentation: Of the training scenes.
+        evaluation_edge: Length that validation scenes' shorter side is scaled to, in pixels; None keeps their size.
+        workers: Processes that decode; changes speed, never results.
+    """
+
+    train: LabelledScenes
+    validation: LabelledScenes
+    preprocessing: Preprocessing
+    augmentation: Augmentation = Augmentation()
+    evaluation_edge: int | None = None
+    workers: int = 0
+
+    def training_batches(self, sampling: Sampling, epoch: int) -> DataLoader[TrainingBatch]:
+        """The batches of one epoch, in order."""
+        fill = tuple(round(255 * value) for value in self.preprocessing.mean)
+        return _loader(TrainingBatches(self.train, self.augmentation, sampling, epoch, fill), self.workers)
+
+    def validation_scenes(self) -> DataLoader[EvaluationScene]:
+        """The validation scenes, in order, one by one because their sizes may differ."""
+        return _loader(EvaluationScenes(self.validation, self.evaluation_edge, self.augmentation.longest), self.workers)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an epoch is cut into batches.
+
+    Attributes:
+        images: Scenes per batch, at least 2: batch norm has no variance over one.
+        seed: Of order, scales and flips.
+        steps: Batches per epoch; None for one pass over the scenes, without the smaller batch at its end.
+    """
+
+    images: int
+    seed: int
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a batch of one."""
+        if self.images < 2:  # noqa: PLR2004
+            raise ValueError(f"{self.images} scene a batch: batch norm needs at least 2")
+
+    def per_epoch(self, scenes: int) -> int:
+        """Number of batches; a set that is smaller than a batch is repeated within it.
+
+        Raises:
+            SceneError: There are no scenes.
+        """
+        if not scenes:
+            raise SceneError("there are no scenes to train on")
+        return self.steps or max(1, scenes // self.images)
+
+    def order(self, scenes: int, epoch: int) -> NDArray[np.int64]:
+        """Indices (steps, images) of one epoch: as many passes as it takes, each in an order of its own."""
+        wanted = self.per_epoch(scenes) * self.images
+        passes: list[NDArray[np.int64]] = []
+        while len(passes) * scenes < wanted:
+            passes.append(self.chance(_ORDER, epoch, len(passes)).permutation(scenes))
+        return np.concatenate(passes)[:wanted].reshape(-1, self.images)
+
+    def chance(self, purpose: int, epoch: int, number: int) -> np.random.Generator:
+        """A generator for one decision."""
+        return np.random.default_rng([self.seed, purpose, epoch, number])
+
+
+class TrainingBatch(NamedTuple):
+    """Pixels (N, 3, H, W), uint8, and train ids (N, H/8, W/8), uint8 with `VOID`; H and W are multiples of 8."""
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+
+
+class EvaluationScene(NamedTuple):
+    """Pixels (1, 3, H, W), uint8, scaled, and train ids (h, w), uint8 with `VOID`, of the labels' own size."""
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class TrainingBatches(Dataset[TrainingBatch]):
+    """The batches of one epoch; scenes of different sizes are padded with `fill`, their labels with `VOID`."""
+
+    source: LabelledScenes
+    augmentation: Augmentation
+    sampling: Sampling
+    epoch: int
+    fill: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+        return self.sampling.per_epoch(len(self.source))
+
+    def __getitem__(self, step: int) -> TrainingBatch:
+        """One batch; it depends on the seed, the epoch and the step alone."""
+        if not 0 <= step < len(self):
+            raise IndexError(step)
+        indices = self.sampling.order(len(self.source), self.epoch)[step]
+        edges = self.augmentation.short_edges
+        edge = int(self.sampling.chance(_SCALE, self.epoch, step).choice(edges)) if edges else None
+        mirrored = self.sampling.chance(_FLIP, self.epoch, step).random(len(indices)) < self.augmentation.flips
+        scenes = [self._scene(int(index), edge, bool(flip)) for index, flip in zip(indices, mirrored, strict=True)]
+        return self._joined(scenes)
+
+    def _joined(self, scenes: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> TrainingBatch:
+        height, width = (_multiple(max(labels.shape[side] for _, labels in scenes)) for side in (0, 1))
+        pixels = np.empty((len(scenes), height, width, 3), np.uint8)
+        pixels[:] = self.fill
+        ids = np.full((len(scenes), height, width), VOID, np.uint8)
+        for place, (image, labels) in enumerate(scenes):
+            pixels[place, : len(image), : image.shape[1]] = image
+            ids[place, : len(labels), : labels.shape[1]] = labels
+        centre = STRIDE // 2
+        return TrainingBatch(
+            torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(),  # (N, 3, H, W)
+            torch.from_numpy(ids[:, centre::STRIDE, centre::STRIDE].copy()),  # (N, H/8, W/8)
+        )
+
+    def _scene(self, index: int, edge: int | None, flip: bool) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        image, labels = self.source.scene(index)
+        size = scaled_size(image.size, edge, self.augmentation.longest)
+        if size != image.size:
+            image = image.resize(size, Image.Resampling.BILINEAR)
+            labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+        pixels = np.asarray(image)
+        return (pixels[:, ::-1], labels[:, ::-1]) if flip else (pixels, labels)
+
+
+@dataclass(frozen=True)
+class EvaluationScenes(Dataset[EvaluationScene]):
+    """Scenes as a network is tested on: images scaled, labels as they are."""
+
+    source: LabelledScenes
+    edge: int | None
+    longest: int
+
+    def __len__(self) -> int:
+        """How many scenes there are."""
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> EvaluationScene:
+        """One scene."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        image, labels = self.source.scene(index)
+        return EvaluationScene(network_pixels(image, self.edge, self.longest)[None], torch.from_numpy(labels.copy()))
+
+
+def scaled_size(size: tuple[int, int], edge: int | None, longest: int) -> tuple[int, int]:
+    """Width and height with the shorter side at `edge`, or less where the longer one would exceed `longest`.
+
+    >>> scaled_size((1280, 720), 360, 1000), scaled_size((1280, 720), 720, 1000), scaled_size((480, 360), None, 100)
+    ((640, 360), (1000, 562), (480, 360))
+    """
+    if edge is None:
+        return size
+    scale = min(edge / min(size), longest / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def network_pixels(image: Image.Image, edge: int | None, longest: int) -> torch.Tensor:
+    """An image as a segmenter is tested on it: scaled, then stretched to the next multiples of 8.
+
+    Up-sampling the network's logits to the image's own size undoes both.
+
+    Returns:
+        uint8 (3, H, W).
+    """
+    width, height = (_multiple(side) for side in scaled_size(image.size, edge, longest))
+    image = image.convert("RGB")
+    if (width, height) != image.size:
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).contiguous()
+
+
+def _multiple(side: int) -> int:
+    return -(-side // STRIDE) * STRIDE
+
+
+def _loader(dataset: Dataset[Item], workers: int) -> DataLoader[Item]:
+    # A generator of its own: the loader must not take numbers from the one that dropout uses.
+    return DataLoader(dataset, batch_size=None, num_workers=workers, generator=torch.Generator())

@@ -1,0 +1,101 @@
+"""Dilated encoders compute what the published networks compute, at more places."""
+
+import pytest
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from torch import nn
+from torchvision.models import resnet18, resnet50
+
+from scaling_ood.models.architectures import architecture
+from scaling_ood.models.segmentation import segmenter
+from scaling_ood.models.segmentation.encoders import DilatedEfficientNetLite, DilatedResNet
+
+IMAGES = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def agitate(module: nn.Module) -> nn.Module:
+    """Running statistics that are not those of a fresh network, so that a lost one would show."""
+    torch.manual_seed(1)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.uniform_(-0.1, 0.1)
+            part.running_var.uniform_(0.5, 1.5)
+    return module.double().eval()
+
+
+def plain_resnet_maps(network: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    maps = network.maxpool(network.relu(network.bn1(network.conv1(IMAGES))))
+    middle = network.layer3(network.layer2(network.layer1(maps)))
+    return middle, network.layer4(middle)
+
+
+@pytest.mark.parametrize(
+    ("name", "widths"),
+    [
+        ("pspnet_resnet10", (256, 512)),
+        ("pspnet_resnet18", (256, 512)),
+        ("pspnet_resnet50", (1024, 2048)),
+        ("pspnet_resnet101", (1024, 2048)),
+        ("pspnet_efficientnet_lite0", (112, 320)),
+        ("pspnet_efficientnet_lite0_short", (40, 112)),
+    ],
+)
+def test_both_maps_are_at_stride_8_and_as_wide_as_stated(name: str, widths: tuple[int, int]) -> None:
+    encoder = segmenter(name).encoder(False).double().eval()
+    with torch.inference_mode():
+        maps = encoder(IMAGES)
+    assert encoder.widths == widths
+    assert [each.shape for each in maps] == [(1, width, 8, 12) for width in widths]
+
+
+@pytest.mark.parametrize("build", [resnet18, resnet50])
+def test_every_second_place_of_a_dilated_resnet_is_the_published_network(build: object) -> None:
+    plain = agitate(build())
+    dilated = build()
+    dilated.load_state_dict(plain.state_dict())
+    encoder = DilatedResNet(dilated).double().eval()
+    with torch.inference_mode():
+        maps, (middle, deep) = encoder(IMAGES), plain_resnet_maps(plain)
+    torch.testing.assert_close(maps.middle[..., ::2, ::2], middle)
+    torch.testing.assert_close(maps.deep[..., ::4, ::4], deep)
+
+
+def test_a_dilated_bottleneck_resnet_is_torchvisions_own() -> None:
+    own = agitate(resnet50(replace_stride_with_dilation=[False, True, True]))
+    dilated = resnet50()
+    dilated.load_state_dict(own.state_dict())
+    with torch.inference_mode():
+        for mine, theirs in zip(DilatedResNet(dilated).double().eval()(IMAGES), plain_resnet_maps(own), strict=True):
+            assert torch.equal(mine, theirs)
+
+
+def test_weights_keep_their_names_whatever_the_dilation() -> None:
+    plain = {name for name in resnet18().state_dict() if not name.startswith("fc.")}
+    assert set(DilatedResNet(resnet18()).network.state_dict()) == plain
+
+
+@pytest.mark.parametrize(("blocks", "steps"), [(16, (2, 4)), (11, (1, 2))])
+def test_every_second_place_of_a_dilated_efficientnet_lite_is_the_published_network(
+    blocks: int, steps: tuple[int, int]
+) -> None:
+    plain = agitate(EfficientNet.from_name("efficientnet-lite0"))
+    other = EfficientNet.from_name("efficientnet-lite0")
+    other.load_state_dict(plain.state_dict())
+    encoder = DilatedEfficientNetLite(other._conv_stem, other._bn0, list(other._blocks)[:blocks])
+    encoder.double().eval()
+    with torch.inference_mode():
+        maps = plain._swish(plain._bn0(plain._conv_stem(IMAGES)))
+        passed = [maps := block(maps) for block in list(plain._blocks)[:blocks]]
+        found = encoder(IMAGES)
+    middle, deep = passed[encoder.middle_block], passed[-1]
+    assert deep.abs().max() > 0.01
+    torch.testing.assert_close(found.middle[..., :: steps[0], :: steps[0]], middle)
+    torch.testing.assert_close(found.deep[..., :: steps[1], :: steps[1]], deep)
+
+
+def test_the_registered_lite0_encoder_carries_the_published_weights() -> None:
+    network = architecture("efficientnet_lite0").build(True)[0].network
+    encoder = segmenter("pspnet_efficientnet_lite0").encoder(True)
+    assert torch.equal(encoder.stem.weight, network._conv_stem.weight)
+    for mine, theirs in zip(encoder.blocks.parameters(), network._blocks.parameters(), strict=True):
+        assert torch.equal(mine, theirs)

@@ -1,0 +1,253 @@
+"""Training of segmenters: schedule, groups, losses by hand, validation, exact resume, and a problem that is learnt."""
+
+import copy
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scene_toys import HALF, Rectangles, TinyEncoder
+from torch import nn
+from torch.nn import functional
+
+from scaling_ood.models.segmentation import PSPNet, build_segmenter
+from scaling_ood.training.confidence import Hints
+from scaling_ood.training.resumable import DivergedError, ResumableState
+from scaling_ood.training.scenes import Augmentation, SceneError, SceneSets
+from scaling_ood.training.segmentation import (
+    SegmentationRecipe,
+    SegmentationTraining,
+    parameter_groups,
+    pixel_cross_entropy,
+    train_segmenters,
+    validate,
+)
+
+CPU = torch.device("cpu")
+SETS = SceneSets(Rectangles(8), Rectangles(3, seed=1), HALF, Augmentation((48, 40)))
+RECIPE = SegmentationRecipe(epochs=3, batch_images=2, learning_rate=0.05)
+
+
+def network(seed: int = 0, classes: int = 2, confidence: bool = False) -> PSPNet:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return PSPNet(TinyEncoder(), classes, width=8, dropout=0.3, confidence=confidence)
+
+
+def train(
+    recipe: SegmentationRecipe = RECIPE,
+    state: ResumableState | None = None,
+    sets: SceneSets = SETS,
+    variants: tuple[int, ...] = (0, 1),
+) -> list[ResumableState]:
+    confidence = recipe.hints is not None
+    build = {f"seed{seed}": lambda seed=seed: network(seed, confidence=confidence) for seed in variants}
+    seeds = {f"seed{seed}": seed for seed in variants}
+    return list(train_segmenters(build, sets, seeds, recipe, CPU, state))
+
+
+def same(one: ResumableState, other: ResumableState) -> bool:
+    if one["models"].keys() != other["models"].keys() or one["history"] != other["history"]:
+        return False
+    return all(
+        torch.equal(tensor, other["models"][model][name])
+        for model, weights in one["models"].items()
+        for name, tensor in weights.items()
+    )
+
+
+@pytest.mark.parametrize("hints", [None, Hints(), Hints("image")])
+def test_going_on_after_any_epoch_equals_an_uninterrupted_training_bit_for_bit(hints: Hints | None) -> None:
+    recipe = replace(RECIPE, hints=hints)
+    whole = train(recipe)
+    assert [(state["current"], state["epoch"]) for state in whole] == [
+        (f"seed{seed}", epoch) for seed in (0, 1) for epoch in (1, 2, 3)
+    ]
+    for after in (1, 3, 4, 6):
+        torch.manual_seed(after)
+        rest = train(recipe, copy.deepcopy(whole[after - 1]))
+        assert len(rest) == 6 - after
+        for resumed, original in zip(rest, whole[after:], strict=True):
+            assert same(resumed, original)
+            assert resumed["extra"] == original["extra"]
+            assert resumed["merit"] == original["merit"]
+
+
+def test_a_state_survives_a_file_that_holds_no_code(tmp_path: object) -> None:
+    state = train(replace(RECIPE, epochs=1, hints=Hints()), variants=(0,))[-1]
+    torch.save(state, tmp_path / "state.pt")
+    assert same(torch.load(tmp_path / "state.pt", weights_only=True), state)
+
+
+def test_the_global_random_state_neither_matters_nor_changes() -> None:
+    recipe = replace(RECIPE, epochs=1)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = train(recipe, variants=(0,))[-1]
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert same(train(recipe, variants=(0,))[-1], first)
+
+
+def test_the_best_epoch_is_that_of_the_highest_validation_miou_and_the_last_is_kept_beside_it() -> None:
+    recipe = replace(RECIPE, epochs=5, learning_rate=0.4)
+    states = train(recipe, variants=(0,))
+    mious = [row["validation_miou"] for row in states[-1]["history"]]
+    best = mious.index(max(mious))
+    kept = states[-1]["models"]["seed0.best"]
+    assert all(torch.equal(tensor, states[best]["models"]["seed0.last"][name]) for name, tensor in kept.items())
+    assert states[-1]["merit"] == max(mious)
+    assert states[-1]["models"].keys() == {"seed0.best", "seed0.last"}
+
+
+def test_each_step_takes_its_rate_of_the_polynomial_decay(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    step = torch.optim.SGD.step
+
+    def recorded(self: torch.optim.SGD, *arguments: object) -> object:
+        rates.append(self.param_groups[0]["lr"])
+        assert self.param_groups[1]["lr"] == rates[-1]
+        assert {group["momentum"] for group in self.param_groups} == {0.9}
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", recorded)
+    history = train(SegmentationRecipe(epochs=2, batch_images=2, steps_per_epoch=2), variants=(0,))[-1]["history"]
+    assert rates == pytest.approx([0.02, 0.02 * 0.75**0.9, 0.02 * 0.5**0.9, 0.02 * 0.25**0.9], rel=1e-12)
+    assert [row["learning_rate"] for row in history] == [rates[1], rates[3]]
+
+
+def test_only_weights_of_convolutions_and_linear_layers_decay() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ConvTranspose2d(4, 4, 3), nn.Linear(4, 2))
+    model[3].weight.requires_grad_(False)
+    decayed, others = parameter_groups(model, 1e-4)
+    assert (decayed["weight_decay"], others["weight_decay"]) == (1e-4, 0.0)
+    assert {id(p) for p in decayed["params"]} == {id(model[0].weight), id(model[2].weight)}
+    assert {id(p) for p in others["params"]} == {
+        id(p) for p in (model[0].bias, model[1].weight, model[1].bias, model[2].bias, model[3].bias)
+    }
+
+
+def test_all_parameters_of_a_segmenter_are_in_one_group_each() -> None:
+    model = build_segmenter("pspnet_efficientnet_lite0_short", 3, pretrained=False, width=8, confidence=True)
+    groups = parameter_groups(model, 1e-4)
+    ids = [id(parameter) for group in groups for parameter in group["params"]]
+    assert len(ids) == len(set(ids)) == len(list(model.parameters()))
+    assert all(parameter.ndim == 4 for parameter in groups[0]["params"])
+    assert all(parameter.ndim == 1 for parameter in groups[1]["params"])
+
+
+def test_cross_entropy_is_the_mean_over_pixels_that_are_not_void() -> None:
+    logits = torch.zeros(1, 4, 1, 3)
+    logits[0, 2, 0, 0] = math.log(5)
+    labels = torch.tensor([[[2, 0, 255]]])
+    assert pixel_cross_entropy(logits, labels).item() == pytest.approx((math.log(8 / 5) + math.log(4)) / 2)
+    assert pixel_cross_entropy(logits, torch.full((1, 1, 3), 255)).item() == 0
+
+
+def test_the_loss_of_a_step_is_the_main_one_and_four_tenths_of_the_auxiliary_one() -> None:
+    training = SegmentationTraining(network, SETS, 0, replace(RECIPE, steps_per_epoch=1, epochs=1), CPU)
+    model = network()
+    model.dropout = training.module.dropout = 0.0
+    model.auxiliary[3].p = training.module.auxiliary[3].p = 0.0
+    (batch,) = SETS.training_batches(training.sampling, 0)
+    outputs, labels = model.train()(HALF.normalise(batch.pixels)), batch.labels.long()
+    main, auxiliary = (
+        functional.cross_entropy(outputs[name], labels, ignore_index=255).item() for name in ("logits", "auxiliary")
+    )
+    assert training.epoch(0)["train_loss"] == pytest.approx(main + 0.4 * auxiliary, rel=1e-5)
+
+
+def test_the_weight_of_hints_moves_by_a_percent_a_step_and_is_part_of_the_state() -> None:
+    states = train(replace(RECIPE, hints=Hints(), steps_per_epoch=1, epochs=2), variants=(0,))
+    weights = [0.1, *(state["extra"]["hint_weight"] for state in states)]
+    for before, after, row in zip(weights, weights[1:], states[-1]["history"], strict=False):
+        assert after == pytest.approx(before / (1.01 if row["hint_price"] < 0.3 else 0.99), rel=1e-12)
+        assert row["hint_weight"] == after
+
+
+def test_a_confidence_head_without_hints_is_not_trained_and_hints_train_it() -> None:
+    for hints in (None, Hints()):
+        training = SegmentationTraining(
+            lambda: network(confidence=True), SETS, 0, replace(RECIPE, hints=hints, weight_decay=0.0), CPU
+        )
+        training.epoch(0)
+        moved = not torch.equal(training.module.confidence.weight, network(confidence=True).confidence.weight)
+        assert moved is (hints is not None)
+
+
+class Fixed(nn.Module):
+    """Predicts class 1 in the left half, class 0 in the right."""
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        logits = torch.zeros(len(images), 3, images.shape[2] // 8, images.shape[3] // 8)
+        logits[:, 1, :, : logits.shape[3] // 2] = 1
+        logits[:, 0, :, logits.shape[3] // 2 :] = 1
+        return {"logits": logits}
+
+
+class Quarters:
+    """One scene: the upper half is class 0, the lower one class 1, the lowest rows void."""
+
+    def __init__(self, void: int) -> None:
+        self.void = void
+
+    def __len__(self) -> int:
+        return 1
+
+    def scene(self, index: int) -> tuple[Image.Image, NDArray[np.uint8]]:
+        labels = np.zeros((32, 64), np.uint8)
+        labels[16:] = 1
+        if self.void:
+            labels[-self.void :] = 255
+        return Image.new("RGB", (64, 32)), labels
+
+
+def test_validation_counts_at_the_labels_size_without_void() -> None:
+    sets = replace(SETS, validation=Quarters(void=8), evaluation_edge=16)
+    confusion = validate(Fixed(), sets, CPU)
+    assert confusion.counts.tolist() == [[16 * 32, 16 * 32, 0], [8 * 32, 8 * 32, 0], [0, 0, 0]]
+    assert confusion.pixel_accuracy() == pytest.approx(0.5)
+    assert confusion.mean_iou() == pytest.approx((16 / 40 + 8 / 32) / 2)
+
+
+@pytest.mark.parametrize("size", [0, 32])
+def test_validation_without_a_pixel_that_counts_is_refused(size: int) -> None:
+    validation = Quarters(void=size) if size else Rectangles(0)
+    with pytest.raises(SceneError, match="no pixel of the validation scenes has a class"):
+        validate(Fixed(), replace(SETS, validation=validation), CPU)
+
+
+def test_labels_beyond_the_networks_classes_are_named() -> None:
+    class Strange(Rectangles):
+        def scene(self, index: int) -> tuple[Image.Image, NDArray[np.uint8]]:
+            image, labels = super().scene(index)
+            return image, np.where(labels == 1, 254, labels).astype(np.uint8)
+
+    message = r"train ids \[254\] in a training or validation scene, but the network has 2 classes"
+    for sets in (replace(SETS, train=Strange(4)), replace(SETS, validation=Strange(2))):
+        with pytest.raises(SceneError, match=message):
+            train(sets=sets)
+
+
+def test_a_training_that_diverges_ends_with_the_variant_the_epoch_and_advice() -> None:
+    with pytest.raises(DivergedError, match=r"training of seed0 diverged in epoch 1: train_loss = .*learning rate"):
+        train(replace(RECIPE, learning_rate=1e30))
+
+
+def test_a_two_class_problem_is_learnt_to_more_than_90_percent_miou() -> None:
+    size = (96, 128)
+    sets = SceneSets(Rectangles(16, size=size), Rectangles(6, seed=1, size=size), HALF, Augmentation((80, 96)))
+    recipe = SegmentationRecipe(epochs=5, batch_images=4, steps_per_epoch=16, learning_rate=0.1)
+    history = train(recipe, sets=sets, variants=(0,))[-1]["history"]
+    best = max(history, key=lambda row: row["validation_miou"])
+    assert best["validation_miou"] > 0.9
+    assert best["validation_accuracy"] > 0.94
+    assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
+
+
+def test_bf16_trains_as_well() -> None:
+    row = train(replace(RECIPE, epochs=1, steps_per_epoch=1, precision="bf16"), variants=(0,))[-1]["history"][0]
+    assert math.isfinite(row["train_loss"])
