@@ -3,12 +3,14 @@
 import copy
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from scene_toys import HALF, Rectangles, TinyEncoder
 from torch import nn
 from torch.nn import functional
@@ -76,10 +78,16 @@ def test_going_on_after_any_epoch_equals_an_uninterrupted_training_bit_for_bit(h
             assert resumed["merit"] == original["merit"]
 
 
-def test_a_state_survives_a_file_that_holds_no_code(tmp_path: object) -> None:
+def test_a_state_survives_a_file_that_holds_no_code(tmp_path: Path) -> None:
     state = train(replace(RECIPE, epochs=1, hints=Hints()), variants=(0,))[-1]
     torch.save(state, tmp_path / "state.pt")
     assert same(torch.load(tmp_path / "state.pt", weights_only=True), state)
+
+
+def test_the_weights_of_a_best_last_epoch_can_be_stored_twice(tmp_path: Path) -> None:
+    models = train(replace(RECIPE, epochs=1), variants=(0,))[-1]["models"]
+    save_file({f"{name}/{key}": t for name, model in models.items() for key, t in model.items()}, tmp_path / "model")
+    assert {name.split("/")[0] for name in load_file(tmp_path / "model")} == {"seed0.best", "seed0.last"}
 
 
 def test_the_global_random_state_neither_matters_nor_changes() -> None:

@@ -93,9 +93,10 @@ def _refuse_divergence(name: str, number: int, row: Mapping[str, float]) -> None
 def _after(
     state: ResumableState, name: str, number: int, training: Training, row: Mapping[str, float], merit: float
 ) -> ResumableState:
-    last = {key: tensor.detach().cpu().clone() for key, tensor in training.module.state_dict().items()}
     better = number == 0 or merit > state["merit"]
-    best = last if better else state["models"][f"{name}.best"]
+    last = _copied(training.module)
+    # A copy of its own: safetensors refuses tensors that share memory.
+    best = _copied(training.module) if better else state["models"][f"{name}.best"]
     return {
         "models": {**state["models"], f"{name}.last": last, f"{name}.best": best},
         "current": name,
@@ -105,3 +106,7 @@ def _after(
         "merit": merit if better else state["merit"],
         "history": [*state["history"], {"variant": name, "epoch": number + 1, **row}],
     }
+
+
+def _copied(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {key: tensor.detach().cpu().clone() for key, tensor in module.state_dict().items()}
