@@ -10,7 +10,7 @@ from scene_toys import HALF, Rectangles
 from scaling_ood.models.segmentation import build_autoencoder, reconstruction_error
 from scaling_ood.training.reconstruction import ReconstructionRecipe, train_autoencoders
 from scaling_ood.training.resumable import ResumableState
-from scaling_ood.training.scenes import Augmentation, SceneError, SceneSets
+from scaling_ood.training.scenes import Augmentation, SceneSets
 
 CPU = torch.device("cpu")
 SETS = SceneSets(Rectangles(4), Rectangles(2, seed=1), HALF, Augmentation(flips=0.5))
@@ -51,9 +51,3 @@ def test_rows_tell_losses_and_rate() -> None:
     row = train(replace(RECIPE, epochs=1))[-1]["history"][0]
     assert row.keys() == {"variant", "epoch", "train_loss", "learning_rate", "validation_loss"}
     assert (row["variant"], row["epoch"], row["learning_rate"]) == ("seed0", 1, 1e-3)
-
-
-def test_no_validation_scenes_are_refused() -> None:
-    sets = replace(SETS, validation=Rectangles(0))
-    with pytest.raises(SceneError, match="no validation scenes"):
-        next(train_autoencoders({"seed0": build_autoencoder}, sets, {"seed0": 0}, RECIPE, CPU))

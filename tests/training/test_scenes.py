@@ -94,11 +94,13 @@ def test_a_set_that_is_smaller_than_a_batch_is_repeated() -> None:
     assert Sampling(4, 0).per_epoch(3) == 1
 
 
-def test_a_batch_of_one_and_an_empty_set_are_refused() -> None:
+def test_a_batch_of_one_and_empty_sets_are_refused() -> None:
     with pytest.raises(ValueError, match="1 scene a batch: batch norm needs at least 2"):
         Sampling(1, 0)
-    with pytest.raises(SceneError, match="no scenes to train on"):
-        epoch(Gradients(), PLAIN, SAMPLING)
+    with pytest.raises(SceneError, match="there are no validation scenes"):
+        SceneSets(Rectangles(1), Rectangles(0), HALF)
+    with pytest.raises(SceneError, match="there are no training and no validation scenes"):
+        SceneSets(Rectangles(0), Rectangles(0), HALF)
 
 
 def test_labels_are_taken_at_the_centres_of_the_stride_and_belong_to_their_pixels() -> None:

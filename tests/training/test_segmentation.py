@@ -221,11 +221,9 @@ def test_validation_counts_at_the_labels_size_without_void() -> None:
     assert confusion.mean_iou() == pytest.approx((16 / 40 + 8 / 32) / 2)
 
 
-@pytest.mark.parametrize("size", [0, 32])
-def test_validation_without_a_pixel_that_counts_is_refused(size: int) -> None:
-    validation = Quarters(void=size) if size else Rectangles(0)
+def test_validation_without_a_pixel_that_counts_is_refused() -> None:
     with pytest.raises(SceneError, match="no pixel of the validation scenes has a class"):
-        validate(Fixed(), replace(SETS, validation=validation), CPU)
+        validate(Fixed(), replace(SETS, validation=Quarters(void=32)), CPU)
 
 
 def test_labels_beyond_the_networks_classes_are_named() -> None:

@@ -116,6 +116,14 @@ class SceneSets:
     evaluation_edge: int | None = None
     workers: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse empty sets before a training starts, not after its first epoch."""
+        empty = [
+            name for name, source in (("training", self.train), ("validation", self.validation)) if not len(source)
+        ]
+        if empty:
+            raise SceneError(f"there are no {' and no '.join(empty)} scenes")
+
     def training_batches(self, sampling: Sampling, epoch: int) -> DataLoader[TrainingBatch]:
         """The batches of one epoch, in order."""
         fill = tuple(round(255 * value) for value in self.preprocessing.mean)
@@ -146,13 +154,7 @@ class Sampling:
             raise ValueError(f"{self.images} scene a batch: batch norm needs at least 2")
 
     def per_epoch(self, scenes: int) -> int:
-        """Number of batches; a set that is smaller than a batch is repeated within it.
-
-        Raises:
-            SceneError: There are no scenes.
-        """
-        if not scenes:
-            raise SceneError("there are no scenes to train on")
+        """Number of batches; a set that is smaller than a batch is repeated within it."""
         return self.steps or max(1, scenes // self.images)
 
     def order(self, scenes: int, epoch: int) -> NDArray[np.int64]:
