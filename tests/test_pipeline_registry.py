@@ -87,6 +87,6 @@ def test_a_setting_that_is_switched_off_has_no_node(
     registered: dict[str, Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = structure._without_session()
-    structure.bind({**parameters, "multi_label": False, "segmentation": False})
+    structure.bind({**parameters, "segmentation": False})
     settings = {str(node.namespace).split(".")[0] for node in register_pipelines()["__default__"].nodes}
     assert settings == {"multi_class"}

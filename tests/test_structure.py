@@ -97,7 +97,7 @@ def test_detectors_keep_the_order_of_the_configuration() -> None:
 
 
 def test_false_drops_a_setting() -> None:
-    given = parameters() | {"multi_label": False, "segmentation": False}
+    given = parameters() | {"segmentation": False}
     assert checked(given).keys() == {"multi_class"}
 
 
@@ -199,7 +199,7 @@ def test_switching_every_detector_off_is_an_error() -> None:
 
 def test_switching_every_setting_off_is_an_error() -> None:
     assert problems(change("multi_class", False)) == [
-        "no setting is switched on (there are: multi_class, multi_label, segmentation)"
+        "no setting is switched on (there are: multi_class, segmentation)"
     ]
 
 

@@ -116,8 +116,10 @@ def test_every_scored_detector_reaches_the_results(wired: Wired) -> None:
         collected = next(
             node for node in wired.whole.nodes if node.namespace == setting and node.short_name == "collect_results"
         )
-        expected = {f"{setting}.{name}.scores" for name in structure.detectors_of(spec)}
-        assert {name for name in collected.inputs if name.endswith(".scores")} == expected
+        # Images are compared by their scores, scenes by their metrics: no pixel score is stored.
+        kind = "scores" if setting == "multi_class" else "metrics"
+        expected = {f"{setting}.{name}.{kind}" for name in structure.detectors_of(spec)}
+        assert {name for name in collected.inputs if name.endswith(f".{kind}")} == expected
 
 
 @pytest.mark.parametrize("environment", BENCHMARKS)
@@ -130,9 +132,10 @@ def test_the_ood_sets_and_the_in_distribution_of_a_benchmark_are_those_of_its_ow
     specs = structure.checked(OmegaConfigLoader(str(CONF), env=environment, **CONFIG_LOADER_ARGS)["parameters"])
     assert own
     for setting, data in own.items():
-        assert list(specs[setting].data.ood) == data["ood"]
-        if "in_dist" in data:
-            assert specs[setting].data.in_dist == data["in_dist"]
+        for name in ("ood", "in_dist", "data_set", "folder", "layout"):
+            if name in data:
+                resolved = getattr(specs[setting].data, name)
+                assert (list(resolved) if name == "ood" else resolved) == data[name]
 
 
 @pytest.mark.parametrize("environment", BENCHMARKS)

@@ -14,7 +14,6 @@ from kedro.pipeline import Pipeline
 
 from scaling_ood import structure
 from scaling_ood.datasets import DamagedPartError
-from scaling_ood.parameters import FolderSpec
 
 # What a person can put right. Everything else is a bug and keeps its traceback.
 USER_ERRORS = (ValueError, FileNotFoundError, DamagedPartError, RuntimeError)
@@ -103,9 +102,8 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     for setting, spec in structure.setting_specs().items():
         if f"{setting}.manifest" not in pipeline.outputs() | pipeline.datasets():
             continue
-        for name, used in spec.data_sets.used_by(spec.data).items():
-            if isinstance(used, FolderSpec) and used.source == "photographs":
-                wanted.setdefault(f"{root}/{used.folder}", []).append(f"{setting} {name}")
+        for name, folder in spec.photographs().items():
+            wanted.setdefault(f"{root}/{folder}", []).append(f"{setting} {name}")
     missing = [
         f"no folder {folder}, for {', '.join(names)}" for folder, names in wanted.items() if not os.path.isdir(folder)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
 
 from scaling_ood.detectors import build_detector
 from scaling_ood.fabrication import MiniatureSpec
@@ -281,8 +281,29 @@ class IdentitySpec(Spec):
     benchmark: str
 
 
+Switches = dict[str, dict[str, Any] | Literal[False]]
+
+
+def _buildable(detectors: Switches) -> Switches:
+    problems = []
+    for name, options in detectors.items():
+        try:
+            build_detector(name, **(options or {}))
+        except (ValueError, TypeError) as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
+    if not any(options is not False for options in detectors.values()):
+        raise ValueError("every detector is switched off")
+    return detectors
+
+
+DetectorSwitches = Annotated[Switches, AfterValidator(_buildable)]
+"""Detector to its options, or to false where it is off; every name and option is one that exists."""
+
+
 class SettingSpec(Spec):
-    """Everything about one setting in the running environment."""
+    """Everything about one setting of whole images in the running environment."""
 
     identity: IdentitySpec
     data_sets: DataSets
@@ -290,25 +311,13 @@ class SettingSpec(Spec):
     fabrication: FabricationSpec | Literal[False] = False
     model: ModelSpec
     extraction: ExtractionSpec
-    detectors: dict[str, dict[str, Any] | Literal[False]]
+    detectors: DetectorSwitches
     reporting: ReportingSpec
 
-    @field_validator("detectors")
-    @classmethod
-    def _buildable(
-        cls, detectors: dict[str, dict[str, Any] | Literal[False]]
-    ) -> dict[str, dict[str, Any] | Literal[False]]:
-        problems = []
-        for name, options in detectors.items():
-            try:
-                build_detector(name, **(options or {}))
-            except (ValueError, TypeError) as error:
-                problems.append(str(error))
-        if problems:
-            raise ValueError("\n".join(problems))
-        if not any(options is not False for options in detectors.values()):
-            raise ValueError("every detector is switched off")
-        return detectors
+    def photographs(self) -> dict[str, str]:
+        """Data sets of photographs that the benchmark reads: name to folder, relative to the data root."""
+        used = self.data_sets.used_by(self.data).items()
+        return {n: s.folder for n, s in used if isinstance(s, FolderSpec) and s.source == "photographs"}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -22,10 +22,15 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from scaling_ood.parameters import RuntimeSpec, SettingSpec, did_you_mean
+from scaling_ood.scene_parameters import SegmentationSpec
 
-SETTINGS = ("multi_class", "multi_label", "segmentation")
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
 RUN_TIME = ("data_root", "device", "precision")
+
+AnySpec = SettingSpec | SegmentationSpec
+SPECS: dict[str, type[AnySpec]] = {"multi_class": SettingSpec, "segmentation": SegmentationSpec}
+
+SETTINGS = tuple(SPECS)
 
 _bound: dict[str, Mapping[str, Any]] = {}
 
@@ -35,7 +40,7 @@ def bind(parameters: Mapping[str, Any]) -> None:
     _bound["parameters"] = parameters
 
 
-def setting_specs() -> dict[str, SettingSpec]:
+def setting_specs() -> dict[str, AnySpec]:
     """Every setting of the running environment, checked.
 
     Raises:
@@ -44,12 +49,22 @@ def setting_specs() -> dict[str, SettingSpec]:
     return checked(_bound["parameters"] if "parameters" in _bound else _without_session())
 
 
-def detectors_of(spec: SettingSpec) -> list[str]:
+def image_settings() -> dict[str, SettingSpec]:
+    """The settings whose detectors score whole images."""
+    return {name: spec for name, spec in setting_specs().items() if isinstance(spec, SettingSpec)}
+
+
+def scene_settings() -> dict[str, SegmentationSpec]:
+    """The settings whose detectors score pixels."""
+    return {name: spec for name, spec in setting_specs().items() if isinstance(spec, SegmentationSpec)}
+
+
+def detectors_of(spec: AnySpec) -> list[str]:
     """Detectors that are switched on, in the order of the configuration."""
     return [name for name, options in spec.detectors.items() if options is not False]
 
 
-def checked(parameters: Mapping[str, Any]) -> dict[str, SettingSpec]:
+def checked(parameters: Mapping[str, Any]) -> dict[str, AnySpec]:
     """Settings by name, from merged parameters.
 
     `detector: {}` switches a detector on, `false` off; a bare key is an error. `setting: false` drops a setting.
@@ -57,7 +72,8 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, SettingSpec]:
     Raises:
         click.ClickException: Unknown keys, values out of range; all problems at once, with the nearest allowed word.
     """
-    specs, problems = {}, []
+    specs: dict[str, AnySpec] = {}
+    problems: list[str] = []
     try:
         RuntimeSpec.model_validate(parameters.get("runtime", {}))
     except ValidationError as error:
@@ -65,9 +81,9 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, SettingSpec]:
     for name, raw in parameters.items():
         if name in SETTINGS and raw is not False:
             try:
-                specs[name] = SettingSpec.model_validate(raw)
+                specs[name] = SPECS[name].model_validate(raw)
             except ValidationError as error:
-                problems += _readable(name, SettingSpec, error)
+                problems += _readable(name, SPECS[name], error)
                 continue
             if specs[name].identity.setting != name:
                 problems.append(f"{name}.identity.setting: must be '{name}' (given: '{specs[name].identity.setting}')")

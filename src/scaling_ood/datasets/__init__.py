@@ -1,7 +1,7 @@
 """Kedro catalog types: products that resume, scores, and tracked runs."""
 
 from scaling_ood.datasets.checkpoints import CheckpointDataset, StoredModel
-from scaling_ood.datasets.images import FabricatedImagesDataset, ImageRootDataset
+from scaling_ood.datasets.images import FabricatedImagesDataset, ImageFolder, ImageRootDataset
 from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset
 from scaling_ood.datasets.planned import StoredParts
 from scaling_ood.datasets.scores import ScoresDataset
@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointDataset",
     "DamagedPartError",
     "FabricatedImagesDataset",
+    "ImageFolder",
     "ImageRootDataset",
     "MlflowRunsDataset",
     "ScoresDataset",

@@ -111,7 +111,9 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     def _finish(self, plan: TrainingPlan, state: dict[str, Any]) -> None:
         (self._folder / "record.json").unlink(missing_ok=True)
         tensors = {
-            f"{variant}/{name}": t.contiguous() for variant, m in state["models"].items() for name, t in m.items()
+            f"{variant}/{name}": t.contiguous().clone()
+            for variant, m in state["models"].items()
+            for name, t in m.items()
         }
         beside = self._folder / ".model.safetensors.part"
         save_file(tensors, beside)

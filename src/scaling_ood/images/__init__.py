@@ -2,7 +2,7 @@
 
 from scaling_ood.images.checks import check_images
 from scaling_ood.images.layouts import EmptyClassError, Entry, layout_names, list_images
-from scaling_ood.images.loading import ImageSource, Loading, NoiseImages, Photographs, read_pixels
+from scaling_ood.images.loading import ImageSource, Loading, NoiseImages, Photographs, read_image, read_pixels
 from scaling_ood.images.noise import Noise
 from scaling_ood.images.transforms import Preprocessing
 
@@ -18,5 +18,6 @@ __all__ = [
     "check_images",
     "layout_names",
     "list_images",
+    "read_image",
     "read_pixels",
 ]

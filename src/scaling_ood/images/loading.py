@@ -105,3 +105,16 @@ def read_pixels(path: str, most_px: int) -> NDArray[np.uint8]:
         shown = image.convert("RGB")
         shown.thumbnail((most_px, most_px))
         return np.asarray(shown)
+
+
+def read_image(path: str) -> Image.Image:
+    """An image as RGB, decoded.
+
+    Raises:
+        UnreadableImageError: It was readable when the data was prepared and is not now.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except OSError as error:
+        raise UnreadableImageError(f"{path} cannot be read any more ({error}); prepare the data anew") from error

@@ -5,6 +5,7 @@ from scaling_ood.report.embedding import Illustration
 from scaling_ood.report.figures import histogram_figure, roc_figure
 from scaling_ood.report.granularity import Granularity, granularity_figure, mass_figure
 from scaling_ood.report.html import ReportContent, render_report
+from scaling_ood.report.maps import SceneExample, scene_figure
 from scaling_ood.report.text import results_text
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Granularity",
     "Illustration",
     "ReportContent",
+    "SceneExample",
     "dispersal_figure",
     "granularity_figure",
     "histogram_figure",
@@ -19,4 +21,5 @@ __all__ = [
     "render_report",
     "results_text",
     "roc_figure",
+    "scene_figure",
 ]

@@ -32,7 +32,7 @@ class SceneSource:
     """
 
     name: str
-    folder: Path
+    folder: str | Path
     layout: str
     labels: LabelMap | str | None = None
     rule: SplitRule | None = None
@@ -91,8 +91,9 @@ def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> 
         FileNotFoundError: The data set's folder is missing.
     """
     labels, rule = labels_of(source.layout, source.labels), rule_of(source.layout, source.rule)
-    scenes = list_scenes(source.layout, source.folder, source.splits, source.photographs, source.pairings)
-    good, bad = set_apart(survey(source.name, scenes, source.folder, labels, workers), most)
+    folder = Path(source.folder)
+    scenes = list_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
+    good, bad = set_apart(survey(source.name, scenes, folder, labels, workers), most)
     manifest = split_by_content(good, rule)
     subsets = find_scene_layout(source.layout).subsets
     if subsets and source.rule is None and source.splits is None:

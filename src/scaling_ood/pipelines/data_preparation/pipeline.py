@@ -12,29 +12,36 @@ from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.parameters import SettingSpec
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
-from scaling_ood.structure import setting_specs
+from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes, prepare_scene_manifest
+from scaling_ood.scene_parameters import SegmentationSpec
+from scaling_ood.structure import image_settings, scene_settings
+
+_INPUTS = {"data_root": "data_root", "data": "params:data", "identity": "params:identity", "runtime": "params:runtime"}
+_FABRICATED = {"fabricated": "fabricated_images"}
+_OUTPUTS = ["manifest", "quarantine", "preparation"]
 
 
 def create_pipeline() -> Pipeline:
     """Data preparation of every setting."""
-    return sum((_setting(name, spec) for name, spec in setting_specs().items()), Pipeline([]))
+    images = (_images(name, spec) for name, spec in image_settings().items())
+    scenes = (_scenes(name, spec) for name, spec in scene_settings().items())
+    return sum((*images, *scenes), Pipeline([]))
 
 
-def _setting(name: str, spec: SettingSpec) -> Pipeline:
-    inputs = {
-        "data_root": "data_root",
-        "data_sets": "params:data_sets",
-        "data": "params:data",
-        "identity": "params:identity",
-        "runtime": "params:runtime",
-    }
+def _images(name: str, spec: SettingSpec) -> Pipeline:
+    inputs = _INPUTS | {"data_sets": "params:data_sets"}
     nodes = []
     if spec.fabrication:
-        nodes.append(
-            Node(fabricate_images, "params:fabrication", "fabricated_images", name="fabricate_images", tags=name)
-        )
-        inputs["fabricated"] = "fabricated_images"
-    nodes.append(
-        Node(prepare_manifest, inputs, ["manifest", "quarantine", "preparation"], name="prepare_manifest", tags=name)
-    )
-    return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"})
+        nodes.append(Node(fabricate_images, "params:fabrication", "fabricated_images", name="fabricate_images"))
+        inputs |= _FABRICATED
+    nodes.append(Node(prepare_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
+    return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)
+
+
+def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
+    inputs, nodes = dict(_INPUTS), []
+    if spec.fabrication:
+        nodes.append(Node(fabricate_scenes, "params:fabrication", "fabricated_images", name="fabricate_images"))
+        inputs |= _FABRICATED
+    nodes.append(Node(prepare_scene_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
+    return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)

@@ -15,7 +15,8 @@ from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.parameters import SettingSpec
 from scaling_ood.pipelines.metric_reporting import nodes
-from scaling_ood.structure import detectors_of, setting_specs
+from scaling_ood.pipelines.metric_reporting.scene_pipeline import scene_reporting
+from scaling_ood.structure import detectors_of, image_settings, scene_settings
 
 _SHARED = ["outputs", "accuracy", "preparation", "training_run"]
 _PARAMETERS = ["params:model", "params:extraction", "params:detectors", "params:reporting", "params:identity"]
@@ -23,10 +24,11 @@ _PARAMETERS = ["params:model", "params:extraction", "params:detectors", "params:
 
 def create_pipeline() -> Pipeline:
     """Metric reporting of every setting."""
-    return sum((_setting(name, spec) for name, spec in setting_specs().items()), Pipeline([]))
+    images = (_images(name, spec) for name, spec in image_settings().items())
+    return sum((*images, *(scene_reporting(name, spec) for name, spec in scene_settings().items())), Pipeline([]))
 
 
-def _setting(name: str, spec: SettingSpec) -> Pipeline:
+def _images(name: str, spec: SettingSpec) -> Pipeline:
     names = detectors_of(spec)
     detectors = sum((_detector(detector) for detector in names), Pipeline([]))
     # Mapped here, where the namespace is added: Kedro warns of dots in the names of a pipeline without one.

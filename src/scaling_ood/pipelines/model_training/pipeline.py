@@ -4,6 +4,8 @@
     network:  manifest -> train_networks -> model
     none:     preparation -> verify_published -> model
 
+    scenes:   manifest -> train_segmenter -> model
+
 and in each: model -> record_training -> training_run.
 """
 
@@ -12,18 +14,19 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.parameters import SettingSpec
-from scaling_ood.pipelines.model_training import nodes
-from scaling_ood.structure import setting_specs
+from scaling_ood.pipelines.model_training import nodes, scene_nodes
+from scaling_ood.structure import image_settings, scene_settings
 
 _IMAGES = ["manifest", "preparation", "params:model", "params:runtime"]
 
 
 def create_pipeline() -> Pipeline:
     """Model training of every setting."""
-    return sum((_setting(name, spec) for name, spec in setting_specs().items()), Pipeline([]))
+    images = (_images(name, spec) for name, spec in image_settings().items())
+    return sum((*images, *(_scenes(name) for name in scene_settings())), Pipeline([]))
 
 
-def _setting(name: str, spec: SettingSpec) -> Pipeline:
+def _images(name: str, spec: SettingSpec) -> Pipeline:
     training = {
         "head": [
             Node(nodes.plan_training_features, _IMAGES, "training_features", name="extract_training_features"),
@@ -40,3 +43,16 @@ def _setting(name: str, spec: SettingSpec) -> Pipeline:
     )
     stage = Pipeline([*training, record])
     return Pipeline(stage, namespace=name, parameters=stage.inputs() & {"params:runtime"}, tags=name)
+
+
+def _scenes(name: str) -> Pipeline:
+    stage = [
+        Node(scene_nodes.train_segmenter, _IMAGES, "model", name="train_segmenter"),
+        Node(
+            scene_nodes.record_segmenter,
+            ["model", "preparation", "params:model", "params:identity"],
+            "training_run",
+            name="record_training",
+        ),
+    ]
+    return Pipeline(stage, namespace=name, parameters={"params:runtime"}, tags=name)

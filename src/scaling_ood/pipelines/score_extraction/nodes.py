@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_detector, detector_class
+from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_detector
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.models import Forward, Variant, assemble
 from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
@@ -156,8 +156,8 @@ class StoredOutputs:
 
 def fields_for(detectors: Detectors) -> list[str]:
     """Which outputs the detectors read; logits are always kept, for the accuracy."""
-    needs = [detector_class(name).needs for name, options in detectors.items() if options is not False]
-    return sorted(frozenset({"logits"}).union(*needs))
+    built = [build_detector(name, **options) for name, options in detectors.items() if isinstance(options, dict)]
+    return sorted(frozenset({"logits"}).union(*(one.needs for one in built)))
 
 
 def _outputs(

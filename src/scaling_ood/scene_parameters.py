@@ -1,0 +1,139 @@
+"""Typed parameters of the segmentation setting."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from scaling_ood.fabrication.street import StreetSpec
+from scaling_ood.images.scenes import label_map_names, labels_of, rule_of, scene_layout_names
+from scaling_ood.models.segmentation import segmenter
+from scaling_ood.parameters import Count, DetectorSwitches, IdentitySpec, ReportingSpec, Spec
+
+
+class StreetFabricationSpec(Spec):
+    """Fields of `scaling_ood.fabrication.street.StreetSpec`; what is not given keeps its default."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="after")
+    def _renders(self) -> Self:
+        self.street()
+        return self
+
+    def street(self) -> StreetSpec:
+        """What to render."""
+        fields: dict[str, Any] = self.model_extra or {}
+        try:
+            return StreetSpec(**fields)
+        except TypeError as error:
+            raise ValueError(f"{error} (known: {', '.join(StreetSpec.__dataclass_fields__)})") from None
+
+
+class SceneDataSpec(Spec):
+    """Labelled scenes, and which of them play which role.
+
+    Attributes:
+        data_set: Name of the data set; starts every id.
+        source: Rendered, or photographs.
+        layout: Reader of the on-disk layout; it knows the roles of its splits.
+        folder: Relative to the data root, or to the rendered images.
+        labels: What each id of the label images means: a table that ships; by default the layout's own.
+        most_unreadable: Share of scenes that may be set apart before preparation stops with an error.
+    """
+
+    data_set: str
+    source: Literal["photographs", "fabricated"] = "photographs"
+    layout: str
+    folder: str
+    labels: str | None = None
+    most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.layout not in scene_layout_names():
+            raise ValueError(f"unknown layout '{self.layout}' (known: {', '.join(scene_layout_names())})")
+        if self.labels is not None and self.labels not in label_map_names():
+            raise ValueError(f"unknown labels '{self.labels}' (known: {', '.join(label_map_names())})")
+        labels_of(self.layout, self.labels)
+        rule_of(self.layout)
+        return self
+
+
+class SegmenterSpec(Spec):
+    """The segmenter, and how it is trained: SGD with momentum 0.9 and polynomial decay, as in the paper.
+
+    Attributes:
+        architecture: Registered segmenter.
+        pretrained: Whether the encoder starts from its published weights.
+        width: Channels of the decoder; 512 in the paper.
+        dropout: Share of the decoder's channels that are dropped before the classifier.
+        seed: Of new weights, order and augmentation.
+        epochs: Passes over the training scenes; the one with the best mIoU on the validation scenes is used.
+        batch_images: Scenes per step.
+        learning_rate: At the start.
+        weight_decay: On weights of convolutions only.
+        short_edges: Lengths in pixels to which training scenes are scaled, one drawn per batch; empty: as they are.
+        test_edge: Length in pixels to which the shorter side is scaled before the network; None: as it is.
+        longest_edge: No side is scaled beyond.
+        least_miou: The segmenter is wrong if its mIoU on the validation scenes falls under this fraction.
+    """
+
+    architecture: str
+    pretrained: bool = True
+    width: Count = 512
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    seed: Annotated[int, Field(ge=0)] = 0
+    epochs: Count = 20
+    batch_images: Annotated[int, Field(ge=2)] = 8
+    learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    short_edges: tuple[Count, ...] = ()
+    test_edge: Count | None = None
+    longest_edge: Count = 1000
+    least_miou: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, value: str) -> str:
+        segmenter(value)
+        return value
+
+    @model_validator(mode="after")
+    def _weights_exist(self) -> Self:
+        if self.pretrained and not segmenter(self.architecture).weights:
+            raise ValueError(f"'{self.architecture}' has no published weights: pretrained must be false")
+        return self
+
+
+class SceneExtractionSpec(Spec):
+    """What is stored of the forward pass: logits at stride 8, which are up-sampled when they are scored.
+
+    Attributes:
+        precision: Arithmetic of the network: `bf16` is automatic mixed precision.
+        stored: Type of the stored logits.
+        shard_images: Scenes per stored file.
+        dropout_passes: Dropout masks per scene, where a detector reads the variance over them.
+    """
+
+    precision: Literal["float32", "bf16"] = "float32"
+    stored: Literal["float32", "float16"] = "float32"
+    shard_images: Count = 32
+    dropout_passes: Annotated[int, Field(ge=2)] = 10
+
+
+class SegmentationSpec(Spec):
+    """Everything about the segmentation setting in the running environment."""
+
+    identity: IdentitySpec
+    fabrication: StreetFabricationSpec | Literal[False] = False
+    data: SceneDataSpec
+    model: SegmenterSpec
+    extraction: SceneExtractionSpec
+    detectors: DetectorSwitches
+    reporting: ReportingSpec
+
+    def photographs(self) -> dict[str, str]:
+        """Data sets of photographs that the benchmark reads: name to folder, relative to the data root."""
+        return {self.data.data_set: self.data.folder} if self.data.source == "photographs" else {}
