@@ -82,9 +82,10 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
                 if state["history"]:
                     latest = state["history"][-1]
                     latest["seconds"], started = time.perf_counter() - started, time.perf_counter()
-                    bar.set_postfix(
-                        refresh=False, loss=f"{latest['train_loss']:.3f}", accuracy=f"{latest['train_accuracy']:.3f}"
-                    )
+                    shown = {
+                        name: value for name, value in latest.items() if name.endswith(("loss", "accuracy", "miou"))
+                    }
+                    bar.set_postfix(refresh=False, **{name: f"{value:.3f}" for name, value in shown.items()})
                 self._keep(data.key, state)
                 bar.update()
         self._finish(data, state or {"models": {}, "history": []})
