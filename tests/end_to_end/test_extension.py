@@ -34,7 +34,7 @@ def extended(finished_run, tmp_path_factory):
     (project.path / "src/scaling_ood/detectors/logit_spread.py").write_text(TOY)
     settings = project.path / "conf/base/settings/multi_class/parameters.yml"
     settings.write_text(settings.read_text().replace("    msp: {}\n", "    msp: {}\n    logit_spread: {}\n"))
-    project.run()
+    project.run("--namespaces", "multi_class")
     return project
 
 
