@@ -4,11 +4,16 @@ import doctest
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from scaling_ood.downloads import SAMPLES
 from scaling_ood.images import layout_names
+from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
+from scaling_ood.images.scenes.layouts import find_scene_layout
+from scaling_ood.scene_parameters import SceneDataSpec, SegmenterSpec
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md"])
@@ -59,3 +64,61 @@ def test_the_data_page_names_every_set_layout_and_benchmark():
     for folder in (ROOT / "conf").iterdir():
         if (folder / "globals.yml").is_file() and folder.name not in ("base", "local"):
             assert f"| `{folder.name}` |" in page
+
+
+DATA_PAGE = ROOT / "docs" / "data.md"
+GUIDE = ROOT / "docs" / "how-to.md"
+
+
+def row_under(heading, first):
+    """Cells of the row of that name, in the first table under a heading of the data page."""
+    section = DATA_PAGE.read_text(encoding="utf-8").split(f"\n{heading}\n")[1].split("\n#")[0]
+    row = next(line for line in section.splitlines() if line.startswith(f"| `{first}` |"))
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def block_of(page, language, word):
+    pattern = rf"^ *```{language}\n(.*?)^ *```"
+    blocks = re.findall(pattern, page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return next(block for block in blocks if word in block)
+
+
+@pytest.mark.parametrize("layout", scene_layout_names())
+def test_the_data_page_names_every_layout_of_scenes_with_its_label_maps(layout):
+    maps = re.findall(r"`(\w+)`", row_under("## Scenes", layout)[3])
+    assert tuple(maps) == find_scene_layout(layout).label_maps
+
+
+@pytest.mark.parametrize("name", [name for name in label_map_names() if not name.endswith("_masked")])
+def test_the_data_page_says_what_each_label_map_makes_of_its_ids(name):
+    _, classes, anomaly, void = row_under("### Label maps", name)
+    labels = label_map(name)
+    assert int(re.match(r"\d+", classes)[0]) == len(labels.classes)
+    for role, cell in (("anomaly", anomaly), ("void", void)):
+        assert {int(each) for each in re.findall(r"\d+", cell)} == set(labels.ids(role))
+
+
+def test_every_masked_label_map_is_named():
+    page = DATA_PAGE.read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in label_map_names())
+
+
+def test_the_benchmark_of_scenes_that_the_guide_shows_is_valid():
+    shown = yaml.safe_load(block_of(GUIDE, "yaml", "pspnet_"))["segmentation"]
+    assert SceneDataSpec(**shown["data"]).labels == "bdd100k_masked"
+    assert SegmenterSpec(**shown["model"]).short_edges
+
+
+def test_folders_of_ones_own_are_read_as_the_guide_shows(tmp_path):
+    ids = {"day": {"a": [1, 2]}, "dusk": {"b": [0, 1], "c": [3, 9]}}
+    for split, scenes in ids.items():
+        for name, values in scenes.items():
+            for folder, file in (("photos", f"{name}.jpg"), ("masks", f"{name}_ids.png")):
+                (tmp_path / folder / split / "town").mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.array([values], np.uint8)).save(tmp_path / folder / split / "town" / file)
+    code = block_of(GUIDE, "python", "paired_folders").replace('"DIR"', f"r'{tmp_path}'")
+    namespace = {}
+    exec(code, namespace)
+    roles = namespace["manifest"].set_index("id")["image_set"].to_dict()
+    assert roles == {"mine/day/town/a": "train", "mine/dusk/town/b": "validation", "mine/dusk/town/c": "test"}
+    assert namespace["set_apart"].empty
