@@ -64,7 +64,7 @@ def test_each_field_is_checked(field, value):
 
 
 def test_all_problems_are_named_at_once():
-    with pytest.raises(ValueError, match="training_towns=0, .*; seed=-1"):
+    with pytest.raises(ValueError, match=r"training_towns=0, .*; seed=-1"):
         StreetSpec(training_towns=0, seed=-1)
 
 

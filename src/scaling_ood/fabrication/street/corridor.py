@@ -16,6 +16,8 @@ _STOREY = 3.0
 _DEPTH = 9.0
 _LAST_WARM_HUE = 0.17
 _HIGHEST_GABLE = 4
+_LOOKED_AT = 35.0
+"""Distance in metres from which on the crown of a tree needs less detail."""
 
 
 def corridor(town: Town, rng: np.random.Generator) -> list[Thing]:
@@ -145,8 +147,8 @@ def _behind(town: Town, side: int, kind: str, low: float, high: float, rng: np.r
         things.append(_house(town, edge + side * (7.0 + _DEPTH / 2), low, high, rng))
     for z in np.arange(low + 1.0, high, rng.uniform(3.5, 6.0)):
         if chance(rng, 0.7):
-            plant = tree if chance(rng, 0.7) else bush
-            one = plant(greenery(rng), rng)
+            lumps = 7 if z < _LOOKED_AT else 4
+            one = tree(greenery(rng), rng, lumps) if chance(rng, 0.7) else bush(greenery(rng), rng)
             x = edge + side * rng.uniform(2.0, 5.5)
             things.append(one._replace(x=x, z=float(z), scale=rng.uniform(1.0, 1.9)))
     return sorted(things, key=lambda one: (abs(one.x) < abs(edge) + 6.5, -one.z, middle))

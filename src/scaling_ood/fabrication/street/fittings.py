@@ -17,13 +17,13 @@ def greenery(rng: np.random.Generator) -> Skin:
     return Skin(light, paint(hue + 0.03, 0.6, value * 0.5), "foliage", 1.0, rng.random(), 0.25)
 
 
-def tree(leaves: Skin, rng: np.random.Generator) -> Thing:
-    """Build a tree with a round or a pointed crown."""
+def tree(leaves: Skin, rng: np.random.Generator, lumps: int = 7) -> Thing:
+    """Build a tree with a round or a pointed crown of so many lumps."""
     stem, crown = rng.uniform(1.7, 2.6), rng.uniform(1.0, 1.9)
     bark = Skin(paint(0.07, 0.35, rng.uniform(0.2, 0.4)), grain=0.3)
     pointed = chance(rng, 0.25)
     discs = []
-    for step in range(7):
+    for step in range(lumps):
         reach = crown * (0.9 - 0.13 * step if pointed else 0.75)
         x = 0.0 if pointed else crown * 0.6 * np.cos(2.4 * step)
         y = stem + crown * (0.3 + 0.32 * step if pointed else 0.75 + 0.5 * np.sin(2.4 * step))

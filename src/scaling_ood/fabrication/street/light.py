@@ -138,9 +138,9 @@ def _shine(seen: Surfaces, towards: Floats, view: View) -> Field:
     halfway = towards[:, None] - sight / np.sqrt((sight * sight).sum(axis=0))
     lean = (halfway * seen.normal[:, row, column]).sum(axis=0) / np.sqrt((halfway * halfway).sum(axis=0))
     lean = np.maximum(lean, 0.0)
-    for _ in range(4):
+    for _ in range(5):
         lean = lean * lean
-    shine[row, column] = lean * seen.gloss[row, column] * np.float32(0.5)
+    shine[row, column] = lean * seen.gloss[row, column] * np.float32(0.4)
     return shine
 
 
