@@ -34,6 +34,7 @@ RESULT_COLUMNS = (
     "mean_of",
     "fpr_rule",
     "model",
+    "skipped",
     "gap",
 )
 """Columns of `results.csv`. The first thirteen are the public ones, in their order; others rely on them.
@@ -49,6 +50,7 @@ seed).
 - `distinct_scores`: number of distinct scores among the row's images (for several seeds the smallest).
 - `labels`: which labels the model was trained on, `fine` or `coarse`.
 - `ood_source`: `photographs`, `noise` or `fabricated`. `noise_range`: `pixel` or `tensor`, for noise only.
+- `skipped`: images without both kinds of pixels, which a mean per image leaves out; empty for whole images.
 - `gap`: why there is no number; empty where there is one.
 """
 

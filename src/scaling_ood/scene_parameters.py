@@ -70,7 +70,8 @@ class SegmenterSpec(Spec):
         width: Channels of the decoder; 512 in the paper.
         dropout: Share of the decoder's channels that are dropped before the classifier.
         seed: Of new weights, order and augmentation.
-        epochs: Passes over the training scenes; the one with the best mIoU on the validation scenes is used.
+        epochs: The one with the best mIoU on the validation scenes is used.
+        steps_per_epoch: Batches in an epoch; by default one pass over the training scenes. 5,000 in the paper.
         batch_images: Scenes per step.
         learning_rate: At the start.
         weight_decay: On weights of convolutions only.
@@ -86,6 +87,7 @@ class SegmenterSpec(Spec):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     seed: Annotated[int, Field(ge=0)] = 0
     epochs: Count = 20
+    steps_per_epoch: Count | None = None
     batch_images: Annotated[int, Field(ge=2)] = 8
     learning_rate: Annotated[float, Field(gt=0)] = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4

@@ -85,7 +85,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
                     shown = {
                         name: value for name, value in latest.items() if name.endswith(("loss", "accuracy", "miou"))
                     }
-                    bar.set_postfix(refresh=False, **{name: f"{value:.3f}" for name, value in shown.items()})
+                    bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()}, refresh=False)
                 self._keep(data.key, state)
                 bar.update()
         self._finish(data, state or {"models": {}, "history": []})

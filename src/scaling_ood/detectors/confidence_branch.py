@@ -7,6 +7,7 @@ posterior, and the more it pays for asking. What it learns to ask for is the sco
 from __future__ import annotations
 
 import torch
+
 from scaling_ood.detectors.base import Detector, Outputs, detector
 
 
@@ -14,7 +15,7 @@ from scaling_ood.detectors.base import Detector, Outputs, detector
 class ConfidenceBranch(Detector):
     """log (1 - c) / c, with c the confidence, which ranks as 1 - c does, but cannot saturate.
 
-    Needs a network with the branch, trained as in `scaling_ood.training.confidence`; learns nothing from the fit images.
+    Needs a network with the branch, trained as in `scaling_ood.training.confidence`; learns nothing from fit images.
 
     >>> ConfidenceBranch().score(Outputs(torch.zeros(2, 3), confidence=torch.tensor([4.0, 90.0]))).tolist()
     [-4.0, -90.0]

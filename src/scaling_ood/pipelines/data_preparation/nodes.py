@@ -42,13 +42,16 @@ from scaling_ood.preparation import Preparation
 
 Images = dict[str, NDArray[np.uint8]]
 
+RENDERER = 1
+"""To be raised with every change of the rendering, so that older images are not taken for the present ones."""
+
 
 def fabricate_images(fabrication: FabricationSpec) -> Plan[Images]:
     """Plan the rendering of the miniature: `in_dist/{train,val}/<species>`, `ood/<supercategory>/<species>`."""
     spec = fabrication.miniature()
     sources = {_place(name): name for name in folders(spec)}
     parts = [PlanPart(place, folders(spec)[name].images) for place, name in sources.items()]
-    return Plan(digest("miniature", spec), parts, partial(_render, spec, sources), {"miniature": vars(spec)})
+    return Plan(digest("miniature", RENDERER, spec), parts, partial(_render, spec, sources), {"miniature": vars(spec)})
 
 
 def prepare_manifest(

@@ -27,12 +27,15 @@ from scaling_ood.plans import Part, Plan, digest
 from scaling_ood.scene_parameters import SceneDataSpec, StreetFabricationSpec
 from scaling_ood.scene_preparation import ScenePreparation
 
+RENDERER = 2
+"""To be raised with every change of the rendering, so that older images are not taken for the present ones."""
+
 
 def fabricate_scenes(fabrication: StreetFabricationSpec) -> Plan[ImageFolder]:
     """Plan the rendering of street scenes, in StreetHazards' layout; a part is a town."""
     spec = fabrication.street()
     parts = [Part(place, town.images) for name, town in street_folders(spec).items() for place in _places(name, town)]
-    return Plan(digest("street", spec), parts, partial(_render, spec), {"street": vars(spec)})
+    return Plan(digest("street", RENDERER, spec), parts, partial(_render, spec), {"street": vars(spec)})
 
 
 def prepare_scene_manifest(

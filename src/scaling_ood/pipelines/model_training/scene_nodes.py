@@ -42,7 +42,11 @@ def train_segmenter(
         runtime.workers,
     )
     recipe = SegmentationRecipe(
-        model.epochs, model.batch_images, learning_rate=model.learning_rate, weight_decay=model.weight_decay
+        model.epochs,
+        model.batch_images,
+        model.steps_per_epoch,
+        learning_rate=model.learning_rate,
+        weight_decay=model.weight_decay,
     )
     device = Forward(runtime.device).torch_device
     build = partial(

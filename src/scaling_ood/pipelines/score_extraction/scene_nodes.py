@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_detector
+from scaling_ood.detectors import Detector, NotApplicableError, Outputs, OutputsList, build_detector
 from scaling_ood.detectors.background import Background
 from scaling_ood.detectors.mc_dropout import posterior_variance
 from scaling_ood.images import read_image
@@ -33,6 +33,9 @@ from scaling_ood.training.scenes import network_pixels
 
 ROLES = ("validation", "test")
 Tensors = dict[str, torch.Tensor]
+
+MADE = frozenset({"logits", "posterior_variance"})
+"""Outputs that the forward pass over scenes stores."""
 
 
 def plan_scene_outputs(
@@ -128,6 +131,10 @@ def build_scene_detector(name: str, options: dict[str, Any], prepared: ScenePrep
     if not built.dense:
         raise NotApplicableError("the method is defined for whole images, not for pixels")
     background = {"unlabeled", "other", "background"}
+    unmade = sorted(built.needs - MADE)
+    if unmade:
+        raise NotApplicableError(f"no pipeline makes its {', '.join(unmade)} for pixels yet")
+    built.fit(OutputsList([]))  # none of them learns anything; those that need more than pixels say so
     own = built.class_index if isinstance(built, Background) else None
     if isinstance(built, Background) and (own is None or prepared.classes[own] not in background):
         raise NotApplicableError(f"there is no background class (the classes: {', '.join(prepared.classes)})")
