@@ -1,8 +1,8 @@
 """What bf16 does to the metrics and to the speed, on a finished benchmark.
 
 Run: `python benchmarks/precision.py [ENV] [data_root=DIR]` after `kedro run [--env ENV]`; base is the default. The test
-images and each OOD set (at most 300 images each) go through the trained network in float32 and in bf16; the detectors
-are fitted and scored on each. `distinct` counts the distinct scores of the in-distribution test: bf16 rounds many
+images and each OOD set (at most 120 images each) go through the trained network in float32 and in bf16; the detectors
+are fitted on at most 720 images. `distinct` counts the distinct scores of the in-distribution test: bf16 rounds many
 together.
 """
 
@@ -28,7 +28,8 @@ from scaling_ood.pipelines.extraction import Extraction, image_set_of
 from scaling_ood.preparation import Preparation, preprocessing_of
 from scaling_ood.structure import detectors_of, setting_specs
 
-MOST_IMAGES = 300
+MOST_IMAGES = 120
+FIT_IMAGES = 720
 PRECISIONS = ("float32", "bf16")
 
 
@@ -76,7 +77,9 @@ def main() -> None:
     spec, manifest, prepared, model = finished(env, params)
     kept = manifest[manifest["image_set"].isin(prepared.extracted_sets)]
     few = kept.groupby("image_set", sort=False).head(MOST_IMAGES)
-    kept = kept[kept["image_set"].eq("fit") | kept.index.isin(few.index)]
+    fit = kept[kept["image_set"].eq("fit")]
+    fit = fit.sample(min(FIT_IMAGES, len(fit)), random_state=0)
+    kept = kept[kept.index.isin(fit.index) | (kept.index.isin(few.index) & kept["image_set"].ne("fit"))]
     prepared = prepared.model_copy(update={"images": kept.groupby("image_set").size().to_dict()})
     results, speeds = {}, {}
     for precision in PRECISIONS:
