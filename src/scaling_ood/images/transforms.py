@@ -27,6 +27,8 @@ class Preprocessing:
         interpolation: Filter of the scaling.
         mean: Per channel, in units of [0, 1] pixel values.
         std: Per channel, in units of [0, 1] pixel values.
+        revision: Of the code that scales and crops: to be raised with every change of its pixels, since the keys of
+            stored outputs hold it. 2: sizes and offsets are rounded as torchvision does it.
     """
 
     resize_px: int
@@ -34,6 +36,7 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    revision: int = 2
 
     def __post_init__(self) -> None:
         """Refuse a crop that is larger than the scaled image."""
