@@ -55,7 +55,7 @@ def score(
             "extraction": EXTRACTION,
             "detectors": DETECTORS,
             "identity": IDENTITY,
-            "options": DETECTORS[detector],
+            "options": DETECTORS.get(detector, {}),
             "detector": detector,
         }
         return fit_and_score(**(given | changes))
@@ -293,6 +293,15 @@ def test_outputs_of_another_precision_are_refused(score: Any) -> None:
 
 def test_outputs_stay_valid_when_a_detector_that_reads_the_same_is_switched_off(score: Any) -> None:
     assert score("msp", detectors={"msp": {}, "energy": False}).key == score("msp").key
+
+
+@pytest.mark.parametrize("name", ["confidence_branch", "mc_dropout", "autoencoder"])
+def test_a_detector_whose_outputs_nothing_makes_is_a_named_gap(score: Any, name: str) -> None:
+    detectors = {"msp": {}, name: {}}
+    assert fields_for(detectors) == ["logits"]
+    scores = score(name, detectors=detectors)
+    assert scores.frame.empty
+    assert "no pipeline of this setting makes its" in scores.gaps["fine"]
 
 
 def test_outputs_are_stored_for_all_detectors_that_are_on(monkeypatch: pytest.MonkeyPatch) -> None:

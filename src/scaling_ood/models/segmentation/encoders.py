@@ -6,6 +6,7 @@ the new map is the old one, number by number ("à trous"). Published weights the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ class Maps(NamedTuple):
     deep: torch.Tensor
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """A network whose `forward` gives `Maps`.
 
     Attributes:
@@ -37,9 +38,9 @@ class Encoder(nn.Module):
 
     widths: tuple[int, int]
 
+    @abstractmethod
     def forward(self, images: torch.Tensor) -> Maps:
         """Maps at stride 8 of normalised images (N, 3, H, W); H and W are multiples of 8."""
-        raise NotImplementedError
 
 
 class DilatedResNet(Encoder):

@@ -27,7 +27,8 @@ def low_confidence_examples(
     logits = torch.cat([chunk.logits for chunk in StoredOutputs(outputs, "test", variant.name)])  # (N, C)
     rows = manifest[manifest["image_set"] == "test"].reset_index(drop=True).assign(position=range(len(logits)))
     doubt = build_detector("msp").score(Outputs(logits))
-    ranked = rows.iloc[doubt.argsort(descending=True).tolist()].drop_duplicates("class_name").head(count)
+    order = doubt.argsort(descending=True).tolist()
+    ranked = rows.iloc[order].assign(rank=range(1, len(rows) + 1)).drop_duplicates("class_name").head(count)
     return [_example(row, logits[row["position"]], prepared) for _, row in ranked.iterrows()]
 
 
@@ -41,5 +42,6 @@ def _example(row: pd.Series[Any], logits: torch.Tensor, prepared: Preparation) -
         true_class=titles[row["label"]],
         top_probabilities=[(titles[k], float(probability[k])) for k in top],
         top_logits=[(titles[k], float(own[k])) for k in top],
+        rank=f"lowest but {row['rank'] - 1}" if row["rank"] > 1 else "lowest",
         groups={titles[k]: groups[prepared.group_of_class[k]] for k in top} if groups else {},
     )

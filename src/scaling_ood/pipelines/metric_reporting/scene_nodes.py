@@ -21,7 +21,7 @@ from scaling_ood.pipelines.metric_reporting.scene_tables import (
     summarise_scenes,
 )
 from scaling_ood.pipelines.score_extraction.nodes import Detectors, fields_for
-from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector, scenes
+from scaling_ood.pipelines.score_extraction.scene_nodes import SCENE_MADE, build_scene_detector, scenes
 from scaling_ood.preparation import refuse_stale, scores_key
 from scaling_ood.records import METRICS, RunRecord
 from scaling_ood.report import Illustration, ReportContent, SceneExample, render_report, results_text, scene_figure
@@ -49,7 +49,7 @@ def measure_scene_detector(
     """
     prepared = ScenePreparation.model_validate(preparation)
     name, options = scores["detector"], scores["options"]
-    key = scene_outputs_key(prepared, spec, extraction, fields_for(detectors))
+    key = scene_outputs_key(prepared, spec, extraction, fields_for(detectors, SCENE_MADE))
     refuse_stale(outputs, key, f"{identity.setting}.outputs")
     if scores["key"] != scores_key(key, name, options):
         raise ValueError(

@@ -30,6 +30,9 @@ from scaling_ood.scores import Scores
 
 Detectors = dict[str, dict[str, Any] | bool]
 
+MADE = frozenset({"logits", "features"})
+"""Outputs that the forward pass over whole images can store."""
+
 
 class WrongModelError(ValueError):
     """The model is less accurate than it is known to be, so that no score of it means anything."""
@@ -123,6 +126,7 @@ def fit_and_score(
         groups = torch.tensor(prepared.group_of_class) if variant.labels == "fine" and prepared.groups else None
         built = build_detector(detector, **options)
         try:
+            refuse_unmade(built)
             built.fit(StoredOutputs(outputs, "fit", variant.name, groups))
         except NotApplicableError as reason:
             gaps[variant.labels] = f"not applicable: {reason}"
@@ -154,10 +158,21 @@ class StoredOutputs:
                 yield Outputs(tensors[f"{self.variant}/logits"], tensors.get(f"{self.variant}/features"))
 
 
-def fields_for(detectors: Detectors) -> list[str]:
-    """Which outputs the detectors read; logits are always kept, for the accuracy."""
+def fields_for(detectors: Detectors, made: frozenset[str] = MADE) -> list[str]:
+    """Which of the outputs that a forward pass makes the detectors read; logits are always kept, for the accuracy."""
     built = [build_detector(name, **options) for name, options in detectors.items() if isinstance(options, dict)]
-    return sorted(frozenset({"logits"}).union(*(one.needs for one in built)))
+    return sorted(made & frozenset({"logits"}).union(*(one.needs for one in built)))
+
+
+def refuse_unmade(detector: Detector, made: frozenset[str] = MADE) -> None:
+    """Make sure that the forward pass leaves what a detector reads.
+
+    Raises:
+        NotApplicableError: It does not: the detector's own network is trained by no pipeline.
+    """
+    unmade = sorted(detector.needs - made)
+    if unmade:
+        raise NotApplicableError(f"no pipeline of this setting makes its {', '.join(unmade)} yet")
 
 
 def _outputs(

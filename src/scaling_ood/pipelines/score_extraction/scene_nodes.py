@@ -24,7 +24,7 @@ from scaling_ood.models.segmentation import PSPNet, build_segmenter, upsample
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import image_set_of
 from scaling_ood.pipelines.model_training.scene_nodes import NAME
-from scaling_ood.pipelines.score_extraction.nodes import Detectors, WrongModelError, fields_for
+from scaling_ood.pipelines.score_extraction.nodes import Detectors, WrongModelError, fields_for, refuse_unmade
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import refuse_stale, scores_key
 from scaling_ood.scene_parameters import SceneExtractionSpec, SegmenterSpec
@@ -34,8 +34,8 @@ from scaling_ood.training.scenes import network_pixels
 ROLES = ("validation", "test")
 Tensors = dict[str, torch.Tensor]
 
-MADE = frozenset({"logits", "posterior_variance"})
-"""Outputs that the forward pass over scenes stores."""
+SCENE_MADE = frozenset({"logits", "posterior_variance"})
+"""Outputs that the forward pass over scenes can store."""
 
 
 def plan_scene_outputs(
@@ -52,7 +52,7 @@ def plan_scene_outputs(
     prepared = ScenePreparation.model_validate(preparation)
     refuse_stale(model, segmenter_key(prepared, spec), f"{identity.setting}.model")
     forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
-    fields = fields_for(detectors)
+    fields = fields_for(detectors, SCENE_MADE)
     passes = _ScenePass(manifest, prepared, spec, extraction, forward, tuple(fields), runtime.workers)
     about = {
         "device": forward.device_name,
@@ -111,7 +111,7 @@ def fit_scene_detector(
         `detector, options, key`, and `gap` with the reason where the method has no meaning on these scenes.
     """
     prepared = ScenePreparation.model_validate(preparation)
-    key = scene_outputs_key(prepared, spec, extraction, fields_for(detectors))
+    key = scene_outputs_key(prepared, spec, extraction, fields_for(detectors, SCENE_MADE))
     refuse_stale(outputs, key, f"{identity.setting}.outputs")
     gap = ""
     try:
@@ -131,9 +131,7 @@ def build_scene_detector(name: str, options: dict[str, Any], prepared: ScenePrep
     if not built.dense:
         raise NotApplicableError("the method is defined for whole images, not for pixels")
     background = {"unlabeled", "other", "background"}
-    unmade = sorted(built.needs - MADE)
-    if unmade:
-        raise NotApplicableError(f"no pipeline makes its {', '.join(unmade)} for pixels yet")
+    refuse_unmade(built, SCENE_MADE)
     built.fit(OutputsList([]))  # none of them learns anything; those that need more than pixels say so
     own = built.class_index if isinstance(built, Background) else None
     if isinstance(built, Background) and (own is None or prepared.classes[own] not in background):
