@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    field_validator,
+    model_validator,
+)
 
 from scaling_ood.detectors import build_detector
 from scaling_ood.fabrication import MiniatureSpec
@@ -16,6 +25,23 @@ from scaling_ood.models import architecture
 Labels = Literal["fine", "coarse"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _counted(value: Any) -> Any:
+    # A list cannot be given on Kedro's command line: --params multi_class.model.seeds=3
+    return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"names one twice: {', '.join(map(str, seeds))}")
+    return seeds
+
+
+Seed = Annotated[int, Field(ge=0)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_counted), Field(min_length=1), AfterValidator(_once)]
+"""One network each; a number n means 0..n-1."""
+
 RESERVED = ("train", "fit", "test", "mean")
 """What no OOD set can be called: roles of in-distribution images, and the row of means."""
 
@@ -174,19 +200,13 @@ class ModelSpec(Spec):
     training: Literal["none", "head", "network"]
     input_px: Annotated[int, Field(ge=16)] | None = None
     labels: Annotated[tuple[Labels, ...], Field(min_length=1)] = ("fine",)
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    seeds: Seeds = (0,)
     epochs: Count = 30
     batch_images: Count = 256
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _counted(cls, value: Any) -> Any:
-        # A list cannot be given on Kedro's command line: --params multi_class.model.seeds=3
-        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("architecture")
     @classmethod
@@ -200,9 +220,8 @@ class ModelSpec(Spec):
             raise ValueError(f"'{self.architecture}' has no published weights: training must be 'network'")
         if self.training == "none" and (self.labels, self.seeds) != (("fine",), (0,)):
             raise ValueError("a published model has labels: [fine] and seeds: [0]")
-        for name, values in (("labels", self.labels), ("seeds", self.seeds)):
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name} names one twice: {', '.join(map(str, values))}")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels names one twice: {', '.join(self.labels)}")
         return self
 
 

@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from scaling_ood.fabrication.street import StreetSpec
 from scaling_ood.images.scenes import label_map_names, labels_of, rule_of, scene_layout_names
-from scaling_ood.models.segmentation import segmenter
-from scaling_ood.parameters import Count, DetectorSwitches, IdentitySpec, ReportingSpec, Spec
+from scaling_ood.models.segmentation import Difference, segmenter
+from scaling_ood.parameters import Count, DetectorSwitches, IdentitySpec, ReportingSpec, Seeds, Spec
 
 
 class StreetFabricationSpec(Spec):
@@ -69,7 +69,8 @@ class SegmenterSpec(Spec):
         pretrained: Whether the encoder starts from its published weights.
         width: Channels of the decoder; 512 in the paper.
         dropout: Share of the decoder's channels that are dropped before the classifier.
-        seed: Of new weights, order and augmentation.
+        seeds: One segmenter per seed of new weights, order and augmentation; results are their mean. A number n means
+            0..n-1.
         epochs: The one with the best mIoU on the validation scenes is used.
         steps_per_epoch: Batches in an epoch; by default one pass over the training scenes. 5,000 in the paper.
         batch_images: Scenes per step.
@@ -78,6 +79,7 @@ class SegmenterSpec(Spec):
         short_edges: Lengths in pixels to which training scenes are scaled, one drawn per batch; empty: as they are.
         test_edge: Length in pixels to which the shorter side is scaled before the network; None: as it is.
         longest_edge: No side is scaled beyond.
+        precision: Arithmetic of the training: `bf16` is automatic mixed precision.
         least_miou: The segmenter is wrong if its mIoU on the validation scenes falls under this fraction.
     """
 
@@ -85,7 +87,7 @@ class SegmenterSpec(Spec):
     pretrained: bool = True
     width: Count = 512
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    seed: Annotated[int, Field(ge=0)] = 0
+    seeds: Seeds = (0,)
     epochs: Count = 20
     steps_per_epoch: Count | None = None
     batch_images: Annotated[int, Field(ge=2)] = 8
@@ -94,6 +96,7 @@ class SegmenterSpec(Spec):
     short_edges: tuple[Count, ...] = ()
     test_edge: Count | None = None
     longest_edge: Count = 1000
+    precision: Literal["float32", "bf16"] = "float32"
     least_miou: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @field_validator("architecture")
@@ -109,6 +112,52 @@ class SegmenterSpec(Spec):
         return self
 
 
+class ConfidenceSpec(Spec):
+    """How the network of `confidence_branch` is trained, beside what holds for the segmenter (DeVries & Taylor 2018).
+
+    Attributes:
+        hints: What a coin is tossed for; the paper does not say which.
+        budget: Price to aim at, in nats.
+        price_weight: Lambda of the first step.
+    """
+
+    hints: Literal["pixel", "image"] = "pixel"
+    budget: Annotated[float, Field(gt=0)] = 0.3
+    price_weight: Annotated[float, Field(gt=0)] = 0.1
+
+
+class AutoencoderSpec(Spec):
+    """The network of `autoencoder`, and how it is trained (Baur et al. 2019; the paper states ten epochs).
+
+    Attributes:
+        epochs: The one with the smallest error on the validation scenes is used.
+        steps_per_epoch: Batches in an epoch; by default one pass over the training scenes.
+        batch_images: Scenes per step.
+        learning_rate: Of Adam, constant.
+        difference: What is minimised, and scored: `l1` absolute, `l2` squared.
+        skips: Whether the way up sees the way down; it then copies anomalies too.
+        dropout: On the spatial code.
+        edge: Length in pixels to which the shorter side is scaled, in training and test; by default the segmenter's
+            `test_edge`. The stored errors have this size.
+    """
+
+    epochs: Count = 10
+    steps_per_epoch: Count | None = None
+    batch_images: Annotated[int, Field(ge=2)] = 8
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    difference: Difference = "l1"
+    skips: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    edge: Count | None = None
+
+
+class NetworksSpec(Spec):
+    """Networks that one detector alone reads; each is trained only where its detector is on, once per seed."""
+
+    confidence_branch: ConfidenceSpec = ConfidenceSpec()
+    autoencoder: AutoencoderSpec = AutoencoderSpec()
+
+
 class SceneExtractionSpec(Spec):
     """What is stored of the forward pass: logits at stride 8, which are up-sampled when they are scored.
 
@@ -117,12 +166,26 @@ class SceneExtractionSpec(Spec):
         stored: Type of the stored logits.
         shard_images: Scenes per stored file.
         dropout_passes: Dropout masks per scene, where a detector reads the variance over them.
+        scales: Lengths of the shorter side at which each scene goes through the segmenter; what comes out is averaged
+            at the size of the labels. Empty: the segmenter's `test_edge` alone.
     """
 
     precision: Literal["float32", "bf16"] = "float32"
     stored: Literal["float32", "float16"] = "float32"
     shard_images: Count = 32
     dropout_passes: Annotated[int, Field(ge=2)] = 10
+    scales: tuple[Count, ...] = ()
+
+
+class SceneReportingSpec(ReportingSpec):
+    """How results are measured and shown.
+
+    Attributes:
+        keep_score_maps: Whether every test scene's scores are stored, as float32 of the label image's size: 3.7 MB for
+            720 x 1280 pixels, per detector and seed. Otherwise only those of the scenes that are shown.
+    """
+
+    keep_score_maps: bool = False
 
 
 class SegmentationSpec(Spec):
@@ -132,9 +195,10 @@ class SegmentationSpec(Spec):
     fabrication: StreetFabricationSpec | Literal[False] = False
     data: SceneDataSpec
     model: SegmenterSpec
+    networks: NetworksSpec
     extraction: SceneExtractionSpec
     detectors: DetectorSwitches
-    reporting: ReportingSpec
+    reporting: SceneReportingSpec
 
     def photographs(self) -> dict[str, str]:
         """Data sets of photographs that the benchmark reads: name to folder, relative to the data root."""

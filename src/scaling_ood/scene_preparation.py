@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from scaling_ood.images import Preprocessing
+from scaling_ood.images.scenes import LabelMap, label_map
 from scaling_ood.models.segmentation import segmenter
 from scaling_ood.plans import digest
-from scaling_ood.scene_parameters import SceneExtractionSpec, SegmenterSpec
+from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE, SHARED
+from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SceneExtractionSpec, SegmenterSpec
 
 WHOLE = "test"
 """Name of all test scenes together, in the column of OOD sets."""
@@ -49,6 +51,11 @@ class ScenePreparation(BaseModel):
     unreadable: int
 
     @property
+    def label_map(self) -> LabelMap:
+        """What each id of its label images means."""
+        return label_map(self.labels)
+
+    @property
     def ood_sets(self) -> tuple[str, ...]:
         """Rows of the results: all test scenes, then the subsets that are not all of them."""
         return (WHOLE, *(name for name in self.subsets if name != "all"))
@@ -59,22 +66,56 @@ def scene_preprocessing(spec: SegmenterSpec) -> Preprocessing:
     return segmenter(spec.architecture).preprocessing
 
 
+def variant_of(seed: int) -> str:
+    """Name of the network of one seed.
+
+    >>> variant_of(2)
+    'seed2'
+    """
+    return f"seed{seed}"
+
+
+def autoencoder_edge(spec: SegmenterSpec, own: AutoencoderSpec) -> int | None:
+    """Length to which the shorter side is scaled before the autoencoder; None: as it is."""
+    return own.edge or spec.test_edge
+
+
 def segmenter_key(preparation: ScenePreparation, spec: SegmenterSpec) -> str:
-    """Key of the trained segmenter."""
+    """Key of the trained segmenters."""
     weights = segmenter(spec.architecture).weights_digest if spec.pretrained else ""
-    options = spec.model_dump(
-        mode="json", exclude={"least_miou", "test_edge"} if not spec.test_edge else {"least_miou"}
-    )
+    options = spec.model_dump(mode="json", exclude={"least_miou"})
     roles = {role: preparation.digests[role] for role in ("train", "validation")}
     return digest(options, weights, scene_preprocessing(spec), roles, preparation.classes)
 
 
+def network_key(preparation: ScenePreparation, spec: SegmenterSpec, networks: NetworksSpec, kind: str) -> str:
+    """Key of the trained networks that detectors of one kind read; see `scene_networks`."""
+    if kind == AUTOENCODER:
+        roles = {role: preparation.digests[role] for role in ("train", "validation")}
+        scaling = spec.model_dump(mode="json", include={"seeds", "short_edges", "test_edge", "longest_edge"})
+        return digest(networks.autoencoder, scaling, roles)
+    shared = segmenter_key(preparation, spec)
+    return digest(shared, networks.confidence_branch) if kind == CONFIDENCE else shared
+
+
 def scene_outputs_key(
-    preparation: ScenePreparation, spec: SegmenterSpec, extraction: SceneExtractionSpec, fields: Sequence[str]
+    preparation: ScenePreparation,
+    spec: SegmenterSpec,
+    extraction: SceneExtractionSpec,
+    networks: NetworksSpec,
+    fields: Sequence[str],
+    kind: str = SHARED,
 ) -> str:
-    """Key of the stored outputs; the number of dropout passes counts only where they are made."""
-    options = extraction.model_dump(mode="json")
-    if "posterior_variance" not in fields:
-        del options["dropout_passes"]
-    roles = {role: preparation.digests[role] for role in ("validation", "test")}
-    return digest(segmenter_key(preparation, spec), roles, spec.test_edge, spec.longest_edge, options, list(fields))
+    """Key of the stored outputs; an option counts only where it changes them."""
+    unused = set() if "posterior_variance" in fields else {"dropout_passes"}
+    if kind == AUTOENCODER:
+        unused.add("scales")
+    options = extraction.model_dump(mode="json", exclude=unused)
+    roles = {role: preparation.digests[role] for role in roles_of(preparation, kind)}
+    return digest(network_key(preparation, spec, networks, kind), roles, options, list(fields))
+
+
+def roles_of(preparation: ScenePreparation, kind: str) -> list[str]:
+    """Roles whose scenes go through the networks of a kind; only the segmenter's quality is measured on its outputs."""
+    roles = ("validation", "test") if kind == SHARED else ("test",)
+    return [role for role in roles if role in preparation.images]

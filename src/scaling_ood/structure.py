@@ -22,6 +22,7 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from scaling_ood.parameters import RuntimeSpec, SettingSpec, did_you_mean
+from scaling_ood.scene_networks import network_of
 from scaling_ood.scene_parameters import SegmentationSpec
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
@@ -62,6 +63,12 @@ def scene_settings() -> dict[str, SegmentationSpec]:
 def detectors_of(spec: AnySpec) -> list[str]:
     """Detectors that are switched on, in the order of the configuration."""
     return [name for name, options in spec.detectors.items() if options is not False]
+
+
+def own_networks(spec: SegmentationSpec) -> dict[str, str]:
+    """Detectors that are on and read a network of their own, and the kind of that network."""
+    kinds = {name: network_of(name, dict(spec.detectors[name] or {})) for name in detectors_of(spec)}
+    return {name: kind for name, kind in kinds.items() if kind}
 
 
 def checked(parameters: Mapping[str, Any]) -> dict[str, AnySpec]:

@@ -18,12 +18,12 @@ from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
 from scaling_ood.detectors import Detector, Outputs, detector_class
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.parameters import ExtractionSpec, ModelSpec, RuntimeSpec
+from scaling_ood.pipelines.extraction import fields_for
 from scaling_ood.pipelines.score_extraction import nodes
 from scaling_ood.pipelines.score_extraction.nodes import (
     StoredOutputs,
     WrongModelError,
     check_accuracy,
-    fields_for,
     fit_and_score,
     plan_outputs,
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 
+from scaling_ood.detectors import Detector, NotApplicableError, build_detector
 from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, Preprocessing
 from scaling_ood.models import Forward
 from scaling_ood.parameters import RuntimeSpec
@@ -16,6 +18,10 @@ from scaling_ood.plans import Part
 from scaling_ood.preparation import Preparation
 
 Tensors = dict[str, torch.Tensor]
+Detectors = dict[str, dict[str, Any] | bool]
+
+MADE = frozenset({"logits", "features"})
+"""Outputs that the forward pass over whole images can store."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,23 @@ def image_set_of(part: str) -> str:
     'test'
     """
     return part.rsplit("-", 1)[0]
+
+
+def fields_for(detectors: Detectors, made: frozenset[str] = MADE) -> list[str]:
+    """Which of the outputs that a forward pass makes the detectors read; logits are always kept, for the accuracy."""
+    built = [build_detector(name, **options) for name, options in detectors.items() if isinstance(options, dict)]
+    return sorted(made & frozenset({"logits"}).union(*(one.needs for one in built)))
+
+
+def refuse_unmade(detector: Detector, made: frozenset[str] = MADE) -> None:
+    """Make sure that the forward pass leaves what a detector reads.
+
+    Raises:
+        NotApplicableError: It does not: the detector's own network is trained by no pipeline.
+    """
+    unmade = sorted(detector.needs - made)
+    if unmade:
+        raise NotApplicableError(f"no pipeline of this setting makes its {', '.join(unmade)} yet")
 
 
 def loading_of(runtime: RuntimeSpec) -> Loading:

@@ -84,14 +84,14 @@ def summarise(
                 "ood_source": prepared.sources[ood_set],
                 "noise_range": noise.noise_range if noise else "",
                 "distinct_scores": per_seed["distinct_scores"].min(),
-                **_over_seeds(per_seed),
+                **over_seeds(per_seed),
             }
         )
     for name, members in mean_groups(prepared).items():
         per_seed = own[own["ood_set"].isin(members)].groupby("seed")[list(METRICS)].mean()
         n_out = sum(prepared.images[member] for member in members)
         row = {**fixed, "ood_set": name, "n_out": n_out, "mean_of": ";".join(members)}
-        rows.append({**row, **_over_seeds(per_seed)})
+        rows.append({**row, **over_seeds(per_seed)})
     return pd.DataFrame(rows).reindex(columns=list(RESULT_COLUMNS))
 
 
@@ -166,7 +166,8 @@ def _oriented(score: np.ndarray, is_ood: np.ndarray, reporting: ReportingSpec) -
     return (score, is_ood) if reporting.positive_class == "ood" else (-score, ~is_ood)
 
 
-def _over_seeds(per_seed: pd.DataFrame) -> dict[str, float]:
+def over_seeds(per_seed: pd.DataFrame) -> dict[str, float]:
+    """Mean and standard deviation of each metric over the seeds, which are the rows; NaN for the spread of one."""
     values = {metric: float(per_seed[metric].mean()) for metric in METRICS}
     spread = {f"{metric}_sd": float(per_seed[metric].std(ddof=1)) for metric in METRICS}
     return values | spread

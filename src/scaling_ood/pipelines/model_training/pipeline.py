@@ -4,18 +4,23 @@
     network:  manifest -> train_networks -> model
     none:     preparation -> verify_published -> model
 
-    scenes:   manifest -> train_segmenter -> model
+    scenes:   manifest -> train_segmenter -> model;  in the namespace of a detector with a network of its own:
+              manifest -> train_confidence_branch | train_autoencoder -> <detector>.model
 
 and in each: model -> record_training -> training_run.
 """
 
 from __future__ import annotations
 
+from functools import partial, update_wrapper
+
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.parameters import SettingSpec
 from scaling_ood.pipelines.model_training import nodes, scene_nodes
-from scaling_ood.structure import image_settings, scene_settings
+from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE
+from scaling_ood.scene_parameters import SegmentationSpec
+from scaling_ood.structure import image_settings, own_networks, scene_settings
 
 _IMAGES = ["manifest", "preparation", "params:model", "params:runtime"]
 
@@ -23,7 +28,7 @@ _IMAGES = ["manifest", "preparation", "params:model", "params:runtime"]
 def create_pipeline() -> Pipeline:
     """Model training of every setting."""
     images = (_images(name, spec) for name, spec in image_settings().items())
-    return sum((*images, *(_scenes(name) for name in scene_settings())), Pipeline([]))
+    return sum((*images, *(_scenes(name, spec) for name, spec in scene_settings().items())), Pipeline([]))
 
 
 def _images(name: str, spec: SettingSpec) -> Pipeline:
@@ -45,7 +50,7 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     return Pipeline(stage, namespace=name, parameters=stage.inputs() & {"params:runtime"}, tags=name)
 
 
-def _scenes(name: str) -> Pipeline:
+def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
     stage = [
         Node(scene_nodes.train_segmenter, _IMAGES, "model", name="train_segmenter"),
         Node(
@@ -55,4 +60,19 @@ def _scenes(name: str) -> Pipeline:
             name="record_training",
         ),
     ]
-    return Pipeline(stage, namespace=name, parameters={"params:runtime"}, tags=name)
+    own = [_own_network(detector, kind) for detector, kind in own_networks(spec).items()]
+    return Pipeline([Pipeline(stage), *own], namespace=name, parameters={"params:runtime"}, tags=name)
+
+
+def _own_network(detector: str, kind: str) -> Pipeline:
+    record = update_wrapper(
+        partial(scene_nodes.record_network, kind=kind, detector=detector), scene_nodes.record_network
+    )
+    train = {CONFIDENCE: scene_nodes.train_confidence_branch, AUTOENCODER: scene_nodes.train_autoencoder}[kind]
+    settings = ["params:model", "params:networks"]
+    stage = [
+        Node(train, ["manifest", "preparation", *settings, "params:runtime"], "model", name=train.__name__),
+        Node(record, ["model", "preparation", *settings, "params:identity"], "training_run", name="record_training"),
+    ]
+    parameters = {p: p for p in (*settings, "params:runtime", "params:identity")}
+    return Pipeline(stage, namespace=detector, inputs={"manifest", "preparation"}, parameters=parameters)

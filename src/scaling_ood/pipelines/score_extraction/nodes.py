@@ -16,7 +16,15 @@ from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_d
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.models import Forward, Variant, assemble
 from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
-from scaling_ood.pipelines.extraction import Extraction, Tensors, image_set_of, loading_of
+from scaling_ood.pipelines.extraction import (
+    Detectors,
+    Extraction,
+    Tensors,
+    fields_for,
+    image_set_of,
+    loading_of,
+    refuse_unmade,
+)
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import (
     Preparation,
@@ -27,11 +35,6 @@ from scaling_ood.preparation import (
     scores_key,
 )
 from scaling_ood.scores import Scores
-
-Detectors = dict[str, dict[str, Any] | bool]
-
-MADE = frozenset({"logits", "features"})
-"""Outputs that the forward pass over whole images can store."""
 
 
 class WrongModelError(ValueError):
@@ -156,23 +159,6 @@ class StoredOutputs:
             if image_set_of(name) == self.image_set:
                 tensors = self.shards.read(name)
                 yield Outputs(tensors[f"{self.variant}/logits"], tensors.get(f"{self.variant}/features"))
-
-
-def fields_for(detectors: Detectors, made: frozenset[str] = MADE) -> list[str]:
-    """Which of the outputs that a forward pass makes the detectors read; logits are always kept, for the accuracy."""
-    built = [build_detector(name, **options) for name, options in detectors.items() if isinstance(options, dict)]
-    return sorted(made & frozenset({"logits"}).union(*(one.needs for one in built)))
-
-
-def refuse_unmade(detector: Detector, made: frozenset[str] = MADE) -> None:
-    """Make sure that the forward pass leaves what a detector reads.
-
-    Raises:
-        NotApplicableError: It does not: the detector's own network is trained by no pipeline.
-    """
-    unmade = sorted(detector.needs - made)
-    if unmade:
-        raise NotApplicableError(f"no pipeline of this setting makes its {', '.join(unmade)} yet")
 
 
 def _outputs(
