@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.scenes import LabelMap, label_map
@@ -15,6 +16,10 @@ from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SceneExt
 
 WHOLE = "test"
 """Name of all test scenes together, in the column of OOD sets."""
+
+
+AUTOENCODER_NAME = "spatial_autoencoder"
+RANDOM = "random initialisation"
 
 
 class ScenePreparation(BaseModel):
@@ -33,6 +38,9 @@ class ScenePreparation(BaseModel):
         anomalous_share: Mean share of anomalous pixels of the test scenes that have any.
         without_anomaly: Number of test scenes without an anomaly.
         unreadable: Number of scenes that were set apart.
+        label_ids: What each id means, where `labels` names no map that ships.
+        label_names: Names of these ids.
+        checkpoint: SHA-256 of the weights that are used as they are; empty where the segmenter is trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,11 +57,24 @@ class ScenePreparation(BaseModel):
     anomalous_share: float
     without_anomaly: int
     unreadable: int
+    label_ids: dict[int, int | Literal["anomaly", "void"]] = Field(default_factory=dict)
+    label_names: dict[int, str] = Field(default_factory=dict)
+    checkpoint: str = ""
 
     @property
     def label_map(self) -> LabelMap:
         """What each id of its label images means."""
+        if self.label_ids:
+            return LabelMap.from_ids(self.labels, self.label_ids, self.label_names)
         return label_map(self.labels)
+
+    def network_classes(self, spec: SegmenterSpec) -> int:
+        """Number of classes that the segmenter tells apart."""
+        return spec.classes or len(self.classes)
+
+    def has_truth(self, spec: SegmenterSpec) -> bool:
+        """Whether the labels say which of the segmenter's classes is right; some tell anomalous from known alone."""
+        return self.network_classes(spec) == len(self.classes)
 
     @property
     def ood_sets(self) -> tuple[str, ...]:
@@ -64,6 +85,13 @@ class ScenePreparation(BaseModel):
 def scene_preprocessing(spec: SegmenterSpec) -> Preprocessing:
     """Normalisation of the encoder's weights; scenes are scaled, never cropped."""
     return segmenter(spec.architecture).preprocessing
+
+
+def weights_of(spec: SegmenterSpec) -> str:
+    """Where the segmenter's training starts from, or the weights that are used as they are."""
+    if spec.training == "none":
+        return "checkpoint"
+    return f"{segmenter(spec.architecture).weights}; encoder only" if spec.pretrained else RANDOM
 
 
 def variant_of(seed: int) -> str:
@@ -82,8 +110,11 @@ def autoencoder_edge(spec: SegmenterSpec, own: AutoencoderSpec) -> int | None:
 
 def segmenter_key(preparation: ScenePreparation, spec: SegmenterSpec) -> str:
     """Key of the trained segmenters."""
+    if spec.training == "none":
+        network = spec.model_dump(mode="json", include={"architecture", "width", "classes"})
+        return digest(network, preparation.checkpoint, scene_preprocessing(spec), preparation.network_classes(spec))
     weights = segmenter(spec.architecture).weights_digest if spec.pretrained else ""
-    options = spec.model_dump(mode="json", exclude={"least_miou"})
+    options = spec.model_dump(mode="json", exclude={"least_miou", "training", "classes"})
     roles = {role: preparation.digests[role] for role in ("train", "validation")}
     return digest(options, weights, scene_preprocessing(spec), roles, preparation.classes)
 

@@ -26,7 +26,7 @@ from scaling_ood.scene_networks import network_of
 from scaling_ood.scene_parameters import SegmentationSpec
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
-RUN_TIME = ("data_root", "device", "precision")
+RUN_TIME = ("data_root", "checkpoint", "device", "precision")
 
 AnySpec = SettingSpec | SegmentationSpec
 SPECS: dict[str, type[AnySpec]] = {"multi_class": SettingSpec, "segmentation": SegmentationSpec}

@@ -15,7 +15,17 @@ pytestmark = pytest.mark.slow
 
 DETECTORS = ["msp", "grouped_msp", "max_logit", "kl_matching", "energy", "logit_avg"]
 ONLY = ("--namespaces", "multi_class")
-SCENE_DETECTORS = ["msp", "max_logit", "background", "mc_dropout", "energy", "logit_avg", "kl_matching"]
+SCENE_DETECTORS = [
+    "msp",
+    "max_logit",
+    "background",
+    "confidence_branch",
+    "mc_dropout",
+    "autoencoder",
+    "energy",
+    "logit_avg",
+    "kl_matching",
+]
 OOD_SETS = ["aquatica", "montana", "gaussian", "rademacher", "blobs"]
 
 
@@ -81,7 +91,7 @@ def test_mlflow_holds_one_child_per_detector_under_the_kedro_run(finished):
         ("multi_class", "detector"): len(DETECTORS),
         ("multi_class", "training"): 1,
         ("segmentation", "detector"): len(SCENE_DETECTORS),
-        ("segmentation", "training"): 1,
+        ("segmentation", "training"): 3,
     }
     names = {
         frozenset(name for name in run.data.params if not name.startswith("detector."))

@@ -1,6 +1,7 @@
 """Kedro catalog types: products that resume, scores, and tracked runs."""
 
 from scaling_ood.datasets.checkpoints import CheckpointDataset, StoredModel
+from scaling_ood.datasets.files import ProvidedFile, ProvidedFileDataset
 from scaling_ood.datasets.images import FabricatedImagesDataset, ImageFolder, ImageRootDataset
 from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset
 from scaling_ood.datasets.planned import StoredParts
@@ -14,6 +15,8 @@ __all__ = [
     "ImageFolder",
     "ImageRootDataset",
     "MlflowRunsDataset",
+    "ProvidedFile",
+    "ProvidedFileDataset",
     "ScoresDataset",
     "ShardsDataset",
     "StoredModel",

@@ -1,6 +1,7 @@
 """Networks: builders, their weights, what belongs to the weights, and how they are run."""
 
 from scaling_ood.models.architectures import ARCHITECTURES, Architecture, architecture
+from scaling_ood.models.checkpoint import CheckpointError, read_checkpoint, refuse_misfit
 from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.fingerprint import published_digest, weights_digest
 from scaling_ood.models.forward import Forward
@@ -9,6 +10,7 @@ from scaling_ood.models.network import ClassCountError, ForwardPass, Variant, as
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
+    "CheckpointError",
     "ClassCountError",
     "Classifier",
     "Forward",
@@ -17,6 +19,8 @@ __all__ = [
     "architecture",
     "assemble",
     "published_digest",
+    "read_checkpoint",
+    "refuse_misfit",
     "trainable",
     "weights_digest",
 ]

@@ -191,7 +191,7 @@ class SceneExtraction:
     def _segmenter(self, state: Mapping[str, torch.Tensor]) -> ScenePass:
         network = build_segmenter(
             self.spec.architecture,
-            len(self.prepared.classes),
+            self.prepared.network_classes(self.spec),
             pretrained=False,
             width=self.spec.width,
             dropout=self.spec.dropout,

@@ -43,5 +43,7 @@ def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
     if spec.fabrication:
         nodes.append(Node(fabricate_scenes, "params:fabrication", "fabricated_images", name="fabricate_images"))
         inputs |= _FABRICATED
+    if spec.model.training == "none":
+        inputs |= {"checkpoint": "checkpoint"}  # its fingerprint is part of every later key
     nodes.append(Node(prepare_scene_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
     return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.models.segmentation import segmenter
 from scaling_ood.parameters import IdentitySpec
 from scaling_ood.pipelines.extraction import Detectors
 from scaling_ood.pipelines.metric_reporting.scene_maps import scene_examples
@@ -28,7 +27,7 @@ from scaling_ood.records import METRICS, RunRecord
 from scaling_ood.report import Illustration, ReportContent, render_report, results_text, scene_figure
 from scaling_ood.scene_networks import network_of
 from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
-from scaling_ood.scene_preparation import ScenePreparation, scene_preprocessing
+from scaling_ood.scene_preparation import ScenePreparation, scene_preprocessing, weights_of
 
 Record = dict[str, Any]
 
@@ -80,7 +79,7 @@ def record_scene_detector(
     """What the detector's tracked run shows; parameters and metrics as in the other settings."""
     row = results.iloc[0]
     prepared = ScenePreparation.model_validate(preparation)
-    values = dict(accuracy["validation"])
+    values = dict(accuracy.get("validation", {}))
     for one in results[results["auroc"].notna()].to_dict("records"):
         values |= {f"{metric}.{one['aggregation']}.{one['ood_set']}": one[metric] for metric in METRICS}
         if one["aggregation"] == "per_image":
@@ -103,8 +102,8 @@ def record_scene_detector(
         "detector": scores["detector"],
         **{f"detector.{name}": value for name, value in scores["options"].items()},
         "model": str(outputs.about["model"]),
-        "training": "network",
-        "weights": segmenter(spec.architecture).weights if spec.pretrained else "random initialisation",
+        "training": spec.training,
+        "weights": outputs.about["weights"],
         "labels": "fine",
         "seeds": ",".join(map(str, spec.seeds)),
         "label_smoothing": 0.0,
@@ -113,9 +112,9 @@ def record_scene_detector(
         "positive_class": row["positive_class"],
         "fpr_rule": row["fpr_rule"],
         "data_seed": 0,
-        "fit_images": prepared.images["validation"],
+        "fit_images": prepared.images.get("validation", 0),
         "test_images": prepared.images["test"],
-        "fit_digest": prepared.digests["validation"],
+        "fit_digest": prepared.digests.get("validation", ""),
         "test_digest": prepared.digests["test"],
     }
     name = scores["detector"]
@@ -184,11 +183,11 @@ def _facts(
     prepared: ScenePreparation, model: StoredModel, spec: SegmenterSpec, outputs: StoredShards, accuracy: Record
 ) -> dict[str, dict[str, object]]:
     preprocessing = scene_preprocessing(spec)
-    weights = f"{segmenter(spec.architecture).weights} (encoder)" if spec.pretrained else "random initialisation"
     quality = {
         f"{role}: mIoU / pixel accuracy": f"{accuracy[role]['miou']:.1%} / {accuracy[role]['pixel_accuracy']:.1%}"
         for role in ("validation", "test")
-    }
+        if role in accuracy
+    } or {"mIoU": "not known: the labels tell anomalous from known alone"}
     return {
         "Data": {
             "Data set": f"{prepared.data_set} (layout {prepared.layout}, labels {prepared.labels})",
@@ -200,7 +199,7 @@ def _facts(
         },
         "Model": {
             "Architecture": f"{spec.architecture}, decoder of {spec.width} channels",
-            "Weights": weights,
+            "Weights": weights_of(spec),
             "Epochs": f"{spec.epochs}, the best of them by validation mIoU",
             "Seeds": ", ".join(map(str, spec.seeds)),
             **quality,

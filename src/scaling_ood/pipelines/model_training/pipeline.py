@@ -4,7 +4,7 @@
     network:  manifest -> train_networks -> model
     none:     preparation -> verify_published -> model
 
-    scenes:   manifest -> train_segmenter -> model;  in the namespace of a detector with a network of its own:
+    scenes:   manifest -> train_segmenter -> model, or checkpoint -> adopt_checkpoint -> model
               manifest -> train_confidence_branch | train_autoencoder -> <detector>.model
 
 and in each: model -> record_training -> training_run.
@@ -51,8 +51,15 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
 
 
 def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
+    train = Node(scene_nodes.train_segmenter, _IMAGES, "model", name="train_segmenter")
+    adopt = Node(
+        scene_nodes.adopt_checkpoint,
+        ["checkpoint", "preparation", "params:model"],
+        "model",
+        name="adopt_checkpoint",
+    )
     stage = [
-        Node(scene_nodes.train_segmenter, _IMAGES, "model", name="train_segmenter"),
+        train if spec.model.training == "network" else adopt,
         Node(
             scene_nodes.record_segmenter,
             ["model", "preparation", "params:model", "params:identity"],
@@ -61,7 +68,9 @@ def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
         ),
     ]
     own = [_own_network(detector, kind) for detector, kind in own_networks(spec).items()]
-    return Pipeline([Pipeline(stage), *own], namespace=name, parameters={"params:runtime"}, tags=name)
+    stage_and_own = Pipeline([Pipeline(stage), *own])
+    parameters = stage_and_own.inputs() & {"params:runtime"}
+    return Pipeline(stage_and_own, namespace=name, parameters=parameters, tags=name)
 
 
 def _own_network(detector: str, kind: str) -> Pipeline:

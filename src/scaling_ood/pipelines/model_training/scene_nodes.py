@@ -8,30 +8,31 @@ from typing import Any
 
 import pandas as pd
 
-from scaling_ood.datasets import StoredModel
+from scaling_ood.datasets import ProvidedFile, StoredModel
 from scaling_ood.images import Preprocessing
-from scaling_ood.models import Forward
+from scaling_ood.models import Forward, read_checkpoint, refuse_misfit
 from scaling_ood.models.segmentation import (
     AUTOENCODER_PREPROCESSING,
     PSPNet,
     SpatialAutoencoder,
     build_autoencoder,
     build_segmenter,
-    segmenter,
 )
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
-from scaling_ood.plans import TrainingPlan
+from scaling_ood.plans import StaleProductError, TrainingPlan
 from scaling_ood.preparation import refuse_stale
 from scaling_ood.records import RunRecord
 from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE
 from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
+    AUTOENCODER_NAME,
     ScenePreparation,
     autoencoder_edge,
     network_key,
     scene_preprocessing,
     segmenter_key,
     variant_of,
+    weights_of,
 )
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.reconstruction import ReconstructionRecipe, train_autoencoders
@@ -91,6 +92,24 @@ def train_autoencoder(
     return TrainingPlan(key, own.epochs * len(model.seeds), run, about)
 
 
+def adopt_checkpoint(checkpoint: ProvidedFile, preparation: dict[str, Any], model: SegmenterSpec) -> TrainingPlan:
+    """Take over the weights of a file, after making sure that they fit.
+
+    Raises:
+        CheckpointError: They do not, or the file holds no weights.
+    """
+    prepared = ScenePreparation.model_validate(preparation)
+    if checkpoint.sha256 != prepared.checkpoint:
+        raise StaleProductError(
+            f"{checkpoint.path} is not the file that the data was prepared with: run data_preparation again"
+        )
+    network = _segmenter(model, prepared.network_classes(model), model.seeds[0], False)()
+    weights = refuse_misfit(network, read_checkpoint(checkpoint.path), checkpoint.path, optional=("auxiliary.",))
+    adopted: ResumableState = {"models": {f"{variant_of(model.seeds[0])}.best": weights}, "history": []}
+    about = {**about_segmenter(model, prepared), "checkpoint": prepared.checkpoint}
+    return TrainingPlan(segmenter_key(prepared, model), 1, lambda _: iter([adopted]), about)
+
+
 def record_segmenter(
     model: StoredModel, preparation: dict[str, Any], spec: SegmenterSpec, identity: IdentitySpec
 ) -> RunRecord:
@@ -112,19 +131,18 @@ def record_network(
     """The same for the networks of one detector."""
     prepared = ScenePreparation.model_validate(preparation)
     refuse_stale(model, network_key(prepared, spec, networks, kind), f"{identity.setting}.{detector}.model")
-    return _record(model, spec.architecture if kind == CONFIDENCE else "spatial_autoencoder", identity, detector)
+    return _record(model, spec.architecture if kind == CONFIDENCE else AUTOENCODER_NAME, identity, detector)
 
 
 def about_segmenter(spec: SegmenterSpec, prepared: ScenePreparation) -> Mapping[str, Any]:
     """What to tell a reader of trained segmenters."""
     preprocessing = scene_preprocessing(spec)
-    weights = f"{segmenter(spec.architecture).weights}; encoder only" if spec.pretrained else "random initialisation"
     return {
         **{name: value for name, value in spec.model_dump(mode="json").items() if not isinstance(value, list)},
         "seeds": _joined(spec.seeds),
         "short_edges": _joined(spec.short_edges),
-        "weights": weights,
-        "classes": len(prepared.classes),
+        "weights": weights_of(spec),
+        "classes": prepared.network_classes(spec),
         "preprocessing.mean": str(preprocessing.mean),
         "preprocessing.std": str(preprocessing.std),
         **_scenes(prepared),
@@ -161,7 +179,7 @@ def _segmenter(model: SegmenterSpec, classes: int, seed: int, confidence: bool) 
         build_segmenter,
         model.architecture,
         classes,
-        pretrained=model.pretrained,
+        pretrained=model.pretrained and model.training == "network",
         seed=seed,
         width=model.width,
         dropout=model.dropout,

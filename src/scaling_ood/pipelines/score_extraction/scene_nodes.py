@@ -24,11 +24,14 @@ from scaling_ood.preparation import refuse_stale, scores_key
 from scaling_ood.scene_networks import AUTOENCODER, SHARED, made_by, network_of
 from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
+    AUTOENCODER_NAME,
+    RANDOM,
     ScenePreparation,
     network_key,
     roles_of,
     scene_outputs_key,
     variant_of,
+    weights_of,
 )
 
 BACKGROUNDS = frozenset({"unlabeled", "other", "background"})
@@ -60,7 +63,8 @@ def plan_scene_outputs(
         "precision": extraction.precision,
         "stored": extraction.stored,
         "scales": ", ".join(str(edge or "as it is") for edge in passes.edges),
-        "model": "spatial_autoencoder" if kind == AUTOENCODER else spec.architecture,
+        "model": AUTOENCODER_NAME if kind == AUTOENCODER else spec.architecture,
+        "weights": weights_of(spec) if kind != AUTOENCODER else RANDOM,
         "torch": torch.__version__,
     }
     key = scene_outputs_key(prepared, spec, extraction, networks, fields, kind)
@@ -77,14 +81,15 @@ def check_segmentation(
     """Mean IoU and pixel accuracy on the validation scenes, and on the known pixels of the test scenes.
 
     Returns:
-        Role to `miou` and `pixel_accuracy`, fractions, means over the seeds; `least_miou`; `images`.
+        Role to `miou` and `pixel_accuracy`, fractions, means over the seeds; no role where the labels do not say which
+        class is right. `least_miou`; `images`.
 
     Raises:
         WrongModelError: The validation mIoU of a seed falls short of the least that was asked for.
     """
     prepared = ScenePreparation.model_validate(preparation)
     quality: dict[str, Any] = {"least_miou": spec.least_miou, "images": prepared.images}
-    for role in roles_of(prepared, SHARED):
+    for role in roles_of(prepared, SHARED) if prepared.has_truth(spec) else ():
         found = _confusions(outputs, manifest, prepared, spec, role)
         miou = [one.mean_iou() for one in found]
         if role == "validation":
