@@ -122,3 +122,9 @@ def test_folders_of_ones_own_are_read_as_the_guide_shows(tmp_path):
     roles = namespace["manifest"].set_index("id")["image_set"].to_dict()
     assert roles == {"mine/day/town/a": "train", "mine/dusk/town/b": "validation", "mine/dusk/town/c": "test"}
     assert namespace["set_apart"].empty
+
+
+def test_the_scenes_of_ones_own_that_the_guide_shows_are_valid():
+    shown = SceneDataSpec(**yaml.safe_load(block_of(GUIDE, "yaml", "paired_folders"))["data"])
+    assert shown.label_map().classes == ("road", "sidewalk", "building")
+    assert shown.scene_source("DIR").pairings[0].label_suffix == "_gtFine_labelTrainIds"
