@@ -90,7 +90,7 @@ def test_a_detector_with_a_network_of_its_own_trains_and_runs_it_in_its_namespac
 def test_what_one_detectors_network_makes_only_that_detector_reads(registered: dict[str, Pipeline]) -> None:
     for node in registered["__default__"].nodes:
         for detector in own_networks():
-            inner = {f"{detector}.{product}" for product in ("model", "outputs", "accuracy", "training_run")}
+            inner = {f"{detector}.{product}" for product in ("model", "outputs", "training_run")}
             assert node.namespace == detector or not inner & set(node.inputs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -61,8 +62,7 @@ def measure_scene_detector(
     if not scores["gap"]:
         detector = build_scene_detector(name, options, prepared)
         metrics, per_scene = measure_scenes(detector, outputs, manifest, prepared, reporting, spec.seeds)
-    results = summarise_scenes(metrics, name, scores["gap"], prepared, spec, reporting, identity)
-    return per_scene, results.assign(model=outputs.about["model"])
+    return per_scene, summarise_scenes(metrics, name, scores["gap"], prepared, spec, reporting, identity)
 
 
 def record_scene_detector(
@@ -143,9 +143,15 @@ def collect_scene_results(
 
 
 def draw_score_maps(manifest: pd.DataFrame, preparation: Record, **by_detector: StoredShards) -> Figure:
-    """A few test scenes with each detector's highest scores (the paper, Figures 4 and 5)."""
+    """A few test scenes with each detector's highest scores (the paper, Figures 4 and 5).
+
+    Args:
+        manifest: All scenes.
+        preparation: Record of the data.
+        by_detector: `<detector>_score_maps`, in the order of the columns.
+    """
     prepared = ScenePreparation.model_validate(preparation)
-    return scene_figure(scene_examples(by_detector, manifest, prepared))
+    return scene_figure(scene_examples(_of_kind("_score_maps", by_detector), manifest, prepared))
 
 
 def write_scene_report(
@@ -158,16 +164,29 @@ def write_scene_report(
     spec: SegmenterSpec,
     reporting: SceneReportingSpec,
     identity: IdentitySpec,
-    **by_detector: StoredShards,
+    **by_detector: Any,
 ) -> tuple[str, str]:
-    """The report as one HTML file, and the table as text."""
+    """The report as one HTML file, and the table as text.
+
+    Args:
+        results: The setting's results table.
+        outputs: For device, precision and throughput.
+        accuracy: Of the segmenter.
+        preparation: Record of the data.
+        manifest: All scenes.
+        model: The segmenter.
+        spec: Its parameters.
+        reporting: Caveats and conventions.
+        identity: Setting and benchmark.
+        by_detector: `<detector>_score_maps`, and `<detector>_accuracy` of those with a network of their own.
+    """
     prepared = ScenePreparation.model_validate(preparation)
-    maps = scene_figure(scene_examples(by_detector, manifest, prepared))
+    maps = scene_figure(scene_examples(_of_kind("_score_maps", by_detector), manifest, prepared))
     content = ReportContent(
         benchmark=identity.benchmark,
         setting=identity.setting,
         results=results,
-        facts=_facts(prepared, model, spec, outputs, accuracy),
+        facts=_facts(prepared, model, spec, outputs, accuracy) | _own_facts(_of_kind("_accuracy", by_detector)),
         caveats=reporting.caveats,
         figures={
             "Score maps": Illustration(
@@ -177,6 +196,19 @@ def write_scene_report(
         tie_level=reporting.tie_level,
     )
     return render_report(content), results_text(results)
+
+
+def _of_kind(ending: str, by_detector: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removesuffix(ending): value for name, value in by_detector.items() if name.endswith(ending)}
+
+
+def _own_facts(qualities: Mapping[str, Record]) -> dict[str, dict[str, object]]:
+    words = {"miou": "mIoU {:.1%}", "pixel_accuracy": "pixel accuracy {:.1%}", "loss": "reconstruction error {:.4f}"}
+    told = {
+        name: ", ".join(words[measure].format(value) for measure, value in quality["validation"].items())
+        for name, quality in qualities.items()
+    }
+    return {"Networks of single detectors, on the validation scenes": dict(told)} if told else {}
 
 
 def _facts(

@@ -35,7 +35,8 @@ def scene_reporting(name: str, spec: SegmentationSpec) -> Pipeline:
     detectors = sum((_detector(detector, detector in own) for detector in names), Pipeline([]))
     kinds = ("metrics", "results", "score_maps")
     mapped = {f"{d}_{kind}": f"{name}.{d}.{kind}" for d in names for kind in kinds}
-    fan_in = Pipeline(_fan_in(names), namespace=name, inputs=mapped, tags=name)
+    mapped |= {f"{d}_accuracy": f"{name}.{d}.accuracy" for d in own}
+    fan_in = Pipeline(_fan_in(names, list(own)), namespace=name, inputs=mapped, tags=name)
     return Pipeline(detectors, namespace=name, tags=name) + fan_in
 
 
@@ -74,9 +75,10 @@ def _detector(name: str, has_network: bool) -> Pipeline:
     return Pipeline(nodes, namespace=name, inputs=read, parameters={p: p for p in _MEASURED})
 
 
-def _fan_in(names: list[str]) -> list[Node]:
+def _fan_in(names: list[str], own: list[str]) -> list[Node]:
     data = {"manifest": "manifest", "preparation": "preparation"}
-    maps = {name: f"{name}_score_maps" for name in names}
+    maps = {f"{name}_score_maps": f"{name}_score_maps" for name in names}
+    qualities = {f"{name}_accuracy": f"{name}_accuracy" for name in own}
     tables = {f"{name}_{kind}": f"{name}_{kind}" for name in names for kind in ("metrics", "results")}
     about = {"results": "results", "outputs": "outputs", "accuracy": "accuracy", "model": "model"}
     reporting = {"reporting": "params:reporting"}
@@ -88,7 +90,7 @@ def _fan_in(names: list[str]) -> list[Node]:
         Node(scene_nodes.draw_score_maps, data | maps, "score_maps", name="draw_score_maps"),
         Node(
             scene_nodes.write_scene_report,
-            data | about | rules | maps,
+            data | about | rules | maps | qualities,
             ["report", "summary"],
             name="write_report",
         ),
