@@ -281,6 +281,7 @@ class SceneReportingSpec(ReportingSpec):
             720 x 1280 pixels, per detector and seed. Otherwise only those of the scenes that are shown.
     """
 
+    positive_class: Literal["ood", "in_dist"] = "ood"
     keep_score_maps: bool = False
 
 

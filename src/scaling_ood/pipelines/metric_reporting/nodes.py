@@ -72,7 +72,7 @@ def record_detector(
         return run
     own = {scores.detector: scores.first(spec)}
     figures = {
-        "roc": roc_figure(own, prepared.ood, positive_class=reporting.positive_class),
+        "roc": roc_figure(own, prepared.ood, positive_class=reporting.positive_classes[0]),
         "scores": histogram_figure(own, prepared.ood),
     }
     return RunRecord(run.name, run.tags, run.parameters, run.metrics, {}, figures, {"results": results})
@@ -111,7 +111,7 @@ def draw_figures(
     frames = {one.detector: one.first(spec) for one in present}
     examples = low_confidence_examples(outputs, manifest, prepared, spec, reporting.examples)
     return (
-        roc_figure(frames, prepared.ood, positive_class=reporting.positive_class),
+        roc_figure(frames, prepared.ood, positive_class=reporting.positive_classes[0]),
         histogram_figure(frames, prepared.ood),
         dispersal_figure(examples),
     )

@@ -13,11 +13,11 @@ from scaling_ood.datasets import StoredShards
 from scaling_ood.detectors import Detector
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
 from scaling_ood.metrics import DetectionMetrics, NonFiniteScoreError, PerImageMean, PooledThresholds
-from scaling_ood.parameters import IdentitySpec, ReportingSpec
+from scaling_ood.parameters import IdentitySpec
 from scaling_ood.pipelines.metric_reporting.tables import over_seeds
 from scaling_ood.pipelines.scene_extraction import StoredScene, stored_scenes
 from scaling_ood.records import METRICS, RESULT_COLUMNS
-from scaling_ood.scene_parameters import SegmenterSpec
+from scaling_ood.scene_parameters import SceneReportingSpec, SegmenterSpec
 from scaling_ood.scene_preparation import WHOLE, ScenePreparation, variant_of
 
 AGGREGATIONS = ("per_image", "pooled")
@@ -34,7 +34,7 @@ def measure_scenes(
     outputs: StoredShards,
     manifest: pd.DataFrame,
     prepared: ScenePreparation,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
     seeds: Sequence[int] = (0,),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory per seed.
@@ -57,7 +57,7 @@ def _measure_seed(
     outputs: StoredShards,
     manifest: pd.DataFrame,
     prepared: ScenePreparation,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     members = {name: _members(manifest, name) for name in prepared.ood_sets}
@@ -97,7 +97,7 @@ def summarise_scenes(
     gap: str,
     prepared: ScenePreparation,
     spec: SegmenterSpec,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
     identity: IdentitySpec,
 ) -> pd.DataFrame:
     """Rows of the results table for one detector: every set of test scenes, per image and pooled, and the mean.
@@ -132,7 +132,7 @@ def mark_scene_ties(
     per_scene: Mapping[str, pd.DataFrame],
     manifest: pd.DataFrame,
     prepared: ScenePreparation,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
 ) -> pd.DataFrame:
     """Say for the per-image rows which detectors cannot be told from the best: a paired bootstrap over the scenes.
 
@@ -157,7 +157,7 @@ def _seed_values(tables: Mapping[str, pd.DataFrame], seed: int, metric: str) -> 
     return np.stack([rows[rows["seed"] == seed].sort_values("id")[metric].to_numpy() for rows in tables.values()])
 
 
-def _tied_means(values: NDArray[np.float64], metric: str, reporting: ReportingSpec) -> NDArray[np.bool_]:
+def _tied_means(values: NDArray[np.float64], metric: str, reporting: SceneReportingSpec) -> NDArray[np.bool_]:
     mean = values.mean(axis=1)
     best = int(mean.argmin() if metric == "fpr95" else mean.argmax())
     count = values.shape[1]
@@ -181,14 +181,14 @@ def _members(manifest: pd.DataFrame, name: str) -> frozenset[str]:
     return frozenset(manifest.loc[chosen, "id"])
 
 
-def _mean_row(own: pd.DataFrame, reporting: ReportingSpec) -> dict[str, float]:
+def _mean_row(own: pd.DataFrame, reporting: SceneReportingSpec) -> dict[str, float]:
     share = own["n_out"] / (own["n_in"] + own["n_out"])
     rate = float((share if reporting.positive_class == "ood" else 1 - share).mean())
     counts = {"n_in": int(own["n_in"].sum()), "n_out": int(own["n_out"].sum()), "base_rate": rate}
     return counts | {metric: float(own[metric].mean()) for metric in METRICS}
 
 
-def _counted(n_in: int, n_ood: int, reporting: ReportingSpec) -> dict[str, float]:
+def _counted(n_in: int, n_ood: int, reporting: SceneReportingSpec) -> dict[str, float]:
     positive = n_ood if reporting.positive_class == "ood" else n_in
     return {"n_in": n_in, "n_out": n_ood, "base_rate": positive / (n_in + n_ood)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,10 @@ _TIE_METRIC = {"fpr95": "fpr", "auroc": "auroc", "aupr": "aupr"}
 
 
 def measure_scores(scores: Scores, prepared: Preparation, spec: ModelSpec, reporting: ReportingSpec) -> pd.DataFrame:
-    """Metrics of one detector: one row per kind of labels, seed and OOD set; none where it has no meaning.
+    """Metrics of one detector, a row per kind of labels, seed, OOD set and positive class; none if it has no meaning.
 
     Returns:
-        `labels, seed, ood_set, n_in, n_out, fpr95, auroc, aupr, distinct_scores`.
+        `labels, seed, ood_set, positive_class, n_in, n_out, fpr95, auroc, aupr, distinct_scores`.
 
     Raises:
         OneClassError: A set is empty; names detector and set.
@@ -31,15 +32,17 @@ def measure_scores(scores: Scores, prepared: Preparation, spec: ModelSpec, repor
         by_set = scores.of(variant.labels, variant.seed) if variant.labels not in scores.gaps else {}
         for ood_set in prepared.ood if by_set else ():
             score, is_ood = _pair(by_set, ood_set)
-            positive = _oriented(score, is_ood, reporting)
-            try:
-                auroc, aupr, fpr = detection_metrics(*positive, fpr_rule=reporting.fpr_rule)
-            except OneClassError as error:
-                raise ValueError(f"detector {scores.detector}, OOD set {ood_set}: {error}") from error
+            fixed = {"labels": variant.labels, "seed": variant.seed, "ood_set": ood_set}
             counts = {"n_in": int((~is_ood).sum()), "n_out": int(is_ood.sum())}
-            values = {"fpr95": fpr, "auroc": auroc, "aupr": aupr, "distinct_scores": len(np.unique(score))}
-            rows.append({"labels": variant.labels, "seed": variant.seed, "ood_set": ood_set, **counts, **values})
-    columns = ["labels", "seed", "ood_set", "n_in", "n_out", *METRICS, "distinct_scores"]
+            distinct = len(np.unique(score))
+            for positive in reporting.positive_classes:
+                try:
+                    found = detection_metrics(*_oriented(score, is_ood, positive), fpr_rule=reporting.fpr_rule)
+                except OneClassError as error:
+                    raise ValueError(f"detector {scores.detector}, OOD set {ood_set}: {error}") from error
+                values = {"fpr95": found.fpr, "auroc": found.auroc, "aupr": found.aupr, "distinct_scores": distinct}
+                rows.append({**fixed, "positive_class": positive, **counts, **values})
+    columns = ["labels", "seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, "distinct_scores"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -52,8 +55,24 @@ def summarise(
     identity: IdentitySpec,
 ) -> pd.DataFrame:
     """Rows of the results table for one detector, for the first kind of labels: OOD sets, then means."""
+    tables = [
+        _summary(metrics, scores, prepared, spec, reporting, identity, positive)
+        for positive in reporting.positive_classes
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _summary(
+    metrics: pd.DataFrame,
+    scores: Scores,
+    prepared: Preparation,
+    spec: ModelSpec,
+    reporting: ReportingSpec,
+    identity: IdentitySpec,
+    positive: str,
+) -> pd.DataFrame:
     labels = spec.labels[0]
-    own = metrics[metrics["labels"] == labels]
+    own = metrics[(metrics["labels"] == labels) & (metrics["positive_class"] == positive)]
     gap = scores.gaps.get(labels, "")
     n_in = prepared.images["test"]
     fixed = {
@@ -61,7 +80,7 @@ def summarise(
         "setting": identity.setting,
         "in_dist": prepared.in_dist,
         "detector": scores.detector,
-        "positive_class": reporting.positive_class,
+        "positive_class": positive,
         "aggregation": "pooled",
         "n_in": n_in,
         "seeds": len(spec.seeds),
@@ -80,7 +99,7 @@ def summarise(
                 **fixed,
                 "ood_set": ood_set,
                 "n_out": n_out,
-                "base_rate": (n_out if reporting.positive_class == "ood" else n_in) / (n_in + n_out),
+                "base_rate": (n_out if positive == "ood" else n_in) / (n_in + n_out),
                 "ood_source": prepared.sources[ood_set],
                 "noise_range": noise.noise_range if noise else "",
                 "distinct_scores": per_seed["distinct_scores"].min(),
@@ -122,21 +141,22 @@ def mark_ties(
     """
     present = [one for one in scores if spec.labels[0] not in one.gaps]
     marked = results.astype({f"{metric}_tied": object for metric in METRICS})
-    for ood_set in prepared.ood if present else ():
-        tied = _tied(present, ood_set, spec, reporting)
+    for ood_set, positive in product(prepared.ood if present else (), reporting.positive_classes):
+        tied = _tied(present, ood_set, spec, reporting, positive)
+        column = (marked["ood_set"] == ood_set) & (marked["positive_class"] == positive)
         for metric, by_detector in tied.items():
             for detector, value in by_detector.items():
-                marked.loc[(marked["detector"] == detector) & (marked["ood_set"] == ood_set), f"{metric}_tied"] = value
+                marked.loc[column & (marked["detector"] == detector), f"{metric}_tied"] = value
     return marked
 
 
 def _tied(
-    scores: Sequence[Scores], ood_set: str, spec: ModelSpec, reporting: ReportingSpec
+    scores: Sequence[Scores], ood_set: str, spec: ModelSpec, reporting: ReportingSpec, positive: str
 ) -> dict[str, dict[str, bool]]:
     tied: dict[str, dict[str, bool]] = {metric: {} for metric in METRICS}
     for seed in spec.seeds:
         pairs = [_pair(one.of(spec.labels[0], seed), ood_set) for one in scores]
-        stacked, is_ood = _oriented(np.stack([score for score, _ in pairs]), pairs[0][1], reporting)
+        stacked, is_ood = _oriented(np.stack([score for score, _ in pairs]), pairs[0][1], positive)
         for metric in METRICS:
             try:
                 flags = tied_with_best(
@@ -161,9 +181,9 @@ def _pair(by_set: Mapping[str, pd.Series[float]], ood_set: str) -> tuple[np.ndar
     return np.concatenate([known, unseen]), np.arange(len(known) + len(unseen)) >= len(known)
 
 
-def _oriented(score: np.ndarray, is_ood: np.ndarray, reporting: ReportingSpec) -> tuple[np.ndarray, np.ndarray]:
+def _oriented(score: np.ndarray, is_ood: np.ndarray, positive: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores and mask as the metrics want them, which take the True ones as the positive class."""
-    return (score, is_ood) if reporting.positive_class == "ood" else (-score, ~is_ood)
+    return (score, is_ood) if positive == "ood" else (-score, ~is_ood)
 
 
 def over_seeds(per_seed: pd.DataFrame) -> dict[str, float]:
