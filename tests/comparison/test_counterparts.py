@@ -54,4 +54,7 @@ def test_a_benchmark_that_exists_has_the_setting_sets_and_detectors_of_the_paper
     spec = structure.checked(OmegaConfigLoader(str(CONF), env=benchmark, **CONFIG_LOADER_ARGS)["parameters"])[setting]
     sets = {"test", "mean"} if setting == "segmentation" else {*spec.data.ood, "mean"}
     assert wanted(benchmark, "sets") <= sets
+    assert wanted(benchmark, "detectors") <= {*structure.detectors_of(spec), *DETECTORS_TO_COME}
+    numbers = [n for n in published_numbers() if counterpart_of(n).benchmark == benchmark]
+    assert {n.positive_class for n in numbers if n.metric in METRICS} <= set(spec.reporting.positive_classes)
     assert spec.reporting.fpr_rule == "nearest"

@@ -15,6 +15,7 @@ from scaling_ood.comparison import (
     TABLES,
     compare,
     paper_table,
+    published_numbers,
     render_csv,
     render_latex,
     render_markdown,
@@ -151,6 +152,13 @@ def test_ours_minus_the_papers_is_the_difference_as_it_is_written(table):
 @pytest.mark.parametrize("read", [of_markdown, of_latex, of_html], ids=["markdown", "latex", "html"])
 def test_every_format_says_what_csv_says(table, read):
     assert read(table) == shown(table, of_csv(table))
+
+
+def test_numbers_that_were_not_compared_leave_their_places_empty():
+    chosen = [number for number in published_numbers("1") if (number.in_dist, number.column) != ("ImageNet", "DeVries")]
+    rows = dict(of_csv(paper_table("1", compare(results(), chosen))))
+    assert rows["ImageNet", "paper"][:3] == [44.2, None, 35.8]
+    assert rows["Places365", "paper"][:3] == [52.6, 85.8, 36.6]
 
 
 def test_headings_of_columns_are_the_papers():

@@ -12,7 +12,7 @@ from scaling_ood.comparison.comparing import typed
 from scaling_ood.comparison.grid import Block, Cell, Heading, Kind, Line, PaperTable, Tone
 from scaling_ood.comparison.layouts import AGGREGATION_WORDS, DIFFERENCE, LAYOUTS, Layout
 from scaling_ood.comparison.marking import Marks
-from scaling_ood.comparison.published import QUANTITIES, TABLES
+from scaling_ood.comparison.published import QUANTITIES, TABLES, published_numbers
 from scaling_ood.comparison.sources import gaps_of, sources_of
 from scaling_ood.images.scenes.wording import unknown
 
@@ -60,13 +60,13 @@ class _Grid:
     """Rows and columns of one table, while it is being laid out."""
 
     def __init__(self, number: str, records: Sequence[Record]) -> None:
-        """Take the numbers, in the order of print."""
+        """Take the numbers."""
         self.number = number
         self.layout: Layout = LAYOUTS[number]
         self.records = records
         self.marks = Marks(number)
-        self.row_keys = list(dict.fromkeys(_key(self.layout.rows, one) for one in records))
-        self.column_keys = list(dict.fromkeys(_key(self.layout.columns, one) for one in records))
+        self.row_keys = _in_order_of_print(number, self.layout.rows, records)
+        self.column_keys = _in_order_of_print(number, self.layout.columns, records)
         self.found: dict[tuple[Key, Key], list[Record]] = {}
         for one in records:
             self.found.setdefault((_key(self.layout.rows, one), _key(self.layout.columns, one)), []).append(one)
@@ -78,7 +78,8 @@ class _Grid:
         whole = self.marks.of_table()
         header = self._header()
         # Lines of one in-distribution set belong together where they are divided by it first.
-        by_set = groupby(self.row_keys, key=lambda key: key[0] if "in_dist" in list(self.layout.rows)[:1] else "")
+        divided = next(iter(self.layout.rows)) == "in_dist"
+        by_set = groupby(self.row_keys, key=lambda key: key[0] if divided else "")
         blocks = tuple(self._block(list(keys)) for _, keys in by_set)
         stubs = tuple(self.layout.rows.values())
         return PaperTable(
@@ -122,7 +123,10 @@ class _Grid:
         ]
 
     def _cell(self, row: Key, column: Key, part: Part) -> Cell:
-        record = self.found[row, column][part.turn]
+        turns = self.found.get((row, column), [])
+        if part.turn >= len(turns):
+            return Cell(part.kind, None, 0)
+        record = turns[part.turn]
         printed = int(record["decimals"])
         count = not QUANTITIES[record["metric"]].is_share
         shown = 0 if count else max(1, printed)
@@ -141,6 +145,14 @@ class _Grid:
         """The numbers under a heading."""
         levels = tuple(self.layout.rows) if axis == "rows" else self.layout.columns
         return [one for one in self.records if _key(levels, one)[: len(prefix)] == prefix]
+
+
+def _in_order_of_print(table: str, levels: Iterable[str], records: Sequence[Record]) -> list[Key]:
+    """Headings of rows or columns; the paper's order holds where only part of a table is compared."""
+    printed = [_key(levels, vars(number)) for number in published_numbers(table)]
+    there = [_key(levels, one) for one in records]
+    known = set(there)
+    return list(dict.fromkeys([key for key in printed if key in known] + there))
 
 
 def _parts(turns: Sequence[Record]) -> list[Part]:
