@@ -225,16 +225,30 @@ class ModelSpec(Spec):
         return self
 
 
+class OdinSpec(Spec):
+    """The step of ODIN towards the predicted class, for the detectors that read the logits after it.
+
+    Attributes:
+        temperature: By which the logits are divided before the gradient is taken.
+        epsilon: Length of the step, in units of the network's normalised input.
+    """
+
+    temperature: Annotated[float, Field(gt=0)] = 1000.0
+    epsilon: Annotated[float, Field(ge=0)] = 0.001
+
+
 class ExtractionSpec(Spec):
     """What is stored of the forward pass.
 
     Attributes:
         precision: Arithmetic of the network: `bf16` is automatic mixed precision. Every published number is `float32`.
         shard_images: Images per stored file, which is also what a killed run loses at most.
+        odin: The step of ODIN, where a detector wants it: two more forward passes and one backward.
     """
 
     precision: Literal["float32", "bf16"] = "float32"
     shard_images: Count = 512
+    odin: OdinSpec = OdinSpec()
 
 
 class RuntimeSpec(Spec):
@@ -375,6 +389,12 @@ class SettingSpec(Spec):
         problems = []
         if (self.model.training == "none") != (self.data.train is None):
             problems.append("data.train must be given exactly if the model is trained")
+        odin = self.detectors.get("odin")
+        if isinstance(odin, dict) and odin.get("temperature", 1000.0) != self.extraction.odin.temperature:
+            problems.append(
+                f"detectors.odin.temperature ({odin.get('temperature', 1000.0):g}) is not that of its step, "
+                f"extraction.odin.temperature ({self.extraction.odin.temperature:g})"
+            )
         if "coarse" in self.model.labels and self.data.coarse_labels is None:
             problems.append("model.labels has 'coarse', but data.coarse_labels is not given")
         return problems

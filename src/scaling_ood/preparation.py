@@ -94,9 +94,8 @@ def outputs_key(preparation: Preparation, spec: ModelSpec, extraction: Extractio
     """Key of the stored outputs."""
     sets = {name: preparation.digests[name] for name in preparation.extracted_sets}
     noise = {name: options.model_dump(mode="json") for name, options in preparation.noise.items()}
-    return digest(
-        model_key(preparation, spec), preprocessing_of(spec), sets, noise, extraction.model_dump(mode="json"), fields
-    )
+    stored = extraction.model_dump(mode="json", exclude=set() if "odin_logits" in fields else {"odin"})
+    return digest(model_key(preparation, spec), preprocessing_of(spec), sets, noise, stored, fields)
 
 
 def scores_key(outputs: str, detector: str, options: Mapping[str, Any]) -> str:

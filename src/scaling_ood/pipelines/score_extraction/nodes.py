@@ -17,6 +17,7 @@ from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.models import Forward, Variant, assemble
 from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import (
+    MADE,
     Detectors,
     Extraction,
     Tensors,
@@ -60,7 +61,14 @@ def plan_outputs(
     forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
     fields = fields_for(detectors)
     pass_over = Extraction(
-        manifest, prepared, preprocessing_of(spec), forward, loading_of(runtime), fields, extraction.shard_images
+        manifest,
+        prepared,
+        preprocessing_of(spec),
+        forward,
+        loading_of(runtime),
+        fields,
+        extraction.shard_images,
+        extraction.odin,
     )
     about = {
         "device": forward.device_name,
@@ -171,7 +179,8 @@ class StoredOutputs:
         for name in self.shards.parts:
             if image_set_of(name) == self.image_set:
                 tensors = self.shards.read(name)
-                yield Outputs(tensors[f"{self.variant}/logits"], tensors.get(f"{self.variant}/features"))
+                own = {f: tensors[f"{self.variant}/{f}"] for f in MADE if f"{self.variant}/{f}" in tensors}
+                yield Outputs(**own)
 
 
 def _outputs(
