@@ -11,6 +11,7 @@ from PIL import Image
 
 from scaling_ood.downloads import SAMPLES
 from scaling_ood.images import layout_names
+from scaling_ood.images.multi_label import multi_label_layout_names
 from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
 from scaling_ood.images.scenes.layouts import find_scene_layout
 from scaling_ood.scene_parameters import SceneDataSpec, SegmenterSpec
@@ -60,7 +61,7 @@ def test_the_data_page_names_every_set_layout_and_benchmark():
     noise = {name for name, entry in library.items() if entry["source"] == "noise"}
     assert all(f"`{name}`" in page for name in photographs | {source.name for source in SAMPLES})
     assert all(name in page for name in noise)
-    assert all(f"| `{name}` |" in page for name in layout_names())
+    assert all(f"| `{name}` |" in page for name in [*layout_names(), *multi_label_layout_names()])
     for folder in (ROOT / "conf").iterdir():
         if (folder / "globals.yml").is_file() and folder.name not in ("base", "local"):
             assert f"| `{folder.name}` |" in page
