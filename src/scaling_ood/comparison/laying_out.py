@@ -14,7 +14,7 @@ from scaling_ood.comparison.layouts import AGGREGATION_WORDS, DIFFERENCE, LAYOUT
 from scaling_ood.comparison.marking import Marks
 from scaling_ood.comparison.published import QUANTITIES, TABLES, published_numbers
 from scaling_ood.comparison.sources import gaps_of, sources_of
-from scaling_ood.images.scenes.wording import unknown
+from scaling_ood.images.wording import unknown
 
 Record = Mapping[str, Any]
 Key = tuple[str, ...]

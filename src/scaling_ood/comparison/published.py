@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib import resources
 
-from scaling_ood.images.scenes.wording import unknown
+from scaling_ood.images.wording import unknown
 from scaling_ood.records import METRICS
 
 TABLES = ("1", "2", "3", "4", "5", "6", "7", "text")
