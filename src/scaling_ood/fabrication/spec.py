@@ -50,7 +50,7 @@ class MiniatureSpec:
         problems = [
             f"{name}={value!r}, allowed: {'a number' if name == 'spread' else 'an integer'} from {low} to {high}"
             for name, (low, high) in self._ranges().items()
-            if not _within(value := getattr(self, name), low, high, whole=name != "spread")
+            if not within(value := getattr(self, name), low, high, whole=name != "spread")
         ]
         if problems:
             raise ValueError("MiniatureSpec: " + "; ".join(problems))
@@ -61,9 +61,9 @@ class MiniatureSpec:
 
     def _ranges(self) -> dict[str, tuple[float, float]]:
         cells = len(BODIES) * len(PATTERNS)
-        families = self.families if _within(self.families, 2, cells - 1, whole=True) else 2
+        families = self.families if within(self.families, 2, cells - 1, whole=True) else 2
         unused = min(len(BODIES), families) * min(len(PATTERNS), families) - families
-        ood_families = self.ood_families if _within(self.ood_families, 1, unused, whole=True) else 1
+        ood_families = self.ood_families if within(self.ood_families, 1, unused, whole=True) else 1
         allowed: dict[str, tuple[float, float]] = {
             "families": (2, cells - 1),
             "species_per_family": (1, len(EPITHETS)),
@@ -77,7 +77,8 @@ class MiniatureSpec:
         return allowed | counts
 
 
-def _within(value: object, low: float, high: float, *, whole: bool) -> bool:
+def within(value: object, low: float, high: float, *, whole: bool) -> bool:
+    """Return whether a field's value is a number of the right sort from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         return False
     return low <= value <= high
