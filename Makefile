@@ -56,7 +56,10 @@ bench: run  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
 	$(BIN)/python benchmarks/kl_matching.py
 	$(BIN)/python benchmarks/score_extraction.py
+	$(BIN)/python benchmarks/fitted_detectors.py
 	$(BIN)/python benchmarks/precision.py
+	$(BIN)/python benchmarks/scene_storage.py
+	$(BIN)/python benchmarks/scene_memory.py
 
 clean:  ## Remove what runs have made; photographs and MLflow runs stay
 	rm -rf data/0[2-8]_*/*/ data/01_raw/miniature*
