@@ -1,6 +1,7 @@
 """Networks: builders, their weights, what belongs to the weights, and how they are run."""
 
-from scaling_ood.models.architectures import ARCHITECTURES, Architecture, architecture
+from scaling_ood.models.architectures import ARCHITECTURES, architecture
+from scaling_ood.models.backbone import Architecture, WeightsUnavailableError
 from scaling_ood.models.checkpoint import CheckpointError, read_checkpoint, refuse_misfit
 from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.fingerprint import published_digest, weights_digest
@@ -16,6 +17,7 @@ __all__ = [
     "Forward",
     "ForwardPass",
     "Variant",
+    "WeightsUnavailableError",
     "architecture",
     "assemble",
     "published_digest",
