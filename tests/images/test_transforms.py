@@ -118,6 +118,15 @@ def test_another_input_size_keeps_the_margin_and_the_weights_own_values():
     assert preprocessing().at(224) == preprocessing()
 
 
+@pytest.mark.parametrize("size", [(300, 200), (333, 500), (64, 64), (30, 90)])
+def test_a_squashed_image_is_torchvisions_resize_to_a_square(make_picture, size):
+    image = make_picture(*size)
+    squashed = preprocessing(256, 224).at(64).squashed()
+    resize = transforms.Compose([transforms.Resize((64, 64), MODES["bicubic"]), transforms.PILToTensor()])
+    assert torch.equal(squashed.crop(image), resize(image))
+    assert (squashed.interpolation, squashed.mean, squashed.std) == ("bicubic", IMAGENET["mean"], IMAGENET["std"])
+
+
 @pytest.mark.parametrize(("name", "mode"), [("a.jpg", "RGB"), ("a.jpg", "CMYK"), ("a.jpg", "L"), ("a.png", "P")])
 def test_files_load_like_their_pictures(tmp_path, make_picture, name, mode):
     make_picture(100, 50, mode).save(tmp_path / name)
