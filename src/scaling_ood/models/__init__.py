@@ -6,6 +6,14 @@ from scaling_ood.models.checkpoint import CheckpointError, read_checkpoint, refu
 from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.fingerprint import published_digest, weights_digest
 from scaling_ood.models.forward import Forward
+from scaling_ood.models.multilabel import (
+    MultiLabelClassifier,
+    MultiLabelHead,
+    MultiLabelNetworks,
+    assemble_multilabel,
+    build_multilabel,
+    build_multilabel_head,
+)
 from scaling_ood.models.network import ClassCountError, ForwardPass, Variant, assemble, trainable
 
 __all__ = [
@@ -16,10 +24,16 @@ __all__ = [
     "Classifier",
     "Forward",
     "ForwardPass",
+    "MultiLabelClassifier",
+    "MultiLabelHead",
+    "MultiLabelNetworks",
     "Variant",
     "WeightsUnavailableError",
     "architecture",
     "assemble",
+    "assemble_multilabel",
+    "build_multilabel",
+    "build_multilabel_head",
     "published_digest",
     "read_checkpoint",
     "refuse_misfit",
