@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from scaling_ood.images import Photographs, Preprocessing
+from scaling_ood.images import Loading, Photographs, Preprocessing
 from scaling_ood.images.loading import UnreadableImageError
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -141,3 +141,10 @@ def test_a_photograph_that_has_gone_is_named(tmp_path):
     photographs = Photographs([str(tmp_path / "gone.jpg")], preprocessing())
     with pytest.raises(UnreadableImageError, match=r"gone\.jpg was readable .* kedro run --pipelines data_preparation"):
         photographs[0]
+
+
+def test_a_loader_takes_no_number_from_the_global_generator(tmp_path, make_picture):
+    make_picture(20, 20).save(tmp_path / "a.png")
+    before = torch.get_rng_state()
+    list(Loading(1, 0).batches(Photographs([str(tmp_path / "a.png")], preprocessing(20, 20)), pin_memory=False))
+    assert torch.equal(torch.get_rng_state(), before)
