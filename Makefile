@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test test-fast lint format samples viz ui bench clean help
+.PHONY: run test test-fast lint format samples tables viz ui bench clean help
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ format: $(VENV)/.ready  ## Put the style right
 
 samples: $(VENV)/.ready  ## Fetch the small sets of real photographs
 	$(BIN)/python -m scaling_ood.downloads samples
+
+tables: $(VENV)/.ready  ## The paper's tables, our numbers beside the published ones
+	$(BIN)/kedro run --pipelines comparison
+	@echo "Tables: data/08_reporting/tables/tables.html"
 
 viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 	KEDRO_ENV=$(or $(ENV),base) $(BIN)/kedro viz run --include-hooks

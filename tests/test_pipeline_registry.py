@@ -22,8 +22,15 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Pipeline]]
     return register_pipelines()
 
 
-def test_there_is_one_pipeline_per_stage_and_a_default(registered: dict[str, Pipeline]) -> None:
-    assert registered.keys() == {"__default__", *STAGES}
+def test_there_is_one_pipeline_per_stage_a_default_and_the_comparison(registered: dict[str, Pipeline]) -> None:
+    assert registered.keys() == {"__default__", "comparison", *STAGES}
+
+
+def test_the_comparison_takes_what_benchmarks_left_and_is_no_part_of_a_run(registered: dict[str, Pipeline]) -> None:
+    alone = registered["comparison"]
+    assert {name.split("_")[0] for name in alone.inputs()} == {"all"}
+    assert not set(alone.nodes) & set(registered["__default__"].nodes)
+    assert not alone.datasets() & registered["__default__"].datasets()
 
 
 def test_the_default_pipeline_is_all_stages(registered: dict[str, Pipeline]) -> None:

@@ -13,7 +13,21 @@ from scaling_ood.records import RESULT_COLUMNS
 
 pytestmark = pytest.mark.slow
 
-DETECTORS = ["msp", "grouped_msp", "max_logit", "kl_matching", "energy", "logit_avg"]
+DETECTORS = [
+    "msp",
+    "grouped_msp",
+    "max_logit",
+    "kl_matching",
+    "energy",
+    "logit_avg",
+    "mahalanobis",
+    "knn",
+    "vim",
+    "react",
+    "ash",
+    "gen",
+    "temperature_scaling",
+]
 ONLY = ("--namespaces", "multi_class")
 SCENE_DETECTORS = [
     "msp",

@@ -28,6 +28,7 @@ from scaling_ood.pipelines.score_extraction.nodes import (
     plan_outputs,
 )
 from scaling_ood.plans import StaleProductError
+from scaling_ood.preparation import Preparation
 from scaling_ood.scores import Scores
 
 VARIANTS = ("fine_seed0", "fine_seed1", "coarse_seed0", "coarse_seed1")
@@ -381,3 +382,34 @@ def test_the_slice_from_model_to_scores_runs_and_a_second_run_computes_nothing(
     monkeypatch.setattr(nodes, "assemble", refuse)
     SequentialRunner().run(graph, catalog)
     pd.testing.assert_frame_equal(catalog["scores"].load().frame, first)
+
+
+@pytest.mark.parametrize("variant", ["fine_seed1", "coarse_seed0"])
+def test_detectors_are_fitted_beside_the_classes_and_the_last_layer(
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    tmp_path: Path,
+    variant: str,
+) -> None:
+    reads_features: Any = {"msp": {}, "vim": {}}
+    plan = plan_outputs(model, manifest, preparation, spec, EXTRACTION, reads_features, RUNTIME, IDENTITY)
+    dataset = ShardsDataset(filepath=str(tmp_path / "outputs"))
+    dataset.save(plan)
+    prepared = Preparation.model_validate(preparation)
+    chosen = next(one for one in prepared.variants(spec) if one.name == variant)
+    view = nodes._fit_view(dataset.load(), manifest, prepared, chosen)
+    head, fine = view.head, manifest.loc[manifest["image_set"] == "fit", "label"].to_numpy()
+    assert head is not None
+    assert view.labels is not None
+    for chunk in view:
+        assert chunk.features is not None
+        torch.testing.assert_close(head.logits(chunk.features).float(), chunk.logits, rtol=1e-4, atol=1e-4)
+    groups = np.array(prepared.group_of_class)
+    assert view.labels.tolist() == (fine if chosen.labels == "fine" else groups[fine]).tolist()
+    assert (view.class_groups is not None) == (chosen.labels == "fine")
+
+
+def test_without_features_no_last_layer_is_stored(outputs: StoredShards) -> None:
+    assert StoredOutputs(outputs, "fit", "fine_seed0").head is None

@@ -1,5 +1,6 @@
 """Kedro catalog types: products that resume, scores, and tracked runs."""
 
+from scaling_ood.datasets.benchmarks import BenchmarksDataset
 from scaling_ood.datasets.checkpoints import CheckpointDataset, StoredModel
 from scaling_ood.datasets.files import ProvidedFile, ProvidedFileDataset
 from scaling_ood.datasets.images import FabricatedImagesDataset, ImageFolder, ImageRootDataset
@@ -9,6 +10,7 @@ from scaling_ood.datasets.scores import ScoresDataset
 from scaling_ood.datasets.shards import DamagedPartError, ShardsDataset, StoredShards
 
 __all__ = [
+    "BenchmarksDataset",
     "CheckpointDataset",
     "DamagedPartError",
     "FabricatedImagesDataset",

@@ -56,6 +56,10 @@ class SharedBackbone(nn.Module):
         features = self.backbone(images)
         return {name: ForwardPass(head(features), features) for name, head in self.heads.items()}
 
+    def last_layers(self) -> dict[str, nn.Linear]:
+        """The layer of each variant that makes logits of the features."""
+        return {name: _linear(head) for name, head in self.heads.items()}
+
 
 class Separate(nn.Module):
     """Classifiers that share nothing."""
@@ -73,6 +77,15 @@ class Separate(nn.Module):
             features = classifier.backbone(images)
             outputs[name] = ForwardPass(classifier.head(features), features)
         return outputs
+
+    def last_layers(self) -> dict[str, nn.Linear]:
+        """The layer of each variant that makes logits of the features."""
+        return {name: _linear(classifier.head) for name, classifier in self.classifiers.items()}
+
+
+def _linear(layer: object) -> nn.Linear:
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 class ClassCountError(ValueError):
@@ -93,7 +106,7 @@ def trainable(name: str, training: str, variant: Variant) -> nn.Module:
 
 def assemble(
     name: str, training: str, variants: list[Variant], states: Mapping[str, Mapping[str, torch.Tensor]]
-) -> nn.Module:
+) -> SharedBackbone | Separate:
     """The network of a benchmark, ready for inference.
 
     Args:

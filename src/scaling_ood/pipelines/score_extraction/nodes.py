@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_detector
+from scaling_ood.detectors import Detector, LinearHead, NotApplicableError, Outputs, build_detector
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.models import Forward, Variant, assemble
 from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
@@ -35,6 +35,9 @@ from scaling_ood.preparation import (
     scores_key,
 )
 from scaling_ood.scores import Scores
+
+HEADS = "heads"
+"""Part of the outputs that holds each classifier's last layer, for detectors that change the features before it."""
 
 
 class WrongModelError(ValueError):
@@ -66,7 +69,9 @@ def plan_outputs(
         "torch": torch.__version__,
     }
     key = outputs_key(prepared, spec, extraction, fields)
-    return Plan(key, pass_over.parts(prepared.extracted_sets), partial(_outputs, pass_over, spec, model), about)
+    heads = [Part(HEADS, 0)] if "features" in fields else []
+    parts = [*heads, *pass_over.parts(prepared.extracted_sets)]
+    return Plan(key, parts, partial(_outputs, pass_over, spec, model), about)
 
 
 def check_accuracy(
@@ -126,11 +131,10 @@ def fit_and_score(
     blocks, gaps, diagnostics = [], {}, {}
     started, scored = time.perf_counter(), 0
     for variant in prepared.variants(spec):
-        groups = torch.tensor(prepared.group_of_class) if variant.labels == "fine" and prepared.groups else None
         built = build_detector(detector, **options)
         try:
             refuse_unmade(built)
-            built.fit(StoredOutputs(outputs, "fit", variant.name, groups))
+            built.fit(_fit_view(outputs, manifest, prepared, variant))
         except NotApplicableError as reason:
             gaps[variant.labels] = f"not applicable: {reason}"
             continue
@@ -152,6 +156,15 @@ class StoredOutputs:
     image_set: str
     variant: str
     class_groups: torch.Tensor | None = None
+    labels: torch.Tensor | None = None
+
+    @property
+    def head(self) -> LinearHead | None:
+        """The classifier's last layer, where it is stored."""
+        if HEADS not in self.shards.parts:
+            return None
+        stored = self.shards.read(HEADS)
+        return LinearHead(stored[f"{self.variant}/weight"], stored[f"{self.variant}/bias"])
 
     def __iter__(self) -> Iterator[Outputs]:
         """Chunks in the order of the manifest."""
@@ -165,8 +178,20 @@ def _outputs(
     extraction: Extraction, spec: ModelSpec, model: StoredModel, missing: Sequence[Part]
 ) -> Iterator[tuple[str, Tensors]]:
     variants: list[Variant] = extraction.preparation.variants(spec)
-    states: Mapping[str, Any] = model.states()
-    yield from extraction.produce(assemble(spec.architecture, spec.training, variants, states), missing)
+    network = assemble(spec.architecture, spec.training, variants, model.states())
+    if any(part.name == HEADS for part in missing):
+        layers = {name: LinearHead.of(layer)._asdict() for name, layer in network.last_layers().items()}
+        yield HEADS, {f"{name}/{kind}": tensor for name, layer in layers.items() for kind, tensor in layer.items()}
+    yield from extraction.produce(network, [part for part in missing if part.name != HEADS])
+
+
+def _fit_view(outputs: StoredShards, manifest: pd.DataFrame, prepared: Preparation, variant: Variant) -> StoredOutputs:
+    """What a detector may learn from: the fit images with their classes, and what the classes have in common."""
+    fine = torch.tensor(manifest.loc[manifest["image_set"] == "fit", "label"].to_numpy())
+    groups = torch.tensor(prepared.group_of_class)
+    if variant.labels == "fine":
+        return StoredOutputs(outputs, "fit", variant.name, groups if prepared.groups else None, fine)
+    return StoredOutputs(outputs, "fit", variant.name, None, groups[fine])
 
 
 def _score_set(built: Detector, view: StoredOutputs, ids: Any) -> pd.DataFrame:
