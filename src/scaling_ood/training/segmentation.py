@@ -21,7 +21,8 @@ from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.models.segmentation import PSPNet, upsample
 from scaling_ood.training.confidence import Hints, confidence_loss, toss
 from scaling_ood.training.resumable import ResumableState, train_variants
-from scaling_ood.training.scenes import Sampling, SceneError, SceneSets, TrainingBatch
+from scaling_ood.training.sampling import Sampling
+from scaling_ood.training.scenes import SceneError, SceneSets, TrainingBatch
 
 
 @dataclass(frozen=True)
