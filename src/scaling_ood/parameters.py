@@ -65,11 +65,17 @@ class Spec(BaseModel):
 
 
 class ClassSelection(Spec):
-    """Which classes of a data set count, by a table that ships with the readers (`scaling_ood/images/tables`)."""
+    """Which classes of a data set count, by a table that ships with the readers (`scaling_ood/images/tables`).
+
+    Attributes:
+        table: Its name.
+        column: Of the table.
+        value: Classes whose column has this value; by default the whole table.
+    """
 
     table: str
     column: str = "group"
-    value: str
+    value: str | None = None
 
 
 class FolderSpec(Spec):
