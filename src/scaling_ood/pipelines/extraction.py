@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from scaling_ood.detectors import Detector, NotApplicableError, build_detector
+from scaling_ood.detectors.mc_dropout import posterior_variance
 from scaling_ood.detectors.odin import perturbed_logits
 from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, Preprocessing
-from scaling_ood.models import Forward, ForwardPass
+from scaling_ood.models import Forward, ForwardPass, MultiLabelNetworks
 from scaling_ood.models.network import Separate, SharedBackbone
 from scaling_ood.parameters import OdinSpec, RuntimeSpec
 from scaling_ood.plans import Part
@@ -27,6 +28,19 @@ MADE = frozenset({"logits", "features", "odin_logits"})
 
 
 @dataclass(frozen=True)
+class DropoutPasses:
+    """Passes behind the dropout of a multi-label head.
+
+    Attributes:
+        passes: How many.
+        seed: Of their masks, which are the same for all images.
+    """
+
+    passes: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Extraction:
     """One pass of a network over image sets, in shards.
 
@@ -36,9 +50,10 @@ class Extraction:
         preprocessing: Of the network's weights.
         forward: Device, precision, memory order.
         loading: Batches and workers.
-        fields: What to keep: `logits`, `features`, `odin_logits`.
+        fields: What to keep: `logits`, `features`, `odin_logits`, `posterior_variance`.
         shard_images: Images per shard.
         odin: The step of ODIN, where its logits are kept.
+        dropout: Passes of multi-label networks, where the variance over them is kept.
     """
 
     manifest: pd.DataFrame
@@ -49,6 +64,7 @@ class Extraction:
     fields: Sequence[str]
     shard_images: int
     odin: OdinSpec = field(default_factory=OdinSpec)
+    dropout: DropoutPasses = DropoutPasses()
 
     def parts(self, image_sets: Sequence[str]) -> list[Part]:
         """Shards of the image sets, such as `test-00003`, in the order of the manifest."""
@@ -87,6 +103,8 @@ class Extraction:
         passes = self.forward.batch(network, self.preprocessing, images, ready)
         direct = [each for each in self.fields if each in ForwardPass._fields]
         block = {f"{name}/{each}": getattr(one, each) for name, one in passes.items() for each in direct}
+        if "posterior_variance" in self.fields:
+            block |= self._variances(network, passes)
         if "odin_logits" not in self.fields:
             return block
         assert isinstance(network, SharedBackbone | Separate)
@@ -97,6 +115,16 @@ class Extraction:
                     network.logits_of(name), inputs, self.odin.temperature, self.odin.epsilon
                 )
         return block
+
+    @torch.inference_mode()
+    def _variances(self, network: nn.Module, passes: Mapping[str, ForwardPass]) -> Tensors:
+        """Of the sigmoid posteriors over dropout masks; only what lies behind the dropout is repeated."""
+        assert isinstance(network, MultiLabelNetworks)
+        found = {}
+        for name, one in passes.items():
+            logits = network.classifier(name).head.dropout_passes(one.features, self.dropout.passes, self.dropout.seed)
+            found[f"{name}/posterior_variance"] = posterior_variance(logits, "sigmoid")
+        return found
 
     def _source(self, image_set: str, parts: Sequence[Part]) -> ImageSource:
         rows = self.manifest[self.manifest["image_set"] == image_set]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from scaling_ood.metrics import OneClassError, TooFewImagesError, detection_metrics, tied_with_best
-from scaling_ood.parameters import IdentitySpec, ModelSpec, ReportingSpec
-from scaling_ood.preparation import Preparation
+from scaling_ood.parameters import IdentitySpec, ReportingSpec
+from scaling_ood.preparation import Preparation, TrainedModel
 from scaling_ood.records import METRICS, RESULT_COLUMNS
 from scaling_ood.scores import Scores
 
@@ -18,7 +18,7 @@ MEAN = "mean"
 _TIE_METRIC = {"fpr95": "fpr", "auroc": "auroc", "aupr": "aupr"}
 
 
-def measure_scores(scores: Scores, prepared: Preparation, spec: ModelSpec, reporting: ReportingSpec) -> pd.DataFrame:
+def measure_scores(scores: Scores, prepared: Preparation, spec: TrainedModel, reporting: ReportingSpec) -> pd.DataFrame:
     """Metrics of one detector, a row per kind of labels, seed, OOD set and positive class; none if it has no meaning.
 
     Returns:
@@ -50,7 +50,7 @@ def summarise(
     metrics: pd.DataFrame,
     scores: Scores,
     prepared: Preparation,
-    spec: ModelSpec,
+    spec: TrainedModel,
     reporting: ReportingSpec,
     identity: IdentitySpec,
 ) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def _summary(
     metrics: pd.DataFrame,
     scores: Scores,
     prepared: Preparation,
-    spec: ModelSpec,
+    spec: TrainedModel,
     reporting: ReportingSpec,
     identity: IdentitySpec,
     positive: str,
@@ -131,7 +131,7 @@ def mark_ties(
     results: pd.DataFrame,
     scores: Sequence[Scores],
     prepared: Preparation,
-    spec: ModelSpec,
+    spec: TrainedModel,
     reporting: ReportingSpec,
 ) -> pd.DataFrame:
     """Say for each detector and OOD set whether it can be told from the best, on the identical images.
@@ -151,7 +151,7 @@ def mark_ties(
 
 
 def _tied(
-    scores: Sequence[Scores], ood_set: str, spec: ModelSpec, reporting: ReportingSpec, positive: str
+    scores: Sequence[Scores], ood_set: str, spec: TrainedModel, reporting: ReportingSpec, positive: str
 ) -> dict[str, dict[str, bool]]:
     tied: dict[str, dict[str, bool]] = {metric: {} for metric in METRICS}
     for seed in spec.seeds:

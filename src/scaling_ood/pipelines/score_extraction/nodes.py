@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -59,14 +59,14 @@ def plan_outputs(
     prepared = Preparation.model_validate(preparation)
     refuse_stale(model, model_key(prepared, spec), f"{identity.setting}.model")
     forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
-    fields = fields_for(detectors)
+    stored = fields_for(detectors)
     pass_over = Extraction(
         manifest,
         prepared,
         preprocessing_of(spec),
         forward,
         loading_of(runtime),
-        fields,
+        stored,
         extraction.shard_images,
         extraction.odin,
     )
@@ -76,8 +76,8 @@ def plan_outputs(
         "model": spec.architecture,
         "torch": torch.__version__,
     }
-    key = outputs_key(prepared, spec, extraction, fields)
-    heads = [Part(HEADS, 0)] if "features" in fields else []
+    key = outputs_key(prepared, spec, extraction, stored)
+    heads = [Part(HEADS, 0)] if "features" in stored else []
     parts = [*heads, *pass_over.parts(prepared.extracted_sets)]
     return Plan(key, parts, partial(_outputs, pass_over, spec, model), about)
 
@@ -135,14 +135,38 @@ def fit_and_score(
     prepared = Preparation.model_validate(preparation)
     key = outputs_key(prepared, spec, extraction, fields_for(detectors))
     refuse_stale(outputs, key, f"{identity.setting}.outputs")
+    return fit_variants(
+        outputs,
+        manifest,
+        prepared,
+        prepared.variants(spec),
+        partial(_fit_view, outputs, manifest, prepared),
+        (detector, options),
+        scores_key(key, detector, options),
+        MADE,
+    )
+
+
+def fit_variants(
+    outputs: StoredShards,
+    manifest: pd.DataFrame,
+    prepared: Preparation,
+    variants: Sequence[Variant],
+    fit_view: Callable[[Variant], StoredOutputs],
+    method: tuple[str, dict[str, Any]],
+    key: str,
+    made: frozenset[str],
+) -> Scores:
+    """Scores of one detector, by its name and options, for each network; see `fit_and_score`."""
+    detector, options = method
     ids = {name: rows["id"].to_numpy() for name, rows in manifest.groupby("image_set", sort=False)}
     blocks, gaps, diagnostics = [], {}, {}
     started, scored = time.perf_counter(), 0
-    for variant in prepared.variants(spec):
+    for variant in variants:
         built = build_detector(detector, **options)
         try:
-            refuse_unmade(built)
-            built.fit(_fit_view(outputs, manifest, prepared, variant))
+            refuse_unmade(built, made)
+            built.fit(fit_view(variant))
         except NotApplicableError as reason:
             gaps[variant.labels] = f"not applicable: {reason}"
             continue
@@ -153,7 +177,7 @@ def fit_and_score(
             scored += len(block)
     frame = pd.concat(blocks, ignore_index=True) if blocks else _no_scores()
     speed = scored / (time.perf_counter() - started)
-    return Scores(detector, options, scores_key(key, detector, options), frame, gaps, diagnostics, speed)
+    return Scores(detector, options, key, frame, gaps, diagnostics, speed)
 
 
 @dataclass(frozen=True)
@@ -179,7 +203,11 @@ class StoredOutputs:
         for name in self.shards.parts:
             if image_set_of(name) == self.image_set:
                 tensors = self.shards.read(name)
-                own = {f: tensors[f"{self.variant}/{f}"] for f in MADE if f"{self.variant}/{f}" in tensors}
+                own = {
+                    f.name: tensors[f"{self.variant}/{f.name}"]
+                    for f in fields(Outputs)
+                    if f"{self.variant}/{f.name}" in tensors
+                }
                 yield Outputs(**own)
 
 
