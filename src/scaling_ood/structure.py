@@ -21,6 +21,7 @@ from kedro.utils import find_kedro_project
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.parameters import RuntimeSpec, SettingSpec, did_you_mean
 from scaling_ood.scene_networks import network_of
 from scaling_ood.scene_parameters import SegmentationSpec
@@ -28,8 +29,12 @@ from scaling_ood.scene_parameters import SegmentationSpec
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
 RUN_TIME = ("data_root", "checkpoint", "device", "precision")
 
-AnySpec = SettingSpec | SegmentationSpec
-SPECS: dict[str, type[AnySpec]] = {"multi_class": SettingSpec, "segmentation": SegmentationSpec}
+AnySpec = SettingSpec | MultiLabelSpec | SegmentationSpec
+SPECS: dict[str, type[AnySpec]] = {
+    "multi_class": SettingSpec,
+    "multi_label": MultiLabelSpec,
+    "segmentation": SegmentationSpec,
+}
 
 SETTINGS = tuple(SPECS)
 
@@ -53,6 +58,11 @@ def setting_specs() -> dict[str, AnySpec]:
 def image_settings() -> dict[str, SettingSpec]:
     """The settings whose detectors score whole images."""
     return {name: spec for name, spec in setting_specs().items() if isinstance(spec, SettingSpec)}
+
+
+def label_settings() -> dict[str, MultiLabelSpec]:
+    """The settings whose images may be of several classes."""
+    return {name: spec for name, spec in setting_specs().items() if isinstance(spec, MultiLabelSpec)}
 
 
 def scene_settings() -> dict[str, SegmentationSpec]:

@@ -31,6 +31,8 @@ RENDERER = 1
 """To be raised with every change of the rendering, so that older images are not taken for the present ones."""
 
 ANNOTATIONS = "in_dist/annotations"
+YEAR = 2017
+"""COCO's folders and files bear their edition's; those that are rendered bear that of the usual one."""
 _CHUNK = 50
 """Images that a process renders at a time."""
 
@@ -92,7 +94,7 @@ def prepare_label_manifest(
 
 
 def _place(folder: str) -> str:
-    return f"in_dist/{folder}" if folder in SPLITS else folder
+    return f"in_dist/{folder}{YEAR}" if folder in SPLITS else folder
 
 
 def _render(spec: CompositeSpec, missing: Sequence[Part]) -> Iterator[tuple[str, ImageFolder]]:
@@ -109,7 +111,7 @@ def _render(spec: CompositeSpec, missing: Sequence[Part]) -> Iterator[tuple[str,
 
 
 def _annotations(spec: CompositeSpec, pool: ProcessPoolExecutor) -> tuple[list[str], list[dict[str, Any]]]:
-    return [f"instances_{split}.json" for split in SPLITS], list(pool.map(partial(instances, spec), SPLITS))
+    return [f"instances_{split}{YEAR}.json" for split in SPLITS], list(pool.map(partial(instances, spec), SPLITS))
 
 
 def _render_some(spec: CompositeSpec, folder: str, indices: range) -> ImageFolder:

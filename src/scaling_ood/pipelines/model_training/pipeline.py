@@ -4,6 +4,8 @@
     network:  manifest -> train_networks -> model
     none:     preparation -> verify_published -> model
 
+    multi-label: as head or network, with the fit images to choose the best epoch on
+
     scenes:   manifest -> train_segmenter -> model, or checkpoint -> adopt_checkpoint -> model
               manifest -> train_confidence_branch | train_autoencoder -> <detector>.model
 
@@ -16,11 +18,12 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
+from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.parameters import SettingSpec
-from scaling_ood.pipelines.model_training import nodes, scene_nodes
+from scaling_ood.pipelines.model_training import label_nodes, nodes, scene_nodes
 from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE
 from scaling_ood.scene_parameters import SegmentationSpec
-from scaling_ood.structure import image_settings, own_networks, scene_settings
+from scaling_ood.structure import image_settings, label_settings, own_networks, scene_settings
 
 _IMAGES = ["manifest", "preparation", "params:model", "params:runtime"]
 
@@ -28,7 +31,8 @@ _IMAGES = ["manifest", "preparation", "params:model", "params:runtime"]
 def create_pipeline() -> Pipeline:
     """Model training of every setting."""
     images = (_images(name, spec) for name, spec in image_settings().items())
-    return sum((*images, *(_scenes(name, spec) for name, spec in scene_settings().items())), Pipeline([]))
+    labels = (_labels(name, spec) for name, spec in label_settings().items())
+    return sum((*images, *labels, *(_scenes(name, spec) for name, spec in scene_settings().items())), Pipeline([]))
 
 
 def _images(name: str, spec: SettingSpec) -> Pipeline:
@@ -48,6 +52,28 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     )
     stage = Pipeline([*training, record])
     return Pipeline(stage, namespace=name, parameters=stage.inputs() & {"params:runtime"}, tags=name)
+
+
+def _labels(name: str, spec: MultiLabelSpec) -> Pipeline:
+    training = {
+        "head": [
+            Node(label_nodes.plan_label_features, _IMAGES, "training_features", name="extract_training_features"),
+            Node(
+                label_nodes.train_label_heads,
+                ["training_features", *_IMAGES, "params:identity"],
+                "model",
+                name="train_heads",
+            ),
+        ],
+        "network": [Node(label_nodes.train_label_networks, _IMAGES, "model", name="train_networks")],
+    }[spec.model.training]
+    record = Node(
+        label_nodes.record_label_training,
+        ["model", "preparation", "params:model", "params:identity"],
+        "training_run",
+        name="record_training",
+    )
+    return Pipeline([*training, record], namespace=name, parameters={"params:runtime"}, tags=name)
 
 
 def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:

@@ -15,10 +15,11 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.parameters import SettingSpec
-from scaling_ood.pipelines.score_extraction import nodes, scene_nodes
+from scaling_ood.pipelines.score_extraction import label_nodes, nodes, scene_nodes
 from scaling_ood.scene_parameters import SegmentationSpec
-from scaling_ood.structure import detectors_of, image_settings, own_networks, scene_settings
+from scaling_ood.structure import detectors_of, image_settings, label_settings, own_networks, scene_settings
 
 _SHARED = ["outputs", "accuracy", "manifest", "preparation"]
 _PARAMETERS = ["params:model", "params:extraction", "params:detectors", "params:identity"]
@@ -35,8 +36,9 @@ _CHECK_NETWORK = ["model", "preparation", "params:model", "params:networks", "pa
 def create_pipeline() -> Pipeline:
     """Score extraction of every setting."""
     images = (_images(name, spec) for name, spec in image_settings().items())
+    labels = (_labels(name, spec) for name, spec in label_settings().items())
     scenes = (_scenes(name, spec) for name, spec in scene_settings().items())
-    return sum((*images, *scenes), Pipeline([]))
+    return sum((*images, *labels, *scenes), Pipeline([]))
 
 
 def _images(name: str, spec: SettingSpec) -> Pipeline:
@@ -46,6 +48,19 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     ]
     detectors = (
         _detector(detector, [_scoring(nodes.fit_and_score, detector, [*_SHARED, *_PARAMETERS])], _SHARED, _PARAMETERS)
+        for detector in detectors_of(spec)
+    )
+    return _stage(name, forward, sum(detectors, Pipeline([])))
+
+
+def _labels(name: str, spec: MultiLabelSpec) -> Pipeline:
+    forward = [
+        Node(label_nodes.plan_label_outputs, _FORWARD, "outputs", name="extract_outputs"),
+        Node(label_nodes.check_map, _CHECK, "accuracy", name="check_accuracy"),
+    ]
+    read = [*_SHARED, *_PARAMETERS]
+    detectors = (
+        _detector(detector, [_scoring(label_nodes.fit_and_score_labels, detector, read)], _SHARED, _PARAMETERS)
         for detector in detectors_of(spec)
     )
     return _stage(name, forward, sum(detectors, Pipeline([])))
