@@ -7,6 +7,7 @@ from collections import Counter
 import mlflow
 import pandas as pd
 import pytest
+from kedro_project import SCENE_DETECTORS
 from mlflow import MlflowClient
 
 from scaling_ood.records import RESULT_COLUMNS
@@ -29,17 +30,6 @@ DETECTORS = [
     "temperature_scaling",
 ]
 ONLY = ("--namespaces", "multi_class")
-SCENE_DETECTORS = [
-    "msp",
-    "max_logit",
-    "background",
-    "confidence_branch",
-    "mc_dropout",
-    "autoencoder",
-    "energy",
-    "logit_avg",
-    "kl_matching",
-]
 OOD_SETS = ["aquatica", "montana", "gaussian", "rademacher", "blobs"]
 
 
