@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 NETWORK = "pspnet_efficientnet_lite0_short"
 # As `miniature_street`, with a control.
-SPEC = StreetSpec(training_images=60, validation_images=10, test_images=1, control_images=40)
+SPEC = StreetSpec(training_images=60, validation_images=10, test_images=1, control_images=60)
 
 
 class Drawn(list):
@@ -84,4 +84,6 @@ def test_an_inserted_known_object_scores_like_the_others_of_its_class(trained):
             assert len(others) > 1000
             is_inserted = np.arange(len(inserted) + len(others)) < len(inserted)
             auroc[title, kind.name] = 100 * roc_auc_score(is_inserted, np.concatenate([inserted, others]))
-    assert all(value == pytest.approx(50, abs=5) for value in auroc.values()), auroc
+    # Of a class alone there are some sixty objects, so that its value moves by several points with the training.
+    for title in detectors:
+        assert np.mean([auroc[title, kind.name] for kind in known]) == pytest.approx(50, abs=5), auroc

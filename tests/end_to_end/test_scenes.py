@@ -5,23 +5,13 @@ import shutil
 
 import pandas as pd
 import pytest
+from kedro_project import SCENE_DETECTORS
 
 from scaling_ood.records import RESULT_COLUMNS
 
 pytestmark = pytest.mark.slow
 
 ONLY = ("--namespaces", "segmentation")
-DETECTORS = [
-    "msp",
-    "max_logit",
-    "background",
-    "confidence_branch",
-    "mc_dropout",
-    "autoencoder",
-    "energy",
-    "logit_avg",
-    "kl_matching",
-]
 
 
 def product(project, path):
@@ -35,7 +25,7 @@ def results(project):
 def test_results_have_both_aggregations_of_every_detector(finished_run):
     table = results(finished_run[0])
     assert tuple(table.columns) == RESULT_COLUMNS
-    assert list(table["detector"].unique()) == DETECTORS
+    assert list(table["detector"].unique()) == SCENE_DETECTORS
     for _, rows in table.groupby("detector"):
         assert set(zip(rows["ood_set"], rows["aggregation"], strict=True)) == {
             (name, aggregation) for name in ("test", "mean") for aggregation in ("per_image", "pooled")

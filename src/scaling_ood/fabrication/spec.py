@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from scaling_ood.fabrication.naming import EPITHETS, SUPERCATEGORIES
 from scaling_ood.fabrication.patterns import PATTERNS
+from scaling_ood.fabrication.requests import check_ranges, within
 from scaling_ood.fabrication.shapes import BODIES
 
 MIN_SIZE_PX = 16
@@ -47,13 +48,7 @@ class MiniatureSpec:
 
     def __post_init__(self) -> None:
         """Check every field, and report all problems at once."""
-        problems = [
-            f"{name}={value!r}, allowed: {'a number' if name == 'spread' else 'an integer'} from {low} to {high}"
-            for name, (low, high) in self._ranges().items()
-            if not within(value := getattr(self, name), low, high, whole=name != "spread")
-        ]
-        if problems:
-            raise ValueError("MiniatureSpec: " + "; ".join(problems))
+        check_ranges(self, self._ranges(), numbers=frozenset({"spread"}))
 
     def grid(self) -> tuple[int, int]:
         """Return the number of body plans and of patterns in use: no more than the families can cover."""
@@ -75,10 +70,3 @@ class MiniatureSpec:
         }
         counts = {field.name: (1, 99_999) for field in fields(self) if field.name.endswith("_images")}
         return allowed | counts
-
-
-def within(value: object, low: float, high: float, *, whole: bool) -> bool:
-    """Return whether a field's value is a number of the right sort from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        return False
-    return low <= value <= high

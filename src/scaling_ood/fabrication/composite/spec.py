@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from scaling_ood.fabrication.patterns import PATTERNS
+from scaling_ood.fabrication.requests import check_ranges
 from scaling_ood.fabrication.shapes import BODIES
-from scaling_ood.fabrication.spec import MAX_SIZE_PX, within
+from scaling_ood.fabrication.spec import MAX_SIZE_PX
 
 MOST_OBJECTS = 5
 """In one scene; there are at least as many known and as many unseen kinds, so that they can all be different."""
@@ -48,13 +49,7 @@ class CompositeSpec:
 
     def __post_init__(self) -> None:
         """Check every field, and report all problems at once."""
-        problems = [
-            f"{name}={value!r}, allowed: {'a number' if name == 'spread' else 'an integer'} from {low} to {high}"
-            for name, (low, high) in self._ranges().items()
-            if not within(value := getattr(self, name), low, high, whole=name != "spread")
-        ]
-        if problems:
-            raise ValueError("CompositeSpec: " + "; ".join(problems))
+        check_ranges(self, self._ranges(), numbers=frozenset({"spread"}))
 
     def _ranges(self) -> dict[str, tuple[float, float]]:
         cells = len(BODIES) * len(PATTERNS)
