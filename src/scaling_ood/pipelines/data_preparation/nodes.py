@@ -135,7 +135,8 @@ def listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], s
         return list_noise(name, spec.images)
     classes = spec.classes
     chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
-    return sample(list_folder(name, places[name], spec.layout, spec.splits, chosen), spec.images, seed)
+    titles = {} if spec.titles is None else class_table(spec.titles).set_index("wnid")["name"].to_dict()
+    return sample(list_folder(name, places[name], spec.layout, spec.splits, chosen, titles), spec.images, seed)
 
 
 def _roles(data: DataSpec) -> dict[str, PartSpec]:
