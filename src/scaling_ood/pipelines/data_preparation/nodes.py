@@ -135,7 +135,7 @@ def listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], s
         return list_noise(name, spec.images)
     classes = spec.classes
     chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
-    titles = {} if spec.titles is None else class_table(spec.titles).set_index("wnid")["name"].to_dict()
+    titles = {} if spec.titles is None else dict(class_table(spec.titles)[["wnid", "name"]].itertuples(False, None))
     return sample(list_folder(name, places[name], spec.layout, spec.splits, chosen, titles), spec.images, seed)
 
 
