@@ -89,9 +89,7 @@ def make_outputs(tmp_path_factory):
 
     def make(model, manifest, preparation, spec, detectors=DETECTORS, extraction=EXTRACTION, runtime=RUNTIME):
         dataset = ShardsDataset(filepath=str(tmp_path_factory.mktemp("outputs")))
-        dataset.save(
-            plan_label_outputs(model, manifest, preparation, spec, extraction, detectors, runtime, IDENTITY)
-        )
+        dataset.save(plan_label_outputs(model, manifest, preparation, spec, extraction, detectors, runtime, IDENTITY))
         return dataset.load()
 
     return make
