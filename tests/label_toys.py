@@ -42,7 +42,7 @@ def write_photographs(root):
         document = coco_document({number: f"{number:03d}.png" for number in shown}, boxes, CATEGORIES)
         (root / f"coco/annotations/instances_{split}.json").write_text(json.dumps(document))
         for number, kinds in shown.items():
-            drawn = kinds | {1} if number == 8 else kinds  # noqa: PLR2004 - the image of the crowd
+            drawn = kinds | {1} if number == 8 else kinds
             write_picture(root / f"coco/{split}/{number:03d}.png", sum_of(drawn), [seed, number])
     information = coco_document({number: f"{number:03d}.png" for number in range(UNLABELLED)}, [], {})
     (root / "coco/annotations/image_info_test2017.json").write_text(json.dumps({"images": information["images"]}))
