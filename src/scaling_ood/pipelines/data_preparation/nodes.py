@@ -166,4 +166,4 @@ def _titles(spec: FolderSpec | NoiseSpec, classes: Sequence[str]) -> tuple[str, 
 
 def _names(table: str | None) -> dict[str, str]:
     """Class to the name that a person reads, of a shipped table."""
-    return {} if table is None else class_table(table).set_index("wnid")["name"].astype(str).to_dict()
+    return {} if table is None else dict(class_table(table)[["wnid", "name"]].itertuples(index=False, name=None))
