@@ -9,7 +9,7 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
-from label_toys import IDENTITY, RUNTIME, SIZES, UNLABELLED, data_sets, data_spec
+from label_toys import IDENTITY, RUNTIME, SIZES, UNLABELLED, data_sets, data_spec, write_picture
 
 from scaling_ood.datasets import FabricatedImagesDataset
 from scaling_ood.fabrication.composite import CompositeSpec, composite_folders
@@ -140,6 +140,32 @@ def test_a_test_split_without_annotations_is_unlabelled_and_not_empty(unlabelled
     assert test["labels"].isna().all()
     assert record["images"]["fit"] == SIZES["val2017"]
     assert manifest.loc[manifest["image_set"] == "fit", "labels"].notna().all()
+
+
+def test_annotations_of_vocs_test_split_are_left_alone_where_they_are_not_meant_for_it(data_root, tmp_path):
+    shown = {"train": ["cat bird", ""], "val": ["cow"], "test": ["bird", None]}
+    voc = tmp_path / "voc/VOCdevkit/VOC2012"
+    for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (voc / folder).mkdir(parents=True)
+    for split, images in shown.items():
+        (voc / f"ImageSets/Main/{split}.txt").write_text("".join(f"{split}{n}\n" for n in range(len(images))))
+        for number, names in enumerate(images):
+            write_picture(voc / f"JPEGImages/{split}{number}.jpg", (90, 90, 90), [number])
+            if names is not None:
+                objects = "".join(f"<object><name>{name}</name></object>" for name in names.split())
+                (voc / f"Annotations/{split}{number}.xml").write_text(f"<annotation>{objects}</annotation>")
+    shutil.copytree(f"{data_root}/wild", tmp_path / "wild")
+    labelled = {"layout": "voc", "folder": "voc", "year": 2012, "unlabelled": ["test"]}
+    data = data_spec(in_dist="voc_2012", labelled=labelled, fit={"split": "val"}, test={"split": "test"})
+    manifest, _, record = prepare(tmp_path, data)
+    rows = manifest.set_index("image_set")["labels"]
+    assert rows["test"].isna().all()
+    classes = record["classes"]
+    assert [[classes[int(index)] for index in text.split(";") if index] for text in rows["train"]] == [
+        ["bird", "cat"],
+        [],
+    ]
+    assert classes[int(rows["fit"])] == "cow"
 
 
 def test_all_that_is_wrong_with_the_annotations_is_told_at_once(data_root, tmp_path):
