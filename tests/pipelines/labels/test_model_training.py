@@ -14,6 +14,7 @@ from scaling_ood.images.multi_label import targets
 from scaling_ood.label_preparation import label_model_key
 from scaling_ood.models import build_multilabel_head
 from scaling_ood.pipelines.data_preparation.label_nodes import prepare_label_manifest
+from scaling_ood.pipelines.model_training import label_nodes
 from scaling_ood.pipelines.model_training.label_nodes import (
     plan_label_features,
     record_label_training,
@@ -22,6 +23,7 @@ from scaling_ood.pipelines.model_training.label_nodes import (
 )
 from scaling_ood.plans import StaleProductError, TrainingPlan
 from scaling_ood.preparation import Preparation
+from scaling_ood.training.multilabel import MultiLabelRecipe
 
 NETWORK = {"training": "network", "seeds": (0,), "epochs": 2, "backbone_learning_rate": 0.01}
 
@@ -170,3 +172,24 @@ def test_the_training_run_has_a_curve_per_seed_and_quantity(model, preparation, 
 def test_a_stale_model_has_no_training_run(model, preparation, spec):
     with pytest.raises(StaleProductError, match=r"multi_label\.model is stale"):
         record_label_training(model, preparation, spec.model_copy(update={"epochs": 5}), IDENTITY)
+
+
+def test_every_option_of_the_recipe_reaches_the_training(features, manifest, preparation, spec, monkeypatch):
+    seen = []
+
+    def watched(build, sets, seeds, recipe, *_):
+        seen.append((recipe, seeds))
+        return iter(())
+
+    monkeypatch.setattr(label_nodes, "train_multilabel", watched)
+    given = {
+        "epochs": 7,
+        "batch_images": 5,
+        "learning_rate": 0.2,
+        "backbone_learning_rate": 0.3,
+        "averaging": "trapezoid",
+        "precision": "bf16",
+    }
+    model = label_model_spec(**given, seeds=(3, 1))
+    assert list(train_label_heads(features, manifest, preparation, model, RUNTIME, IDENTITY).run(None)) == []
+    assert seen == [(MultiLabelRecipe(**given), {"fine_seed3": 3, "fine_seed1": 1})]
