@@ -26,7 +26,12 @@ BENCHMARKS = ["voc", "coco"]
 # The local outlier factor looks at 20 neighbours.
 IMAGES = {"voc": {"train": 4, "val": 21, "test": 3}, "coco": {"train": 4, "val": 3, "test": 2}}
 GAPS = {"voc": set(), "coco": {"local_outlier_factor"}}
-SHORT = {"model.epochs": "1", "model.batch_images": "4", "model.least_map": "0.0", "reporting.bootstrap_replicates": "50"}
+SHORT = {
+    "model.epochs": "1",
+    "model.batch_images": "4",
+    "model.least_map": "0.0",
+    "reporting.bootstrap_replicates": "50",
+}
 MAKE = {"voc": label_trees.voc, "coco": label_trees.coco}
 
 
@@ -57,7 +62,9 @@ def test_settings_are_the_papers(environment):
     # The released code's `Resize((256, 256))`, and the normalisation of ImageNet's weights.
     assert (own.crop_px, own.resize_px, own.squash, own.interpolation) == (256, 256, True, "bilinear")
     assert (own.mean, own.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert "ImageNet" in architecture(model.architecture).weights or "IMAGENET1K_V1" in architecture("resnet101").weights
+    assert (
+        "ImageNet" in architecture(model.architecture).weights or "IMAGENET1K_V1" in architecture("resnet101").weights
+    )
     assert (spec.extraction.precision, spec.extraction.dropout_passes) == ("float32", 10)
     assert detectors_of(spec) == LABEL_DETECTORS
     assert set(map(str, spec.detectors.values())) == {"{}"}
@@ -81,7 +88,11 @@ def test_data_are_the_papers(environment, labelled):
         assert (part.split, part.share) == (split, None)
     assert spec.data.ood == ("ood_classes",)
     unseen = spec.data_sets.root["ood_classes"]
-    assert (unseen.layout, unseen.folder, unseen.classes.table) == ("class_folders", "multi_label_ood", "multi_label_ood")
+    assert (unseen.layout, unseen.folder, unseen.classes.table) == (
+        "class_folders",
+        "multi_label_ood",
+        "multi_label_ood",
+    )
     assert (unseen.classes.value, unseen.images) == (None, None)
 
 
