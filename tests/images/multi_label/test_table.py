@@ -119,11 +119,11 @@ def test_everything_that_is_wrong_is_said_at_once(csv_set):
     assert kinds == {
         "columns that are there twice (1)": "'cat' in manifest.csv",
         "malformed tables (1)": "manifest.csv: row 10 has 3 fields, not 5",
-        "values other than 0 and 1 (2)": "d.jpg: cat = '2', d.jpg: dog = 'yes'",
+        "values other than 0 and 1 (2)": "d.jpg: cat = '2'; d.jpg: dog = 'yes'",
         "images listed but absent (1)": "gone.jpg",
-        "paths that lead out of the folder (2)": "../b.jpg, /b.jpg",
+        "paths that lead out of the folder (2)": "../b.jpg; /b.jpg",
         "rows with labels for a part of the classes (1)": "c.jpg",
-        "rows without a path or a split (2)": "8, 9",
+        "rows without a path or a split (2)": "8; 9",
         "images listed more than once (1)": "a.jpg in train and train",
     }
 
@@ -131,7 +131,7 @@ def test_everything_that_is_wrong_is_said_at_once(csv_set):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", r"columns that are missing \(2\): path in manifest\.csv, one column per class in manifest\.csv"),
+        ("", r"columns that are missing \(2\): path in manifest\.csv; one column per class in manifest\.csv"),
         ("image,cat\na.jpg,1\n", r"columns that are missing \(1\): path in manifest\.csv$"),
         ("path,split\na.jpg,x\n", r"columns that are missing \(1\): one column per class"),
         ('path,cat\n"a.jpg,1\n', r"malformed tables \(1\): manifest\.csv: unexpected end of data$"),
