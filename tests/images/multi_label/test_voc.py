@@ -203,7 +203,7 @@ def test_everything_that_is_wrong_is_said_at_once(voc_set):
 
 def test_a_long_list_is_cut(voc_set):
     root = voc_set({"train": {f"{number:03d}": ["cta"] for number in range(250)}})
-    with pytest.raises(AnnotationError, match=r"unknown categories \(250\): .*009\.xml: .*, … and 240 more$") as caught:
+    with pytest.raises(AnnotationError, match=r"unknown categories \(250\): .*009\.xml: .*; … and 240 more$") as caught:
         read(root)
     assert len(str(caught.value)) < 1000
 
