@@ -188,7 +188,7 @@ def test_classes_of_the_papers_table_without_a_folder_are_named_with_their_title
     table = {"classes": {"table": "multi_label_ood"}, "titles": "multi_label_ood"}
     given = data_sets().model_dump()
     sets = DataSets.model_validate(given | {"wild": given["wild"] | table})
-    with pytest.raises(PartitionError) as caught:
+    with pytest.raises(AnnotationError) as caught:
         prepare(data_root, sets=sets)
     message = str(caught.value)
     assert "n02431122 (" in message
