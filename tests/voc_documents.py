@@ -2,7 +2,7 @@
 
 
 def voc_annotation(image, objects):
-    """The XML of one image, with what surrounds the names in the official files; an object is a name or (name, 1)."""
+    """XML of one image, with what the official files have around the names; an object is a name or (name, mark)."""
     pairs = [(each, 0) if isinstance(each, str) else each for each in objects]
     return (
         f"<annotation>\n\t<folder>VOC2012</folder>\n\t<filename>{image}.jpg</filename>\n"
