@@ -95,8 +95,8 @@ def test_a_labelled_set_hands_all_its_options_to_the_reader():
 
 
 def test_what_the_fabrication_does_not_name_keeps_its_default():
-    assert CompositeFabricationSpec().composite() == CompositeSpec()
-    assert CompositeFabricationSpec.model_validate({"seed": 4}).composite() == CompositeSpec(seed=4)
+    assert CompositeFabricationSpec().request() == CompositeSpec()
+    assert CompositeFabricationSpec.model_validate({"seed": 4}).request() == CompositeSpec(seed=4)
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,10 @@ def test_the_defaults_of_a_noise_set_are_those_of_the_generator() -> None:
 
 
 def test_what_the_fabrication_does_not_name_keeps_its_default() -> None:
-    assert FabricationSpec.model_validate({"families": 5, "ood_families": 3, "supercategories": 2}).miniature() == (
+    assert FabricationSpec.model_validate({"families": 5, "ood_families": 3, "supercategories": 2}).request() == (
         MiniatureSpec(families=5, ood_families=3, supercategories=2)
     )
-    assert FabricationSpec().miniature() == MiniatureSpec()
+    assert FabricationSpec().request() == MiniatureSpec()
 
 
 @pytest.mark.parametrize("spec", [RuntimeSpec(), PartSpec(split="val"), DataSpec.model_validate(DATA)])

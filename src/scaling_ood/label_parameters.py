@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from scaling_ood.fabrication.composite import CompositeSpec
 from scaling_ood.images.multi_label import MultiLabelSource, check_source, multi_label_layout_names
@@ -19,6 +19,7 @@ from scaling_ood.parameters import (
     FolderSpec,
     IdentitySpec,
     PartSpec,
+    RenderingSpec,
     ReportingSpec,
     Seeds,
     Spec,
@@ -26,24 +27,10 @@ from scaling_ood.parameters import (
 )
 
 
-class CompositeFabricationSpec(Spec):
-    """Fields of `scaling_ood.fabrication.composite.CompositeSpec`; what is not given keeps its default."""
+class CompositeFabricationSpec(RenderingSpec[CompositeSpec]):
+    """Fields of `scaling_ood.fabrication.composite.CompositeSpec`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    @model_validator(mode="after")
-    def _renders(self) -> Self:
-        self.composite()
-        return self
-
-    def composite(self) -> CompositeSpec:
-        """What to render."""
-        fields: dict[str, Any] = self.model_extra or {}
-        known = CompositeSpec.__dataclass_fields__
-        unknown = [f"no such parameter: {name}{did_you_mean(name, known)}" for name in fields if name not in known]
-        if unknown:
-            raise ValueError("\n".join(unknown))
-        return CompositeSpec(**fields)
+    of = CompositeSpec
 
 
 class LabelledSetSpec(Spec):

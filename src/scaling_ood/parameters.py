@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -299,24 +299,36 @@ class ReportingSpec(Spec):
         return ("in_dist", "ood") if self.positive_class == "both" else (self.positive_class,)
 
 
-class FabricationSpec(Spec):
-    """Fields of `scaling_ood.fabrication.MiniatureSpec`; what is not given keeps its default."""
+Request = TypeVar("Request")
+
+
+class RenderingSpec(Spec, Generic[Request]):
+    """Fields of a request of `scaling_ood.fabrication`, a data class; what is not given keeps its default."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    of: ClassVar[type[Any]]
+
     @model_validator(mode="after")
     def _renders(self) -> Self:
-        self.miniature()
+        self.request()
         return self
 
-    def miniature(self) -> MiniatureSpec:
+    def request(self) -> Request:
         """What to render."""
         fields: dict[str, Any] = self.model_extra or {}
-        known = MiniatureSpec.__dataclass_fields__
+        known = self.of.__dataclass_fields__
         unknown = [f"no such parameter: {name}{did_you_mean(name, known)}" for name in fields if name not in known]
         if unknown:
             raise ValueError("\n".join(unknown))
-        return MiniatureSpec(**fields)
+        request: Request = self.of(**fields)
+        return request
+
+
+class FabricationSpec(RenderingSpec[MiniatureSpec]):
+    """Fields of `scaling_ood.fabrication.MiniatureSpec`."""
+
+    of = MiniatureSpec
 
 
 class IdentitySpec(Spec):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from scaling_ood.fabrication.street import StreetSpec
 from scaling_ood.images.scenes import (
@@ -18,30 +18,17 @@ from scaling_ood.images.scenes import (
     scene_layout_names,
 )
 from scaling_ood.models.segmentation import Difference, segmenter
-from scaling_ood.parameters import Count, DetectorSwitches, IdentitySpec, ReportingSpec, Seeds, Spec
+from scaling_ood.parameters import Count, DetectorSwitches, IdentitySpec, RenderingSpec, ReportingSpec, Seeds, Spec
 from scaling_ood.scene_networks import network_of
 
 Role = Literal["train", "validation", "test"]
 PAIRED = "paired_folders"
 
 
-class StreetFabricationSpec(Spec):
-    """Fields of `scaling_ood.fabrication.street.StreetSpec`; what is not given keeps its default."""
+class StreetFabricationSpec(RenderingSpec[StreetSpec]):
+    """Fields of `scaling_ood.fabrication.street.StreetSpec`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    @model_validator(mode="after")
-    def _renders(self) -> Self:
-        self.street()
-        return self
-
-    def street(self) -> StreetSpec:
-        """What to render."""
-        fields: dict[str, Any] = self.model_extra or {}
-        try:
-            return StreetSpec(**fields)
-        except TypeError as error:
-            raise ValueError(f"{error} (known: {', '.join(StreetSpec.__dataclass_fields__)})") from None
+    of = StreetSpec
 
 
 class PairedSplitSpec(Spec):

@@ -39,7 +39,7 @@ _CHUNK = 50
 
 def fabricate_composites(fabrication: CompositeFabricationSpec) -> Plan[ImageFolder]:
     """Plan the rendering of scenes of several objects: `in_dist` in COCO's layout, `ood` and `control` by class."""
-    spec = fabrication.composite()
+    spec = fabrication.request()
     parts = [Part(_place(name), folder.images) for name, folder in composite_folders(spec).items()]
     plan = [Part(ANNOTATIONS, len(SPLITS)), *parts]
     return Plan(digest("composite", RENDERER, spec), plan, partial(_render, spec), {"composite": vars(spec)})

@@ -49,7 +49,7 @@ RENDERER = 1
 
 def fabricate_images(fabrication: FabricationSpec) -> Plan[Images]:
     """Plan the rendering of the miniature: `in_dist/{train,val}/<species>`, `ood/<supercategory>/<species>`."""
-    spec = fabrication.miniature()
+    spec = fabrication.request()
     sources = {_place(name): name for name in folders(spec)}
     parts = [PlanPart(place, folders(spec)[name].images) for place, name in sources.items()]
     return Plan(digest("miniature", RENDERER, spec), parts, partial(_render, spec, sources), {"miniature": vars(spec)})

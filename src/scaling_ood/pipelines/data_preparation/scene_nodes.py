@@ -33,7 +33,7 @@ RENDERER = 2
 
 def fabricate_scenes(fabrication: StreetFabricationSpec) -> Plan[ImageFolder]:
     """Plan the rendering of street scenes, in StreetHazards' layout; a part is a town."""
-    spec = fabrication.street()
+    spec = fabrication.request()
     parts = [Part(place, town.images) for name, town in street_folders(spec).items() for place in _places(name, town)]
     return Plan(digest("street", RENDERER, spec), parts, partial(_render, spec), {"street": vars(spec)})
 
