@@ -15,12 +15,12 @@ from scaling_ood.metrics import detection_metrics
 from scaling_ood.parameters import ReportingSpec
 from scaling_ood.pipelines import metric_reporting as stage
 from scaling_ood.pipelines.metric_reporting.label_nodes import (
-    collect_label_results,
     draw_label_figures,
     measure_label_detector,
     record_label_detector,
     write_label_report,
 )
+from scaling_ood.pipelines.metric_reporting.nodes import collect_results
 from scaling_ood.plans import StaleProductError
 from scaling_ood.preparation import Preparation
 from scaling_ood.records import METRICS, RESULT_COLUMNS
@@ -142,7 +142,9 @@ def record(outputs, accuracy, preparation, spec, measure):
     def run(scores):
         results = measure(scores)[1]
         training = {"run_id": "abc"}
-        return record_label_detector(scores, results, outputs, accuracy, preparation, training, spec, REPORTING)
+        return record_label_detector(
+            scores, results, outputs, accuracy, preparation, training, spec, REPORTING, IDENTITY
+        )
 
     return run
 
@@ -187,7 +189,7 @@ def test_the_run_of_a_gap_has_its_reason_as_a_tag_and_no_metric_of_ood_sets(gap,
 def collected(scores, measure, preparation, spec):
     """Results and metrics of several detectors together."""
     measured = {name: measure(one) for name, one in scores.items()}
-    return collect_label_results(
+    return collect_results(
         preparation,
         spec,
         REPORTING,

@@ -9,7 +9,7 @@ import pandas as pd
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.models import architecture
 from scaling_ood.parameters import IdentitySpec, ModelSpec, ReportingSpec
-from scaling_ood.preparation import Preparation, preprocessing_of
+from scaling_ood.preparation import Preparation, TrainedModel, preprocessing_of
 from scaling_ood.records import METRICS, RunRecord
 from scaling_ood.scores import Scores
 
@@ -27,22 +27,55 @@ def detector_run(
     identity: IdentitySpec,
 ) -> RunRecord:
     """Tags, parameters and metrics of one detector's run; the same names in every setting."""
-    values = {"top1": _top1(accuracy, spec)}
-    for row in results[results["gap"].isna() | (results["gap"] == "")].to_dict("records"):
-        first = row["positive_class"] == reporting.positive_classes[0]
-        ending = "" if first else f".{row['positive_class']}_positive"
-        values |= {f"{metric}.{row['ood_set']}{ending}": row[metric] for metric in METRICS}
+    values = {"top1": _top1(accuracy, spec), **shared_values(scores, results, outputs, prepared, spec, reporting)}
     first_class = metrics["positive_class"] == reporting.positive_classes[0]
     others = metrics[(metrics["labels"] != spec.labels[0]) & first_class]
     for labels, rows in others.groupby("labels"):
         values |= {f"{metric}.{labels}.mean": float(rows[metric].mean()) for metric in METRICS}
-    for variant, numbers in scores.diagnostics.items():
-        if variant == prepared.variants(spec)[0].name:
-            values |= dict(numbers)
-    values |= {"distinct_scores": results["distinct_scores"].min()}
-    values |= {"extraction_images_per_second": outputs.items_per_second}
-    values |= {"scoring_images_per_second": scores.images_per_second}
-    tags = {
+    parameters = {
+        **shared_parameters(scores, outputs, prepared, spec, reporting),
+        "training": spec.training,
+        "weights": _weights(spec),
+        "label_smoothing": spec.label_smoothing,
+        "input_px": preprocessing_of(spec).crop_px,
+    }
+    tags = shared_tags(scores, outputs, training_run, spec, identity)
+    return RunRecord(f"{identity.setting}.{scores.detector}", tags, parameters, values)
+
+
+def shared_values(
+    scores: Scores,
+    results: pd.DataFrame,
+    outputs: StoredShards,
+    prepared: Preparation,
+    spec: TrainedModel,
+    reporting: ReportingSpec,
+) -> dict[str, float]:
+    """Metrics of one detector's run over whole images: its rows of the table, what it learned, and speeds.
+
+    Those of the second positive class, where there is one, end in its name.
+    """
+    values: dict[str, float] = {}
+    for row in results[results["gap"].isna() | (results["gap"] == "")].to_dict("records"):
+        first = row["positive_class"] == reporting.positive_classes[0]
+        ending = "" if first else f".{row['positive_class']}_positive"
+        values |= {f"{metric}.{row['ood_set']}{ending}": row[metric] for metric in METRICS}
+    values |= scores.diagnostics.get(prepared.variants(spec)[0].name, {})
+    values["distinct_scores"] = results["distinct_scores"].min()
+    values["extraction_images_per_second"] = outputs.items_per_second
+    values["scoring_images_per_second"] = scores.images_per_second
+    return values
+
+
+def shared_tags(
+    scores: Scores,
+    outputs: StoredShards,
+    training_run: dict[str, Any],
+    spec: TrainedModel,
+    identity: IdentitySpec,
+) -> dict[str, str]:
+    """Tags of one detector's run over whole images."""
+    return {
         "kind": "detector",
         "setting": identity.setting,
         "benchmark": identity.benchmark,
@@ -53,18 +86,20 @@ def detector_run(
         "gap": scores.gaps.get(spec.labels[0], ""),
         "scores_key": scores.key,
     }
-    parameters = {
+
+
+def shared_parameters(
+    scores: Scores, outputs: StoredShards, prepared: Preparation, spec: TrainedModel, reporting: ReportingSpec
+) -> dict[str, Any]:
+    """Parameters of one detector's run over whole images, but for those of its model's training."""
+    return {
         "in_dist": prepared.in_dist,
         "ood": ";".join(prepared.ood),
         "detector": scores.detector,
         **{f"detector.{name}": value for name, value in scores.options.items()},
         "model": spec.architecture,
-        "training": spec.training,
-        "weights": _weights(spec),
         "labels": spec.labels[0],
         "seeds": ",".join(map(str, spec.seeds)),
-        "label_smoothing": spec.label_smoothing,
-        "input_px": preprocessing_of(spec).crop_px,
         "precision": outputs.about["precision"],
         "positive_class": reporting.positive_class,
         "fpr_rule": reporting.fpr_rule,
@@ -74,7 +109,6 @@ def detector_run(
         "fit_digest": prepared.digests["fit"],
         "test_digest": prepared.digests["test"],
     }
-    return RunRecord(f"{identity.setting}.{scores.detector}", tags, parameters, values)
 
 
 def report_facts(
@@ -87,18 +121,9 @@ def report_facts(
 ) -> dict[str, dict[str, object]]:
     """Sections of the report's record."""
     preprocessing = preprocessing_of(spec)
-    roles = [role for role in ("train", "fit", "test") if role in prepared.images]
     published = architecture(spec.architecture).published_top1 if spec.training == "none" else None
     return {
-        "Data": {
-            "In-distribution": prepared.in_dist,
-            "Classes": len(prepared.classes),
-            **{f"Images for {role}": f"{prepared.images[role]:,} (digest {prepared.digests[role]})" for role in roles},
-            **{f"OOD {name}": f"{prepared.images[name]:,} ({prepared.sources[name]})" for name in prepared.ood},
-            **{f"Noise {name}": _noise(prepared, name) for name in prepared.noise},
-            "Unreadable images left out": prepared.unreadable,
-            "Seed of the draws": prepared.seed,
-        },
+        "Data": data_facts(prepared, str(len(prepared.classes))),
         "Model": {
             "Architecture": spec.architecture,
             "Weights": _weights(spec),
@@ -111,19 +136,43 @@ def report_facts(
             "Preprocessing": f"resize {preprocessing.resize_px} px ({preprocessing.interpolation}), centre crop "
             f"{preprocessing.crop_px} px, mean {preprocessing.mean}, std {preprocessing.std}",
         },
-        "Extraction": {
-            "Device": outputs.about["device"],
-            "Precision": outputs.about["precision"],
-            "Throughput": f"{outputs.items_per_second:,.0f} images/s, all detectors together",
-            "PyTorch": outputs.about["torch"],
-        },
-        "Conventions": {
-            "Positive class": reporting.positive_class,
-            "FPR95": f"'{reporting.fpr_rule}' rule",
-            "AUPR": "step-wise average precision",
-            "Ties": f"paired DeLong test (AUROC), paired bootstrap of {reporting.bootstrap_replicates:,} replicates "
-            f"(AUPR, FPR95), level {reporting.tie_level:g}, not corrected for the number of detectors",
-        },
+        "Extraction": extraction_facts(outputs),
+        "Conventions": convention_facts(reporting),
+    }
+
+
+def data_facts(prepared: Preparation, classes: str) -> dict[str, object]:
+    """How many images of what play which role; `classes` tells those of the in-distribution set."""
+    roles = [role for role in ("train", "fit", "test") if role in prepared.images]
+    return {
+        "In-distribution": prepared.in_dist,
+        "Classes": classes,
+        **{f"Images for {role}": f"{prepared.images[role]:,} (digest {prepared.digests[role]})" for role in roles},
+        **{f"OOD {name}": f"{prepared.images[name]:,} ({prepared.sources[name]})" for name in prepared.ood},
+        **{f"Noise {name}": _noise(prepared, name) for name in prepared.noise},
+        "Unreadable images left out": prepared.unreadable,
+        "Seed of the draws": prepared.seed,
+    }
+
+
+def extraction_facts(outputs: StoredShards) -> dict[str, object]:
+    """On what, how exactly and how fast the forward pass ran."""
+    return {
+        "Device": outputs.about["device"],
+        "Precision": outputs.about["precision"],
+        "Throughput": f"{outputs.items_per_second:,.0f} images/s, all detectors together",
+        "PyTorch": outputs.about["torch"],
+    }
+
+
+def convention_facts(reporting: ReportingSpec) -> dict[str, object]:
+    """What the numbers of the tables mean."""
+    return {
+        "Positive class": ", then ".join(reporting.positive_classes),
+        "FPR95": f"'{reporting.fpr_rule}' rule",
+        "AUPR": "step-wise average precision",
+        "Ties": f"paired DeLong test (AUROC), paired bootstrap of {reporting.bootstrap_replicates:,} replicates "
+        f"(AUPR, FPR95), level {reporting.tie_level:g}, not corrected for the number of detectors",
     }
 
 

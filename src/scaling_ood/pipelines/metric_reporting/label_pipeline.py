@@ -13,7 +13,7 @@ from functools import partial, update_wrapper
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.label_parameters import MultiLabelSpec
-from scaling_ood.pipelines.metric_reporting import label_nodes
+from scaling_ood.pipelines.metric_reporting import label_nodes, nodes
 from scaling_ood.structure import detectors_of
 
 _SHARED = ["outputs", "accuracy", "preparation", "training_run"]
@@ -41,7 +41,7 @@ def _detector(name: str) -> Pipeline:
         ),
         Node(
             label_nodes.record_label_detector,
-            ["scores", "results", *_SHARED, "params:model", "params:reporting"],
+            ["scores", "results", *_SHARED, "params:model", "params:reporting", "params:identity"],
             "run",
             name="record_detector",
         ),
@@ -57,7 +57,7 @@ def _fan_in(names: list[str]) -> list[Node]:
     about = {"results": "results", "outputs": "outputs", "accuracy": "accuracy", "model": "model"}
     shown = {"roc_curves": "roc_curves", "score_histograms": "score_histograms", "identity": "params:identity"}
     return [
-        Node(label_nodes.collect_label_results, data | scores | tables, ["results", "metrics"], name="collect_results"),
+        Node(nodes.collect_results, data | scores | tables, ["results", "metrics"], name="collect_results"),
         Node(
             label_nodes.draw_label_figures,
             data | {name: f"{name}_scores" for name in names},

@@ -13,19 +13,18 @@ from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, Repo
 from scaling_ood.pipelines.extraction import Detectors, fields_for
 from scaling_ood.pipelines.metric_reporting.examples import low_confidence_examples
 from scaling_ood.pipelines.metric_reporting.facts import detector_run, report_facts
+from scaling_ood.pipelines.metric_reporting.figures import score_figures, score_illustrations
 from scaling_ood.pipelines.metric_reporting.granularity import compare_labels
 from scaling_ood.pipelines.metric_reporting.tables import mark_ties, measure_scores, summarise
-from scaling_ood.preparation import Preparation, outputs_key, refuse_stale, scores_key
+from scaling_ood.preparation import Preparation, TrainedModel, outputs_key, refuse_stale, scores_key
 from scaling_ood.records import RunRecord
 from scaling_ood.report import (
     Granularity,
     Illustration,
     ReportContent,
     dispersal_figure,
-    histogram_figure,
     render_report,
     results_text,
-    roc_figure,
 )
 from scaling_ood.scores import Scores
 
@@ -68,18 +67,12 @@ def record_detector(
     """What the detector's tracked run shows: flat parameters, metrics per OOD set and mean, curves, its table."""
     prepared = Preparation.model_validate(preparation)
     run = detector_run(scores, metrics, results, outputs, accuracy, prepared, training_run, spec, reporting, identity)
-    if spec.labels[0] in scores.gaps:
-        return run
-    own = {scores.detector: scores.first(spec)}
-    figures = {
-        "roc": roc_figure(own, prepared.ood, positive_class=reporting.positive_classes[0]),
-        "scores": histogram_figure(own, prepared.ood),
-    }
+    figures = {} if spec.labels[0] in scores.gaps else score_figures([scores], prepared, spec, reporting)
     return RunRecord(run.name, run.tags, run.parameters, run.metrics, {}, figures, {"results": results})
 
 
 def collect_results(
-    preparation: dict[str, Any], spec: ModelSpec, reporting: ReportingSpec, **by_detector: Any
+    preparation: dict[str, Any], spec: TrainedModel, reporting: ReportingSpec, **by_detector: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The setting's results table, with the detectors that are tied with the best marked; and every seed's metrics.
 
@@ -107,14 +100,9 @@ def draw_figures(
 ) -> tuple[go.Figure, go.Figure, Figure]:
     """ROC curves, score histograms, and in-distribution images of low confidence (Figure 3)."""
     prepared = Preparation.model_validate(preparation)
-    present = [one for one in by_detector.values() if spec.labels[0] not in one.gaps]
-    frames = {one.detector: one.first(spec) for one in present}
+    figures = score_figures(list(by_detector.values()), prepared, spec, reporting)
     examples = low_confidence_examples(outputs, manifest, prepared, spec, reporting.examples)
-    return (
-        roc_figure(frames, prepared.ood, positive_class=reporting.positive_classes[0]),
-        histogram_figure(frames, prepared.ood),
-        dispersal_figure(examples),
-    )
+    return figures["roc"], figures["scores"], dispersal_figure(examples)
 
 
 def compare_granularity(
@@ -157,10 +145,7 @@ def write_report(
         granularity = Granularity(figures["granularity"], figures["dispersal"])
     examples = low_confidence_examples(outputs, manifest, prepared, spec, reporting.examples)
     shown = {
-        "ROC curves": Illustration(figures["roc_curves"], "Exact curves; the dotted line is 95 % recall."),
-        "Scores": Illustration(
-            figures["score_histograms"], "In-distribution test images against each OOD set; higher = more anomalous."
-        ),
+        **score_illustrations(figures["roc_curves"], figures["score_histograms"]),
         "In-distribution images of low confidence": Illustration(
             dispersal_figure(examples),
             "Test images with the lowest maximum softmax probability, one per class (the paper, Figure 3). Where "
