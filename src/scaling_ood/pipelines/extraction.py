@@ -66,6 +66,15 @@ class Extraction:
     odin: OdinSpec = field(default_factory=OdinSpec)
     dropout: DropoutPasses = DropoutPasses()
 
+    def about(self, model: str) -> dict[str, object]:
+        """What is recorded of the pass; `model` is the architecture."""
+        return {
+            "device": self.forward.device_name,
+            "precision": self.forward.precision,
+            "model": model,
+            "torch": torch.__version__,
+        }
+
     def parts(self, image_sets: Sequence[str]) -> list[Part]:
         """Shards of the image sets, such as `test-00003`, in the order of the manifest."""
         parts = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,15 +17,14 @@ from scaling_ood.label_preparation import TRAINED_ON, label_features_key, label_
 from scaling_ood.models import Forward, architecture, build_multilabel, build_multilabel_head
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import Extraction, Tensors, image_set_of, loading_of
-from scaling_ood.pipelines.model_training.nodes import SHARD_IMAGES, FeaturesOnly
-from scaling_ood.plans import Part, Plan, TrainingPlan
+from scaling_ood.pipelines.model_training.nodes import SHARD_IMAGES, backbone_features
+from scaling_ood.pipelines.model_training.runs import training_record
+from scaling_ood.plans import Plan, TrainingPlan
 from scaling_ood.preparation import Preparation, refuse_stale
 from scaling_ood.records import RunRecord
 from scaling_ood.training.multilabel import MultiLabelRecipe, train_multilabel
 from scaling_ood.training.multilabel_sets import LabelledFeatures, LabelledPhotographs, MultiLabelSets
 from scaling_ood.training.resumable import ResumableState
-
-_CURVES = ("train_loss", "learning_rate", "validation_loss", "validation_map")
 
 
 def plan_label_features(
@@ -38,7 +37,7 @@ def plan_label_features(
         manifest, prepared, label_preprocessing(model), forward, loading_of(runtime), ("features",), SHARD_IMAGES
     )
     about = {"device": forward.device_name, "architecture": model.architecture}
-    make = partial(_features, extraction, model.architecture)
+    make = partial(backbone_features, extraction, model.architecture)
     return Plan(label_features_key(prepared, model), extraction.parts(TRAINED_ON), make, about)
 
 
@@ -81,25 +80,9 @@ def record_label_training(
     model: StoredModel, preparation: dict[str, Any], spec: MultiLabelModelSpec, identity: IdentitySpec
 ) -> RunRecord:
     """What the tracked training run shows: one curve per seed and quantity."""
-    prepared, setting = Preparation.model_validate(preparation), identity.setting
-    refuse_stale(model, label_model_key(prepared, spec), f"{setting}.model")
-    curves: dict[str, list[float]] = {}
-    for row in model.history:
-        for quantity in _CURVES:
-            curves.setdefault(f"{quantity}.{row['variant']}", []).append(row[quantity])
-    tags = {
-        "kind": "training",
-        "setting": setting,
-        "benchmark": prepared.benchmark,
-        "model": spec.architecture,
-        "model_key": model.key,
-    }
-    best = [max(values) for name, values in curves.items() if name.startswith("validation_map.")]
-    metrics = {
-        "training_seconds": sum(row["seconds"] for row in model.history),
-        "best_validation_map": sum(best) / len(best),
-    }
-    return RunRecord(f"{setting}.training", tags, model.about, metrics, curves)
+    prepared = Preparation.model_validate(preparation)
+    refuse_stale(model, label_model_key(prepared, spec), f"{identity.setting}.model")
+    return training_record(model, spec.architecture, identity, quality="validation_map")
 
 
 def _plan(
@@ -133,11 +116,6 @@ def _plan(
 def _targets(manifest: pd.DataFrame, prepared: Preparation, image_set: str) -> torch.Tensor:
     rows = manifest[manifest["image_set"] == image_set]
     return torch.from_numpy(targets(rows, prepared.classes))
-
-
-def _features(extraction: Extraction, name: str, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
-    backbone, _ = architecture(name).build(True)
-    yield from extraction.produce(FeaturesOnly(backbone), missing)
 
 
 def _about(spec: MultiLabelModelSpec, prepared: Preparation) -> Mapping[str, Any]:

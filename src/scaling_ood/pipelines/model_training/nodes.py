@@ -15,6 +15,7 @@ from scaling_ood.images import Photographs
 from scaling_ood.models import Forward, ForwardPass, Variant, architecture, assemble, published_digest, trainable
 from scaling_ood.parameters import IdentitySpec, ModelSpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import Extraction, Tensors, loading_of
+from scaling_ood.pipelines.model_training.runs import training_record
 from scaling_ood.plans import Part, Plan, TrainingPlan
 from scaling_ood.preparation import (
     Preparation,
@@ -41,7 +42,7 @@ def plan_training_features(
     )
     key = training_features_key(prepared, model)
     about = {"device": forward.device_name, "architecture": model.architecture}
-    return Plan(key, extraction.parts(["train"]), partial(_features, extraction, model.architecture), about)
+    return Plan(key, extraction.parts(["train"]), partial(backbone_features, extraction, model.architecture), about)
 
 
 def train_heads(
@@ -102,24 +103,13 @@ def record_training(
     model: StoredModel, preparation: dict[str, Any], spec: ModelSpec, identity: IdentitySpec
 ) -> RunRecord:
     """What the tracked training run shows: one curve per variant and quantity."""
-    prepared, setting = Preparation.model_validate(preparation), identity.setting
-    refuse_stale(model, model_key(prepared, spec), f"{setting}.model")
-    curves: dict[str, list[float]] = {}
-    for row in model.history:
-        for quantity in ("train_loss", "train_accuracy", "learning_rate"):
-            curves.setdefault(f"{quantity}.{row['variant']}", []).append(row[quantity])
-    tags = {
-        "kind": "training",
-        "setting": setting,
-        "benchmark": prepared.benchmark,
-        "model": spec.architecture,
-        "model_key": model.key,
-    }
-    seconds = sum(row["seconds"] for row in model.history)
-    return RunRecord(f"{setting}.training", tags, model.about, {"training_seconds": seconds}, curves)
+    prepared = Preparation.model_validate(preparation)
+    refuse_stale(model, model_key(prepared, spec), f"{identity.setting}.model")
+    return training_record(model, spec.architecture, identity)
 
 
-def _features(extraction: Extraction, name: str, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
+def backbone_features(extraction: Extraction, name: str, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
+    """Features of the missing shards, by the published backbone of that name."""
     backbone, _ = architecture(name).build(True)
     yield from extraction.produce(FeaturesOnly(backbone), missing)
 

@@ -19,6 +19,7 @@ from scaling_ood.models.segmentation import (
     build_segmenter,
 )
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
+from scaling_ood.pipelines.model_training.runs import training_record
 from scaling_ood.plans import StaleProductError, TrainingPlan
 from scaling_ood.preparation import refuse_stale
 from scaling_ood.records import RunRecord
@@ -39,8 +40,6 @@ from scaling_ood.training.reconstruction import ReconstructionRecipe, train_auto
 from scaling_ood.training.resumable import ResumableState
 from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets
 from scaling_ood.training.segmentation import SegmentationRecipe, train_segmenters
-
-_NOT_CURVES = ("variant", "epoch", "seconds")
 
 
 def train_segmenter(
@@ -116,7 +115,7 @@ def record_segmenter(
     """What the tracked training run shows: one curve per seed and quantity."""
     prepared = ScenePreparation.model_validate(preparation)
     refuse_stale(model, segmenter_key(prepared, spec), f"{identity.setting}.model")
-    return _record(model, spec.architecture, identity, "")
+    return training_record(model, spec.architecture, identity, quality="validation_miou")
 
 
 def record_network(
@@ -131,7 +130,8 @@ def record_network(
     """The same for the networks of one detector."""
     prepared = ScenePreparation.model_validate(preparation)
     refuse_stale(model, network_key(prepared, spec, networks, kind), f"{identity.setting}.{detector}.model")
-    return _record(model, spec.architecture if kind == CONFIDENCE else AUTOENCODER_NAME, identity, detector)
+    architecture = spec.architecture if kind == CONFIDENCE else AUTOENCODER_NAME
+    return training_record(model, architecture, identity, detector=detector, quality="validation_miou")
 
 
 def about_segmenter(spec: SegmenterSpec, prepared: ScenePreparation) -> Mapping[str, Any]:
@@ -215,28 +215,6 @@ def _files(manifest: pd.DataFrame, prepared: ScenePreparation, role: str) -> Sce
     rows = manifest[manifest["image_set"] == role]
     images, labels = ([f"{prepared.folder}/{path}" for path in rows[column]] for column in ("path", "label_path"))
     return SceneFiles(images, labels, prepared.label_map)
-
-
-def _record(model: StoredModel, architecture: str, identity: IdentitySpec, detector: str) -> RunRecord:
-    curves: dict[str, list[float]] = {}
-    for row in model.history:
-        for quantity, value in row.items():
-            if quantity not in _NOT_CURVES:
-                curves.setdefault(f"{quantity}.{row['variant']}", []).append(value)
-    tags = {
-        "kind": "training",
-        "setting": identity.setting,
-        "benchmark": identity.benchmark,
-        "model": architecture,
-        "model_key": model.key,
-        **({"detector": detector} if detector else {}),
-    }
-    metrics = {"training_seconds": sum(row["seconds"] for row in model.history)}
-    best = [max(values) for name, values in curves.items() if name.startswith("validation_miou.")]
-    if best:
-        metrics["best_validation_miou"] = sum(best) / len(best)
-    name = f"{identity.setting}.{detector}.training" if detector else f"{identity.setting}.training"
-    return RunRecord(name, tags, model.about, metrics, curves)
 
 
 def _scenes(prepared: ScenePreparation) -> dict[str, int]:

@@ -52,14 +52,13 @@ def plan_label_outputs(
         extraction.shard_images,
         dropout=DropoutPasses(extraction.dropout_passes, extraction.dropout_seed),
     )
-    about = {
-        "device": forward.device_name,
-        "precision": extraction.precision,
-        "model": spec.architecture,
-        "torch": torch.__version__,
-    }
     key = label_outputs_key(prepared, spec, extraction, fields)
-    return Plan(key, pass_over.parts(prepared.extracted_sets), partial(_outputs, pass_over, spec, model), about)
+    return Plan(
+        key,
+        pass_over.parts(prepared.extracted_sets),
+        partial(_outputs, pass_over, spec, model),
+        pass_over.about(spec.architecture),
+    )
 
 
 def check_map(

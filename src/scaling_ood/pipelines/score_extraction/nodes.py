@@ -74,16 +74,10 @@ def plan_outputs(
         extraction.shard_images,
         extraction.odin,
     )
-    about = {
-        "device": forward.device_name,
-        "precision": extraction.precision,
-        "model": spec.architecture,
-        "torch": torch.__version__,
-    }
     key = outputs_key(prepared, spec, extraction, stored)
     heads = [Part(HEADS, 0)] if "features" in stored else []
     parts = [*heads, *pass_over.parts(prepared.extracted_sets)]
-    return Plan(key, parts, partial(_outputs, pass_over, spec, model), about)
+    return Plan(key, parts, partial(_outputs, pass_over, spec, model), pass_over.about(spec.architecture))
 
 
 def check_accuracy(

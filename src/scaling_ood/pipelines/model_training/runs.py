@@ -1,0 +1,43 @@
+"""What the tracked run of a training shows, in every setting."""
+
+from __future__ import annotations
+
+from scaling_ood.datasets import StoredModel
+from scaling_ood.parameters import IdentitySpec
+from scaling_ood.records import RunRecord
+
+_NOT_CURVES = frozenset({"variant", "epoch", "seconds"})
+
+
+def training_record(
+    model: StoredModel, architecture: str, identity: IdentitySpec, *, detector: str = "", quality: str = ""
+) -> RunRecord:
+    """One curve per network and quantity, and how long it took.
+
+    Args:
+        model: The trained networks.
+        architecture: Of all of them.
+        identity: Setting and benchmark.
+        detector: Whose own networks they are; by default those that all detectors read.
+        quality: Quantity whose best value chose the epoch, such as `validation_miou`: its mean over the networks is
+            recorded as `best_validation_miou`, where it was measured.
+    """
+    curves: dict[str, list[float]] = {}
+    for row in model.history:
+        for quantity, value in row.items():
+            if quantity not in _NOT_CURVES:
+                curves.setdefault(f"{quantity}.{row['variant']}", []).append(value)
+    tags = {
+        "kind": "training",
+        "setting": identity.setting,
+        "benchmark": identity.benchmark,
+        "model": architecture,
+        "model_key": model.key,
+        **({"detector": detector} if detector else {}),
+    }
+    metrics = {"training_seconds": sum(row["seconds"] for row in model.history)}
+    best = [max(values) for name, values in curves.items() if quality and name.startswith(f"{quality}.")]
+    if best:
+        metrics[f"best_{quality}"] = sum(best) / len(best)
+    name = ".".join([identity.setting, *([detector] if detector else []), "training"])
+    return RunRecord(name, tags, model.about, metrics, curves)
