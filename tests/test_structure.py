@@ -96,6 +96,14 @@ def test_detectors_keep_the_order_of_the_configuration() -> None:
     assert detectors_of(checked(given)["multi_class"]) == ["max_logit", "energy", "msp"]
 
 
+def test_settings_come_in_one_order_whatever_the_order_of_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    monkeypatch.delenv("KEDRO_ENV", raising=False)
+    given = structure._without_session()
+    backwards = dict(reversed(given.items()))
+    assert list(checked(given)) == list(checked(backwards)) == list(structure.SETTINGS)
+
+
 def test_false_drops_a_setting() -> None:
     given = parameters() | {"segmentation": False}
     assert checked(given).keys() == {"multi_class"}

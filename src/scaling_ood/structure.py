@@ -111,7 +111,8 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, AnySpec]:
     if problems:
         listed = "\n".join(f"- {problem}" for problem in problems)
         raise click.ClickException(f"The parameters are not valid; nothing was run.\n{listed}")
-    return specs
+    # Files are merged in the order in which the disk lists them; messages and graphs must not depend on it.
+    return {name: specs[name] for name in SETTINGS if name in specs}
 
 
 def _readable(name: str, model: type[BaseModel], error: ValidationError) -> list[str]:
