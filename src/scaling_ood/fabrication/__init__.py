@@ -7,6 +7,7 @@ from scaling_ood.fabrication.miniature import FolderSpec, draw_image, folders, i
 from scaling_ood.fabrication.naming import family_of
 from scaling_ood.fabrication.spec import MiniatureSpec
 from scaling_ood.fabrication.taxonomy import Species, Taxonomy, taxonomy
+from scaling_ood.fabrication.workers import rendering_workers
 
 __all__ = [
     "FolderSpec",
@@ -19,5 +20,6 @@ __all__ = [
     "image_name",
     "render_folder",
     "render_image",
+    "rendering_workers",
     "taxonomy",
 ]

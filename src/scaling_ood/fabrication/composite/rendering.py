@@ -67,21 +67,24 @@ def draw_composite(spec: CompositeSpec, folder: str, index: int) -> Composite:
     return Composite(developed(image, stage.scene, rng), seen_objects(figures, spec.size_px), composition)
 
 
-def render_composites(spec: CompositeSpec, folder: str) -> dict[str, NDArray[np.uint8]]:
-    """Render all images of one folder.
+def render_composites(spec: CompositeSpec, folder: str, indices: range | None = None) -> dict[str, NDArray[np.uint8]]:
+    """Render images of one folder.
 
     Args:
         spec: What to render.
         folder: A key of `composite_folders(spec)`.
+        indices: Which images of the folder, from 0; all unless given.
 
     Returns:
         File name to image, `(size_px, size_px, 3)` in sRGB.
 
     Raises:
         KeyError: If the spec has no such folder; the message names the nearest one.
+        IndexError: If the folder has no such image.
     """
     content = composite_folder(spec, folder, 0)
-    return {content.image_name(i): draw_composite(spec, folder, i).image for i in range(content.images)}
+    chosen = range(content.images) if indices is None else indices
+    return {content.image_name(i): draw_composite(spec, folder, i).image for i in chosen}
 
 
 def stood(composition: Composition, size: int) -> list[Figure]:

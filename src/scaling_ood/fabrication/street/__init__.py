@@ -8,7 +8,7 @@ Pure functions: nothing here reads or writes a file.
 
 from scaling_ood.fabrication.street.labels import Label
 from scaling_ood.fabrication.street.layout import SPLITS, StreetFolder, street_folders, street_image_name
-from scaling_ood.fabrication.street.rendering import Street, draw_street, render_inserted, render_street
+from scaling_ood.fabrication.street.rendering import Street, draw_street, render_inserted, render_street, render_town
 from scaling_ood.fabrication.street.spec import StreetSpec
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "draw_street",
     "render_inserted",
     "render_street",
+    "render_town",
     "street_folders",
     "street_image_name",
 ]

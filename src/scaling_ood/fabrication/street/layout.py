@@ -32,6 +32,10 @@ class StreetFolder:
     annotations: str
     inserted: str | None = None
 
+    def places(self, images: str) -> list[str]:
+        """List the folders that one rendering fills, given that of the images: theirs, then those of the PNGs."""
+        return [place for place in (images, self.annotations, self.inserted) if place]
+
     @property
     def is_control(self) -> bool:
         """Whether a known object takes the anomaly's place."""

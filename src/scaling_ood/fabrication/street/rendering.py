@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scaling_ood.fabrication.street.facets import facets
 from scaling_ood.fabrication.street.labels import Label
-from scaling_ood.fabrication.street.layout import street_folder
+from scaling_ood.fabrication.street.layout import street_folder, street_image_name
 from scaling_ood.fabrication.street.lens import SUPERSAMPLING, photographed
 from scaling_ood.fabrication.street.light import lit, shade, sky
 from scaling_ood.fabrication.street.raster import surfaces
@@ -103,6 +103,33 @@ def render_inserted(spec: StreetSpec, folder: str, index: int) -> NDArray[np.uin
         KeyError: If the spec has no such folder; the message names the nearest one.
         IndexError: If the folder has no such image.
     """
-    street = draw_street(spec, folder, index)
+    return _marked(draw_street(spec, folder, index))
+
+
+def render_town(spec: StreetSpec, folder: str) -> dict[str, dict[str, NDArray[np.uint8]]]:
+    """Render all images of one town, each once, with their annotations.
+
+    Args:
+        spec: What to render.
+        folder: A key of `street_folders(spec)`.
+
+    Returns:
+        Folder (that of the images, that of the annotations, and in the control that of what was inserted) to file name
+        to pixels.
+
+    Raises:
+        KeyError: If the spec has no such folder; the message names the nearest one.
+    """
+    content = street_folder(spec, folder, 0)
+    folders: dict[str, dict[str, NDArray[np.uint8]]] = {place: {} for place in content.places(folder)}
+    for index in range(content.images):
+        street = draw_street(spec, folder, index)
+        layers = [street.image, street.labels, *([_marked(street)] if content.is_control else [])]
+        for place, pixels in zip(folders, layers, strict=True):
+            folders[place][street_image_name(index)] = pixels
+    return folders
+
+
+def _marked(street: Street) -> NDArray[np.uint8]:
     marked: NDArray[np.uint8] = np.where(street.inserted(), np.uint8(Label.ANOMALY), street.labels)
     return marked

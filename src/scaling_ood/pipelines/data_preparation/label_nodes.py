@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from scaling_ood.datasets import ImageFolder, StoredParts
+from scaling_ood.fabrication import rendering_workers
 from scaling_ood.fabrication.composite import (
     SPLITS,
     CompositeSpec,
     composite_folders,
-    draw_composite,
     instances,
+    render_composites,
 )
 from scaling_ood.images.manifest import COLUMNS, partition, quarantine, set_digest
 from scaling_ood.images.multi_label import AnnotationError, list_multi_label
@@ -124,20 +123,15 @@ def _place(folder: str) -> str:
 def _render(spec: CompositeSpec, missing: Sequence[Part]) -> Iterator[tuple[str, ImageFolder]]:
     """Render a few images of a folder at a time, in parallel: one folder may hold most of them."""
     sources = {_place(name): name for name in composite_folders(spec)}
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+    with rendering_workers() as pool:
         for part in missing:
             if part.name == ANNOTATIONS:
                 yield part.name, dict(zip(*_annotations(spec, pool), strict=True))
                 continue
             chunks = [range(start, min(start + _CHUNK, part.items)) for start in range(0, part.items, _CHUNK)]
-            rendered = pool.map(partial(_render_some, spec, sources[part.name]), chunks)
+            rendered = pool.map(partial(render_composites, spec, sources[part.name]), chunks)
             yield part.name, {name: pixels for chunk in rendered for name, pixels in chunk.items()}
 
 
-def _annotations(spec: CompositeSpec, pool: ProcessPoolExecutor) -> tuple[list[str], list[dict[str, Any]]]:
+def _annotations(spec: CompositeSpec, pool: Executor) -> tuple[list[str], list[dict[str, Any]]]:
     return [f"instances_{split}{YEAR}.json" for split in SPLITS], list(pool.map(partial(instances, spec), SPLITS))
-
-
-def _render_some(spec: CompositeSpec, folder: str, indices: range) -> ImageFolder:
-    name_of = composite_folders(spec)[folder].image_name
-    return {name_of(index): draw_composite(spec, folder, index).image for index in indices}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -14,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scaling_ood.datasets import StoredParts
-from scaling_ood.fabrication import MiniatureSpec, family_of, folders, render_folder
+from scaling_ood.fabrication import MiniatureSpec, family_of, folders, render_folder, rendering_workers
 from scaling_ood.images.manifest import (
     Part,
     classes_of_table,
@@ -113,9 +110,7 @@ def _place(folder: str) -> str:
 def _render(
     spec: MiniatureSpec, sources: Mapping[str, str], missing: Sequence[PlanPart]
 ) -> Iterator[tuple[str, Images]]:
-    # Not forked: the parent may hold threads of PyTorch.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), context) as pool:
+    with rendering_workers() as pool:
         names = [part.name for part in missing]
         yield from zip(names, pool.map(partial(render_folder, spec), [sources[name] for name in names]), strict=True)
 

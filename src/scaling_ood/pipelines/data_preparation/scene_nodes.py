@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from scaling_ood.datasets import ImageFolder, ProvidedFile, StoredParts
-from scaling_ood.fabrication.street import (
-    Label,
-    StreetFolder,
-    StreetSpec,
-    draw_street,
-    street_folders,
-    street_image_name,
-)
+from scaling_ood.fabrication import rendering_workers
+from scaling_ood.fabrication.street import StreetSpec, render_town, street_folders
 from scaling_ood.images.scenes import anomalous_area, prepare_scenes, scenes_digest
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
 from scaling_ood.plans import Part, Plan, digest
@@ -34,7 +24,7 @@ RENDERER = 2
 def fabricate_scenes(fabrication: StreetFabricationSpec) -> Plan[ImageFolder]:
     """Plan the rendering of street scenes, in StreetHazards' layout; a part is a town."""
     spec = fabrication.request()
-    parts = [Part(place, town.images) for name, town in street_folders(spec).items() for place in _places(name, town)]
+    parts = [Part(place, town.images) for name, town in street_folders(spec).items() for place in town.places(name)]
     return Plan(digest("street", RENDERER, spec), parts, partial(_render, spec), {"street": vars(spec)})
 
 
@@ -79,34 +69,13 @@ def prepare_scene_manifest(
     return manifest, bad, record.model_dump(mode="json")
 
 
-def _places(images: str, town: StreetFolder) -> list[str]:
-    """Folders of one town: images, annotations, and in the control what was inserted."""
-    return [place for place in (images, town.annotations, town.inserted) if place]
-
-
 def _render(spec: StreetSpec, missing: Sequence[Part]) -> Iterator[tuple[str, ImageFolder]]:
     """Render each town once and hand out its folders, in the order of the parts."""
     wanted = {part.name for part in missing}
-    towns = {name: [place for place in _places(name, town) if place in wanted] for name, town in _towns(spec)}
+    folders = street_folders(spec).items()
+    towns = {name: [place for place in town.places(name) if place in wanted] for name, town in folders}
     names = [name for name, places in towns.items() if places]
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+    with rendering_workers() as pool:
         for name, rendered in zip(names, pool.map(partial(render_town, spec), names), strict=True):
-            yield from ((place, rendered[place]) for place in towns[name])
-
-
-def _towns(spec: StreetSpec) -> list[tuple[str, StreetFolder]]:
-    return list(street_folders(spec).items())
-
-
-def render_town(spec: StreetSpec, name: str) -> dict[str, ImageFolder]:
-    """All images of one town: folder to file name to pixels."""
-    town = street_folders(spec)[name]
-    folders: dict[str, ImageFolder] = {place: {} for place in _places(name, town)}
-    for index in range(town.images):
-        street = draw_street(spec, name, index)
-        # In the control a known object is inserted; where, only this third layer tells.
-        inserted = np.where(street.inserted(), Label.ANOMALY, street.labels).astype(np.uint8)
-        layers = [street.image, street.labels, *([inserted] if town.inserted else [])]
-        for place, pixels in zip(folders, layers, strict=True):
-            folders[place][street_image_name(index)] = pixels
-    return folders
+            for place in towns[name]:
+                yield place, {**rendered[place]}
