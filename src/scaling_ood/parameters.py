@@ -231,6 +231,54 @@ class ModelSpec(Spec):
         return self
 
 
+class HintSpec(Spec):
+    """How a confidence branch is trained, beside what holds for the network (DeVries & Taylor 2018).
+
+    Attributes:
+        budget: Price to aim at, in nats.
+        price_weight: Lambda of the first step.
+    """
+
+    budget: Annotated[float, Field(gt=0)] = 0.3
+    price_weight: Annotated[float, Field(gt=0)] = 0.1
+
+
+class ConfidenceNetworkSpec(HintSpec):
+    """How the network of `confidence_branch` is trained, beside what holds for the classifier; no label is smoothed.
+
+    Attributes:
+        least_top1: The network is wrong if its top-1 accuracy falls under this fraction.
+    """
+
+    least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class RotationNetworkSpec(Spec):
+    """How the network of the `rotation` detectors is trained, beside what holds for the classifier.
+
+    Attributes:
+        weight: Of the rotations' loss beside that of the classes.
+        width: Of the hidden layer that both heads share, with `training: head`; frozen features would keep the rotations
+            from the classes. A whole network has none.
+        least_top1: The network is wrong if its top-1 accuracy falls under this fraction.
+    """
+
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    width: Count = 512
+    least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class ClassifierNetworksSpec(Spec):
+    """Classifiers that learned something else beside; each is trained only where a detector reads it."""
+
+    confidence_branch: ConfidenceNetworkSpec = ConfidenceNetworkSpec()
+    rotation_network: RotationNetworkSpec = RotationNetworkSpec()
+
+    def least_top1(self, kind: str) -> float:
+        """Least accuracy of the networks of a kind."""
+        return float(getattr(self, kind).least_top1)
+
+
 class OdinSpec(Spec):
     """The step of ODIN towards the predicted class, for the detectors that read the logits after it.
 
@@ -355,6 +403,7 @@ class SettingSpec(Spec):
     data: DataSpec
     fabrication: FabricationSpec | Literal[False] = False
     model: ModelSpec
+    networks: ClassifierNetworksSpec
     extraction: ExtractionSpec
     detectors: DetectorSwitches
     reporting: ReportingSpec

@@ -1,0 +1,56 @@
+"""Which network a detector reads.
+
+Most read the one that all of a setting share, its classifier or segmenter, whose one forward pass feeds them all. A
+detector whose scores come from a network that learned something else names it (`Detector.network`). That network is
+trained, checked and run once, in a namespace of its name inside the setting: the detector's own namespace where it is
+the only reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from scaling_ood.detectors import detector_class
+
+SHARED = ""
+"""The classifier or segmenter."""
+
+CONFIDENCE = "confidence_branch"
+"""A network with a second head that learns how sure the first one is."""
+
+ROTATION = "rotation_network"
+"""A classifier with a second head that learns by how much an image was turned."""
+
+AUTOENCODER = "autoencoder"
+"""A network that rebuilds scenes."""
+
+IMAGES: Mapping[str, frozenset[str]] = {
+    SHARED: frozenset({"logits", "features", "odin_logits"}),
+    CONFIDENCE: frozenset({"logits", "confidence"}),
+    ROTATION: frozenset({"logits", "rotation_loss"}),
+}
+"""Networks for whole images of one class each, and all outputs that they can leave."""
+
+SCENES: Mapping[str, frozenset[str]] = {
+    SHARED: frozenset({"logits", "posterior_variance"}),
+    CONFIDENCE: frozenset({"confidence"}),
+    AUTOENCODER: frozenset({"reconstruction_error"}),
+}
+"""The same for scenes."""
+
+
+def network_of(detector: str, trained: Collection[str]) -> str:
+    """The network whose outputs a detector is given: its own where that is trained, else the shared one.
+
+    What it reads is not among the outputs of the shared one then, which makes it a gap.
+
+    >>> network_of("rotation_msp", IMAGES), network_of("msp", IMAGES), network_of("rotation_msp", SCENES)
+    ('rotation_network', '', '')
+    """
+    own = detector_class(detector).network
+    return own if own in trained else SHARED
+
+
+def image_networks(training: str) -> Collection[str]:
+    """Networks that there are for whole images; only the published classifier where nothing is trained (`none`)."""
+    return (SHARED,) if training == "none" else tuple(IMAGES)
