@@ -51,6 +51,31 @@ def network_of(detector: str, trained: Collection[str]) -> str:
     return own if own in trained else SHARED
 
 
+def sources(detector: str, network: str, products: Collection[str]) -> dict[str, str]:
+    """Where in the setting a detector finds what it reads; what its own namespace makes is left out.
+
+    Args:
+        detector: Its name.
+        network: The one whose outputs it is given.
+        products: Names of products, such as `outputs`; those of a network come from the network's namespace.
+
+    >>> sources("rotation_msp", ROTATION, ["manifest", "outputs"])
+    {'manifest': 'manifest', 'outputs': 'rotation_network.outputs'}
+    >>> sources("confidence_branch", CONFIDENCE, ["manifest", "outputs"])
+    {'manifest': 'manifest'}
+    """
+    found = {product: product for product in products}
+    if network == SHARED:
+        return found
+    others = {name: name for name in found if name not in _OF_A_NETWORK}
+    if network == detector:
+        return others
+    return {name: others.get(name, f"{network}.{name}") for name in found}
+
+
+_OF_A_NETWORK = frozenset({"model", "outputs", "accuracy", "training_run"})
+
+
 def image_networks(training: str) -> Collection[str]:
     """Networks that there are for whole images; only the published classifier where nothing is trained (`none`)."""
     return (SHARED,) if training == "none" else tuple(IMAGES)

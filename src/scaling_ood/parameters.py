@@ -267,6 +267,10 @@ class RotationNetworkSpec(Spec):
     width: Count = 512
     least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
 
+    def hidden_width(self, training: str) -> int:
+        """Of the hidden layer in that kind of training; 0 where there is none."""
+        return self.width if training == "head" else 0
+
 
 class ClassifierNetworksSpec(Spec):
     """Classifiers that learned something else beside; each is trained only where a detector reads it."""

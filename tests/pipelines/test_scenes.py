@@ -28,7 +28,7 @@ from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
 from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector, check_network, check_segmentation
 from scaling_ood.plans import Plan
 from scaling_ood.records import RESULT_COLUMNS
-from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE, SHARED
+from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
 from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.scene_preparation import ScenePreparation, network_key, scene_outputs_key
 

@@ -48,7 +48,9 @@ def rotation_loss(logits: Sequence[torch.Tensor]) -> torch.Tensor:
     0.0
     """
     losses = [
-        functional.cross_entropy(turns.double(), torch.full((len(turns),), quarter, device=turns.device), reduction="none")
+        functional.cross_entropy(
+            turns.double(), torch.full((len(turns),), quarter, device=turns.device), reduction="none"
+        )
         for quarter, turns in enumerate(logits)
     ]
     return torch.stack(losses).mean(dim=0)
@@ -68,7 +70,9 @@ class RotationNetworks(TwoHeadedNetworks):
 
     def forward(self, images: torch.Tensor) -> dict[str, ForwardPass]:
         """Logits of each variant for upright normalised images (N, 3, H, H), with the rotation loss if it is wanted."""
-        passes = [self.both(turned(images, quarter)) for quarter in range(ROTATIONS if self.losses else 1)]
+        passes = [self.both(images)]
+        if self.losses:
+            passes += [self.both(turned(images, quarter)) for quarter in range(1, ROTATIONS)]
         outputs = {}
         for name, upright in passes[0].items():
             loss = rotation_loss([one[name].second for one in passes]) if self.losses else None

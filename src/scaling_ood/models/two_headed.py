@@ -96,7 +96,9 @@ class TwoHeadedNetworks(nn.Module):
         return outputs
 
 
-def build_two_headed(name: str, training: str, variant: Variant, second: int, *, width: int = 0) -> TwoHeads | TwoHeaded:
+def build_two_headed(
+    name: str, training: str, variant: Variant, second: int, *, width: int = 0
+) -> TwoHeads | TwoHeaded:
     """The module that training optimises for one variant: heads for cached features, or a whole network.
 
     Its initial weights depend on the variant's seed alone.
@@ -123,8 +125,9 @@ def trained_two_headed(
     second: int,
     *,
     width: int = 0,
+    frozen: nn.Module | None = None,
 ) -> dict[str, TwoHeaded]:
-    """The network of each variant, by its name, with trained weights; what was not trained is the published backbone.
+    """The network of each variant, by its name, with trained weights.
 
     Args:
         name: Registered architecture.
@@ -133,11 +136,13 @@ def trained_two_headed(
         states: State dict of each variant's trained module.
         second: Number K of logits of the second task.
         width: Of the hidden layer.
+        frozen: The backbone of trained heads; by default the published one. The identity makes networks for features.
 
     Raises:
         RuntimeError: A state does not fit.
     """
-    frozen = architecture(name).build(True)[0] if training == "head" else None
+    if frozen is None and training == "head":
+        frozen = architecture(name).build(True)[0]
     networks = {}
     for variant in variants:
         module = build_two_headed(name, training, variant, second, width=width)

@@ -17,12 +17,13 @@ from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, P
 from scaling_ood.models import Forward, ForwardPass, MultiLabelNetworks
 from scaling_ood.models.network import Separate, SharedBackbone
 from scaling_ood.networks import IMAGES, SHARED
-from scaling_ood.parameters import OdinSpec, RuntimeSpec
+from scaling_ood.parameters import IdentitySpec, OdinSpec, RuntimeSpec
 from scaling_ood.plans import Part
 from scaling_ood.preparation import Preparation
 
 Tensors = dict[str, torch.Tensor]
 Detectors = dict[str, dict[str, Any] | bool]
+
 
 @dataclass(frozen=True)
 class DropoutPasses:
@@ -148,9 +149,7 @@ def image_set_of(part: str) -> str:
     return part.rsplit("-", 1)[0]
 
 
-def fields_for(
-    detectors: Detectors, made: frozenset[str] = IMAGES[SHARED], network: str = SHARED
-) -> list[str]:
+def fields_for(detectors: Detectors, made: frozenset[str] = IMAGES[SHARED], network: str = SHARED) -> list[str]:
     """Which of the outputs that a network makes the detectors read; logits are always kept, for the accuracy."""
     built = [build_detector(name, **options) for name, options in detectors.items() if isinstance(options, dict)]
     return sorted(made & frozenset({"logits"}).union(*(one.needs for one in built if one.network == network)))
@@ -162,18 +161,25 @@ def image_fields(detectors: Detectors, training: str, network: str = SHARED) -> 
     The classifiers also store their features where other networks are heads on the same ones.
     """
     fields = fields_for(detectors, IMAGES[network], network)
-    if network == SHARED and training == "head" and any(on_features(detectors, kind) for kind in IMAGES if kind):
+    if network == SHARED and any(on_features(detectors, training, own) for own in IMAGES if own != SHARED):
         return sorted({*fields, "features"})
     return fields
 
 
-def on_features(detectors: Detectors, network: str) -> bool:
-    """Whether what a network with a frozen backbone stores can be made of stored features of upright images.
+def on_features(detectors: Mapping[str, Any], training: str, network: str) -> bool:
+    """Whether a network is read by a detector, and only by those for which its heads need but the stored features.
 
-    False for a network that no detector reads.
+    The rotation loss needs the images, to turn them.
     """
-    read = any(detector_class(name).network == network for name, on in detectors.items() if on is not False)
-    return read and "rotation_loss" not in fields_for(detectors, IMAGES[network], network)
+    on = {name: options for name, options in detectors.items() if options is not False}
+    if training != "head" or not any(detector_class(name).network == network for name in on):
+        return False
+    return "rotation_loss" not in fields_for(on, IMAGES[network], network)
+
+
+def product_name(identity: IdentitySpec, owner: str, product: str) -> str:
+    """Name in the catalog of a product of the setting, or of the detector or network that owns it."""
+    return ".".join(part for part in (identity.setting, owner, product) if part)
 
 
 def refuse_unmade(detector: Detector, made: frozenset[str], network: str = SHARED) -> None:

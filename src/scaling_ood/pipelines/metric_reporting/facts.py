@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.models import architecture
+from scaling_ood.networks import CONFIDENCE, ROTATION, SHARED, image_networks, network_of
 from scaling_ood.parameters import IdentitySpec, ModelSpec, ReportingSpec
+from scaling_ood.pipelines.score_extraction.nodes import of_first_labels
 from scaling_ood.preparation import Preparation, preprocessing_of
 from scaling_ood.records import METRICS, RunRecord
 from scaling_ood.scores import Scores
@@ -28,6 +31,9 @@ def detector_run(
 ) -> RunRecord:
     """Tags, parameters and metrics of one detector's run; the same names in every setting."""
     values = {"top1": _top1(accuracy, spec)}
+    if "classifier_top1" in accuracy:
+        values["classifier_top1"] = _mean(of_first_labels(accuracy["classifier_top1"], spec))
+    network = network_of(scores.detector, image_networks(spec.training))
     for row in results[results["gap"].isna() | (results["gap"] == "")].to_dict("records"):
         first = row["positive_class"] == reporting.positive_classes[0]
         ending = "" if first else f".{row['positive_class']}_positive"
@@ -51,6 +57,7 @@ def detector_run(
         "training_run": str(training_run.get("run_id", "")),
         "device": str(outputs.about["device"]),
         "gap": scores.gaps.get(spec.labels[0], ""),
+        **({"network": network} if network else {}),
         "scores_key": scores.key,
     }
     parameters = {
@@ -60,7 +67,7 @@ def detector_run(
         **{f"detector.{name}": value for name, value in scores.options.items()},
         "model": spec.architecture,
         "training": spec.training,
-        "weights": _weights(spec),
+        "weights": _weights(spec, network),
         "labels": spec.labels[0],
         "seeds": ",".join(map(str, spec.seeds)),
         "label_smoothing": spec.label_smoothing,
@@ -84,8 +91,9 @@ def report_facts(
     outputs: StoredShards,
     accuracy: dict[str, Any],
     reporting: ReportingSpec,
+    accuracies: Mapping[str, dict[str, Any]],
 ) -> dict[str, dict[str, object]]:
-    """Sections of the report's record."""
+    """Sections of the report's record; `accuracies` are those of the networks that single detectors read."""
     preprocessing = preprocessing_of(spec)
     roles = [role for role in ("train", "fit", "test") if role in prepared.images]
     published = architecture(spec.architecture).published_top1 if spec.training == "none" else None
@@ -101,7 +109,7 @@ def report_facts(
         },
         "Model": {
             "Architecture": spec.architecture,
-            "Weights": _weights(spec),
+            "Weights": _weights(spec, SHARED),
             "Training": spec.training,
             "Seeds": ", ".join(map(str, spec.seeds)),
             **({"Epochs": spec.epochs, "Label smoothing": spec.label_smoothing} if model.history else {}),
@@ -111,6 +119,7 @@ def report_facts(
             "Preprocessing": f"resize {preprocessing.resize_px} px ({preprocessing.interpolation}), centre crop "
             f"{preprocessing.crop_px} px, mean {preprocessing.mean}, std {preprocessing.std}",
         },
+        **_networks(accuracies, spec),
         "Extraction": {
             "Device": outputs.about["device"],
             "Precision": outputs.about["precision"],
@@ -128,15 +137,34 @@ def report_facts(
 
 
 def _top1(accuracy: dict[str, Any], spec: ModelSpec) -> float:
-    values = [value for name, value in accuracy["top1"].items() if name.startswith(f"{spec.labels[0]}_")]
+    return _mean(of_first_labels(accuracy["top1"], spec))
+
+
+def _mean(values: list[float]) -> float:
     return float(sum(values) / len(values))
 
 
-def _weights(spec: ModelSpec) -> str:
+def _networks(accuracies: Mapping[str, dict[str, Any]], spec: ModelSpec) -> dict[str, dict[str, object]]:
+    told = {
+        name: f"top-1 accuracy {_top1(accuracy, spec):.1%}, the classifier's is "
+        f"{_mean(of_first_labels(accuracy['classifier_top1'], spec)):.1%}; {_weights(spec, name)}"
+        for name, accuracy in accuracies.items()
+    }
+    return {"Networks of single detectors, on the fit and test images": dict(told)} if told else {}
+
+
+def _weights(spec: ModelSpec, network: str) -> str:
     if spec.training == "network":
         return "random initialisation, trained here"
-    head = "with their own head" if spec.training == "none" else "frozen, a linear head trained here"
-    return f"{architecture(spec.architecture).weights}; {head}"
+    trained = _HEADS[network] if spec.training == "head" else "with their own head"
+    return f"{architecture(spec.architecture).weights}; {trained}"
+
+
+_HEADS = {
+    SHARED: "frozen, a linear head trained here",
+    CONFIDENCE: "frozen, two linear heads trained here",
+    ROTATION: "frozen, a hidden layer and two heads trained here",
+}
 
 
 def _noise(prepared: Preparation, name: str) -> str:

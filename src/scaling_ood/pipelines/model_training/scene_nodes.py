@@ -18,11 +18,11 @@ from scaling_ood.models.segmentation import (
     build_autoencoder,
     build_segmenter,
 )
+from scaling_ood.networks import AUTOENCODER, CONFIDENCE
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
 from scaling_ood.plans import StaleProductError, TrainingPlan
 from scaling_ood.preparation import refuse_stale
 from scaling_ood.records import RunRecord
-from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE
 from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
     AUTOENCODER_NAME,
@@ -229,7 +229,7 @@ def _record(model: StoredModel, architecture: str, identity: IdentitySpec, detec
         "benchmark": identity.benchmark,
         "model": architecture,
         "model_key": model.key,
-        **({"detector": detector} if detector else {}),
+        **({"network": detector} if detector else {}),
     }
     metrics = {"training_seconds": sum(row["seconds"] for row in model.history)}
     best = [max(values) for name, values in curves.items() if name.startswith("validation_miou.")]
