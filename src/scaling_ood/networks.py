@@ -8,7 +8,7 @@ the only reader.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from scaling_ood.detectors import detector_class
 
@@ -54,13 +54,16 @@ def network_of(detector: str, trained: Collection[str]) -> str:
 def sources(detector: str, network: str, products: Collection[str]) -> dict[str, str]:
     """Where in the setting a detector finds what it reads; what its own namespace makes is left out.
 
+    Kedro warns of dots in names while the namespace is not complete, so `of_networks` puts those of another network's
+    products in later.
+
     Args:
         detector: Its name.
         network: The one whose outputs it is given.
         products: Names of products, such as `outputs`; those of a network come from the network's namespace.
 
     >>> sources("rotation_msp", ROTATION, ["manifest", "outputs"])
-    {'manifest': 'manifest', 'outputs': 'rotation_network.outputs'}
+    {'manifest': 'manifest', 'outputs': 'rotation_network_outputs'}
     >>> sources("confidence_branch", CONFIDENCE, ["manifest", "outputs"])
     {'manifest': 'manifest'}
     """
@@ -70,7 +73,19 @@ def sources(detector: str, network: str, products: Collection[str]) -> dict[str,
     others = {name: name for name in found if name not in _OF_A_NETWORK}
     if network == detector:
         return others
-    return {name: others.get(name, f"{network}.{name}") for name in found}
+    return {name: others.get(name, f"{network}_{name}") for name in found}
+
+
+def of_networks(setting: str, networks: Iterable[str], read: Collection[str]) -> dict[str, str]:
+    """The names by which `sources` has products of networks to their full ones, of those that are read.
+
+    >>> of_networks("multi_class", [ROTATION], {"manifest", "rotation_network_outputs"})
+    {'rotation_network_outputs': 'multi_class.rotation_network.outputs'}
+    """
+    names = {
+        f"{network}_{product}": f"{setting}.{network}.{product}" for network in networks for product in _OF_A_NETWORK
+    }
+    return {name: full for name, full in names.items() if name in read}
 
 
 _OF_A_NETWORK = frozenset({"model", "outputs", "accuracy", "training_run"})

@@ -258,8 +258,8 @@ class RotationNetworkSpec(Spec):
 
     Attributes:
         weight: Of the rotations' loss beside that of the classes.
-        width: Of the hidden layer that both heads share, with `training: head`; frozen features would keep the rotations
-            from the classes. A whole network has none.
+        width: Of the hidden layer that both heads share, with `training: head`; on frozen features alone the rotations
+            would have no effect on the classes. A whole network has none.
         least_top1: The network is wrong if its top-1 accuracy falls under this fraction.
     """
 

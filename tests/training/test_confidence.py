@@ -1,12 +1,16 @@
 """The loss with hints against hand computations and against the authors' formula written out."""
 
+import copy
 import math
 
 import pytest
 import torch
 from torch.nn import functional
 
-from scaling_ood.training.confidence import Budget, confidence_loss, toss
+from scaling_ood.models import TwoHeads
+from scaling_ood.training import Recipe, TrainingState, train_classifiers
+from scaling_ood.training.confidence import Budget, ConfidenceObjective, confidence_loss, toss
+from scaling_ood.training.images import CachedFeatures
 
 
 def log_odds(probability: float) -> float:
@@ -120,3 +124,66 @@ def test_the_weight_follows_the_budget_step_by_step() -> None:
         after = budget.after(price, weight)
         assert after == pytest.approx(weight * factor, rel=1e-12)
         weight = after
+
+
+FEATURES = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+CLASSES = torch.arange(40) % 4
+
+
+def heads(seed: int) -> TwoHeads:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return TwoHeads(6, 4, 1)
+
+
+def train(state: TrainingState | None = None, epochs: int = 3) -> list[TrainingState]:
+    return list(
+        train_classifiers(
+            {"a": lambda: heads(0), "b": lambda: heads(1)},
+            CachedFeatures(FEATURES, torch.device("cpu")),
+            {"a": CLASSES, "b": CLASSES},
+            {"a": 0, "b": 1},
+            Recipe(epochs=epochs, batch_images=16, learning_rate=0.05, weight_decay=0.1),
+            state,
+            lambda: ConfidenceObjective(Budget(weight=0.2, spend=0.5)),
+        )
+    )
+
+
+def test_a_step_minimises_the_loss_with_hints_at_the_present_weight_and_moves_the_weight() -> None:
+    module, objective = heads(3), ConfidenceObjective(Budget(weight=0.2, spend=0.5))
+    for expected_weight in (0.2, None):
+        weight = objective.extra["hint_weight"]
+        assert weight == (expected_weight or weight)
+        torch.manual_seed(8)
+        step = objective(module, FEATURES, CLASSES)
+        torch.manual_seed(8)
+        logits, confidence = FEATURES @ module.head.weight.T + module.head.bias, module.second(FEATURES)[:, 0]
+        loss = confidence_loss(logits, confidence, CLASSES, toss(CLASSES), weight)
+        torch.testing.assert_close(step.loss, loss.total)
+        torch.testing.assert_close(step.logits, logits)
+        assert step.shown == {"hint_price": pytest.approx(loss.price.item())}
+        assert objective.extra == {"hint_weight": weight / (1.01 if loss.price.item() < 0.5 else 0.99)}
+
+
+def test_every_variant_begins_with_the_budgets_own_weight() -> None:
+    history = train(epochs=1)[-1]["history"]
+    steps = 3
+    assert all(row["hint_weight"] == pytest.approx(0.2 * 1.01**-n * 0.99 ** (n - steps)) for row, n in _steps(history))
+
+
+def _steps(history: list[dict[str, float]]) -> list[tuple[dict[str, float], int]]:
+    """Each row with the number of steps below the budget that its weight tells of."""
+    return [
+        (row, min(range(4), key=lambda n: abs(row["hint_weight"] - 0.2 * 1.01**-n * 0.99 ** (n - 3))))
+        for row in history
+    ]
+
+
+@pytest.mark.parametrize("interrupted_after", range(1, 6))
+def test_going_on_after_any_epoch_equals_an_uninterrupted_training(interrupted_after: int) -> None:
+    whole = train()
+    rest = train(copy.deepcopy(whole[interrupted_after - 1]))
+    assert rest[-1]["history"] == whole[-1]["history"]
+    for name, model in whole[-1]["models"].items():
+        assert all(torch.equal(tensor, rest[-1]["models"][name][key]) for key, tensor in model.items())

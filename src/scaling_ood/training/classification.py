@@ -18,7 +18,7 @@ TrainingState = dict[str, Any]
 - `models`: variant to state dict, of the finished variants and the current one;
 - `current`: name of the variant that was trained last, `epoch`: how many of its epochs are done;
 - `optimiser`: the current optimiser's state dict, `extra`: the current objective's numbers;
-- `history`: one row per epoch, `variant, epoch, train_loss, train_accuracy, learning_rate`, and what the objective adds.
+- `history`: one row per epoch, `variant, epoch, train_loss, train_accuracy, learning_rate` and the objective's numbers.
 """
 
 

@@ -72,7 +72,7 @@ class RotationObjective:
     extra: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
-        """The loss of a batch (4 N, ...), and its `rotation_loss`; see `scaling_ood.training.classification.Objective`."""
+        """The loss of a batch (4 N, ...), and its `rotation_loss`; see `scaling_ood.training.Objective`."""
         assert isinstance(module, TwoHeads | TwoHeaded)
         loss = rotation_training(module, inputs, labels, self.weight, self.label_smoothing)
         return Step(loss.total, loss.logits, {"rotation_loss": loss.rotations.item()})

@@ -15,7 +15,7 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from scaling_ood.networks import sources
+from scaling_ood.networks import of_networks, sources
 from scaling_ood.parameters import SettingSpec
 from scaling_ood.pipelines.metric_reporting import nodes
 from scaling_ood.pipelines.metric_reporting.label_pipeline import label_reporting
@@ -47,9 +47,10 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     # Mapped here, where the namespace is added: Kedro warns of dots in the names of a pipeline without one.
     mapped = {f"{d}_{kind}": f"{name}.{d}.{kind}" for d in names for kind in ("scores", "metrics", "results")}
     networks = list(dict.fromkeys(own.values()))
-    mapped |= {f"{network}_accuracy": f"{name}.{network}.accuracy" for network in networks}
+    mapped |= of_networks(name, networks, {f"{network}_accuracy" for network in networks})
     fan_in = Pipeline(_fan_in(names, networks, spec), namespace=name, inputs=mapped, tags=name)
-    return Pipeline(detectors, namespace=name, tags=name) + fan_in
+    read = of_networks(name, networks, detectors.inputs())
+    return Pipeline(detectors, namespace=name, inputs=read, tags=name) + fan_in
 
 
 def _detector(name: str, network: str) -> Pipeline:

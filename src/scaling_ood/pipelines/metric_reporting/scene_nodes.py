@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.parameters import IdentitySpec
 from scaling_ood.networks import SCENES, network_of
+from scaling_ood.parameters import IdentitySpec
 from scaling_ood.pipelines.extraction import Detectors, product_name
 from scaling_ood.pipelines.metric_reporting.scene_maps import scene_examples
 from scaling_ood.pipelines.metric_reporting.scene_tables import (

@@ -10,7 +10,8 @@
               training_features -> train_confidence_heads -> confidence_branch.model
               manifest -> plan_turned_features -> rotation_network.turned_features
               both features -> train_rotation_heads -> rotation_network.model
-              or, with whole networks, manifest -> train_confidence_networks | train_rotation_networks -> <network>.model
+              or, as whole networks, manifest -> train_confidence_networks -> confidence_branch.model
+                                              -> train_rotation_networks -> rotation_network.model
 
     scenes:   manifest -> train_segmenter -> model, or checkpoint -> adopt_checkpoint -> model
               manifest -> train_confidence_branch | train_autoencoder -> <detector>.model
@@ -25,8 +26,8 @@ from functools import partial, update_wrapper
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.label_parameters import MultiLabelSpec
-from scaling_ood.parameters import SettingSpec
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, ROTATION
+from scaling_ood.parameters import SettingSpec
 from scaling_ood.pipelines.model_training import label_nodes, network_nodes, nodes, scene_nodes
 from scaling_ood.scene_parameters import SegmentationSpec
 from scaling_ood.structure import image_settings, label_settings, own_networks, scene_settings

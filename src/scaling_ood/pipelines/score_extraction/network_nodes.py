@@ -75,7 +75,7 @@ def plan_head_outputs(
     identity: IdentitySpec,
     kind: str,
 ) -> Plan[Tensors]:
-    """Plan what the heads of one kind make of the features that the classifiers' frozen backbone left: no image is read."""
+    """Plan what heads make of the features that the classifiers' frozen backbone left: no image is read again."""
     prepared = Preparation.model_validate(preparation)
     read = outputs_key(prepared, spec, extraction, image_fields(detectors, spec.training))
     refuse_stale(classifier_outputs, read, f"{identity.setting}.outputs")

@@ -108,7 +108,7 @@ def check_accuracy(
     return {"top1": top1, "least_top1": spec.least_top1, "images": images}
 
 
-def fit_and_score(
+def fit_and_score(  # noqa: PLR0913, PLR0917 - Kedro hands over one by one what a score depends on
     outputs: StoredShards,
     accuracy: dict[str, Any],  # noqa: ARG001 - no score before the model was checked
     manifest: pd.DataFrame,

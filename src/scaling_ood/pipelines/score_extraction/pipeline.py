@@ -19,7 +19,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.label_parameters import MultiLabelSpec
-from scaling_ood.networks import sources
+from scaling_ood.networks import of_networks, sources
 from scaling_ood.parameters import SettingSpec
 from scaling_ood.pipelines.extraction import on_features
 from scaling_ood.pipelines.score_extraction import label_nodes, network_nodes, nodes, scene_nodes
@@ -55,7 +55,8 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     own = own_networks(spec)
     networks = (_image_network(kind, spec) for kind in dict.fromkeys(own.values()))
     detectors = (_image_detector(detector, own.get(detector, "")) for detector in detectors_of(spec))
-    return _stage(name, forward, sum((*networks, *detectors), Pipeline([])))
+    stage = sum((*networks, *detectors), Pipeline([]))
+    return _stage(name, forward, stage, of_networks(name, own.values(), stage.inputs()))
 
 
 def _image_network(kind: str, spec: SettingSpec) -> Pipeline:
@@ -131,8 +132,9 @@ def _scene_detector(name: str, kind: str) -> Pipeline:
     return _detector(name, [*forward, scoring], {"manifest": "manifest", **shared}, own)
 
 
-def _stage(name: str, forward: list[Node], detectors: Pipeline) -> Pipeline:
-    return Pipeline([Pipeline(forward), detectors], namespace=name, parameters={"params:runtime"}, tags=name)
+def _stage(name: str, forward: list[Node], detectors: Pipeline, inputs: dict[str, str] | None = None) -> Pipeline:
+    stage = [Pipeline(forward), detectors]
+    return Pipeline(stage, namespace=name, inputs=inputs, parameters={"params:runtime"}, tags=name)
 
 
 def _scoring(function: Callable[..., Any], detector: str, read: list[str]) -> Node:
