@@ -247,10 +247,10 @@ class ConfidenceNetworkSpec(HintSpec):
     """How the network of `confidence_branch` is trained, beside what holds for the classifier; no label is smoothed.
 
     Attributes:
-        least_top1: The network is wrong if its top-1 accuracy falls under this fraction.
+        least_top1: The network is wrong if its top-1 accuracy falls under this fraction; by default the model's.
     """
 
-    least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
+    least_top1: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class RotationNetworkSpec(Spec):
@@ -260,12 +260,12 @@ class RotationNetworkSpec(Spec):
         weight: Of the rotations' loss beside that of the classes.
         width: Of the hidden layer that both heads share, with `training: head`; on frozen features alone the rotations
             would have no effect on the classes. A whole network has none.
-        least_top1: The network is wrong if its top-1 accuracy falls under this fraction.
+        least_top1: The network is wrong if its top-1 accuracy falls under this fraction; by default the model's.
     """
 
     weight: Annotated[float, Field(gt=0)] = 1.0
     width: Count = 512
-    least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
+    least_top1: Annotated[float, Field(ge=0, le=1)] | None = None
 
     def hidden_width(self, training: str) -> int:
         """Of the hidden layer in that kind of training; 0 where there is none."""
@@ -278,9 +278,10 @@ class ClassifierNetworksSpec(Spec):
     confidence_branch: ConfidenceNetworkSpec = ConfidenceNetworkSpec()
     rotation_network: RotationNetworkSpec = RotationNetworkSpec()
 
-    def least_top1(self, kind: str) -> float:
+    def least_top1(self, kind: str, model: ModelSpec) -> float:
         """Least accuracy of the networks of a kind."""
-        return float(getattr(self, kind).least_top1)
+        own = getattr(self, kind).least_top1
+        return model.least_top1 if own is None else float(own)
 
 
 class OdinSpec(Spec):

@@ -220,6 +220,9 @@ def test_accuracy_is_that_of_the_network_beside_the_classifiers(
     strict = ClassifierNetworksSpec.model_validate({"rotation_network": {"width": 7, "least_top1": worst + 0.001}})
     with pytest.raises(WrongModelError, match=r"networks\.rotation_network\.least_top1"):
         extraction.check_network_accuracy(left[ROTATION], *rest, strict, IDENTITY, ROTATION)
+    least = spec.model_copy(update={"least_top1": worst + 0.001})
+    with pytest.raises(WrongModelError, match=rf"{worst:.1%} on 32 .* under the {worst + 0.001:.1%}"):
+        extraction.check_network_accuracy(left[ROTATION], *rest[:-1], least, NETWORKS, IDENTITY, ROTATION)
 
 
 @pytest.fixture

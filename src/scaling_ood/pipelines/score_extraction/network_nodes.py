@@ -115,11 +115,11 @@ def check_network_accuracy(
         WrongModelError: The first kind of labels falls short of the least accuracy of this kind.
     """
     top1, images = top1_of(outputs, manifest, Preparation.model_validate(preparation), spec)
-    worst, least = min(of_first_labels(top1, spec)), networks.least_top1(kind)
+    worst, least = min(of_first_labels(top1, spec)), networks.least_top1(kind, spec)
     if worst < least:
         raise WrongModelError(
             f"{identity.setting}.{kind}: top-1 accuracy {worst:.1%} on {images:,} in-distribution images is under the "
-            f"{least:.1%} that was asked for (networks.{kind}.least_top1)"
+            f"{least:.1%} that is asked for (networks.{kind}.least_top1, by default model.least_top1)"
         )
     return {"top1": top1, "least_top1": least, "images": images, "classifier_top1": classifier_accuracy["top1"]}
 
