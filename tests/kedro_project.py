@@ -15,6 +15,17 @@ import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 KEDRO = Path(sys.executable).with_name("kedro")
+LABEL_DETECTORS = [
+    "max_logit",
+    "msp",
+    "logit_avg",
+    "mc_dropout",
+    "isolation_forest",
+    "local_outlier_factor",
+    "energy",
+    "joint_energy",
+]
+"""Detectors of the multi-label setting that `kedro run --env test` runs, in the order of its table."""
 SCENE_DETECTORS = [
     "msp",
     "max_logit",

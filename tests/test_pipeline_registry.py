@@ -160,4 +160,4 @@ def test_a_setting_that_is_switched_off_has_no_node(
     parameters = structure._without_session()
     structure.bind({**parameters, "segmentation": False})
     settings = {str(node.namespace).split(".")[0] for node in register_pipelines()["__default__"].nodes}
-    assert settings == {"multi_class"}
+    assert settings == {"multi_class", "multi_label"}

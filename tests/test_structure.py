@@ -200,7 +200,7 @@ def test_switching_every_detector_off_is_an_error() -> None:
 
 def test_switching_every_setting_off_is_an_error() -> None:
     assert problems(change("multi_class", False)) == [
-        "no setting is switched on (there are: multi_class, segmentation)"
+        "no setting is switched on (there are: multi_class, multi_label, segmentation)"
     ]
 
 

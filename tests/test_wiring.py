@@ -118,7 +118,7 @@ def test_every_scored_detector_reaches_the_results(wired: Wired) -> None:
             node for node in wired.whole.nodes if node.namespace == setting and node.short_name == "collect_results"
         )
         # Images are compared by their scores, scenes by their metrics: no pixel score is stored.
-        kind = "scores" if setting == "multi_class" else "metrics"
+        kind = "metrics" if setting == "segmentation" else "scores"
         expected = {f"{setting}.{name}.{kind}" for name in structure.detectors_of(spec)}
         assert {name for name in collected.inputs if name.endswith(f".{kind}")} == expected
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from scaling_ood.fabrication.composite import CompositeSpec
-from scaling_ood.images.multi_label import MultiLabelSource, multi_label_layout_names
+from scaling_ood.images.multi_label import MultiLabelSource, check_source, multi_label_layout_names
 from scaling_ood.metrics import AveragingRule
 from scaling_ood.models import architecture
 from scaling_ood.parameters import (
@@ -75,6 +75,11 @@ class LabelledSetSpec(Spec):
         if value not in multi_label_layout_names():
             raise ValueError(f"unknown layout '{value}'{did_you_mean(value, multi_label_layout_names())}")
         return value
+
+    @model_validator(mode="after")
+    def _options_of_the_layout(self) -> Self:
+        check_source(self.labelled_source("", self.folder, ()))
+        return self
 
     def labelled_source(self, name: str, folder: str, splits: Sequence[str]) -> MultiLabelSource:
         """How the images of these splits below that folder are read."""

@@ -99,3 +99,13 @@ def test_a_forest_calls_the_empty_middle_normal(classifier, view):
 def test_options_out_of_range(name, options, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build_detector(name, **options)
+
+
+@both
+def test_a_fit_says_what_it_is_about_to_do_and_how_long_it_took(name, view, caplog):
+    images, width = (sum(map(len, view)), next(iter(view)).features.shape[1])
+    with caplog.at_level("INFO", logger="scaling_ood"):
+        build_detector(name).fit(view)
+    begun, done = caplog.messages
+    assert begun == f"{name}: fitting on {images:,} images x {width:,} features"
+    assert re.fullmatch(rf"{name}: fitted in \d+\.\d s", done)

@@ -5,10 +5,13 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scaling_ood.detectors import detector_class, detector_names
+from scaling_ood.structure import SETTINGS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "detectors.md").read_text(encoding="utf-8")
+PROJECT = Path(__file__).parents[2]
+PAGE = (PROJECT / "docs" / "detectors.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
 
 
@@ -32,3 +35,12 @@ def test_the_table_says_what_a_detector_needs(name):
     cells = [cell.strip() for cell in row[0].strip("|").split("|")]
     assert set(cells[2].split(", ")) == set(detector_class(name).needs)
     assert cells[4] == ("yes" if detector_class(name).dense else "no")
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_the_table_says_where_a_detector_is_switched_on(name):
+    cell = re.search(rf"^\| \[`{name}`\].*\| ([^|]+) \|$", PAGE, flags=re.MULTILINE)[1]
+    said = set(SETTINGS) if cell == "all settings" else {setting for setting in SETTINGS if f"`{setting}`" in cell}
+    files = {setting: PROJECT / f"conf/base/settings/{setting}/parameters.yml" for setting in SETTINGS}
+    detectors = {setting: yaml.safe_load(path.read_text())[setting]["detectors"] for setting, path in files.items()}
+    assert said == {setting for setting in SETTINGS if detectors[setting].get(name, False) is not False}

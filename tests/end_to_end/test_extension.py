@@ -1,14 +1,19 @@
-"""A new detector is one file and one line of YAML."""
+"""A new detector is one file and one line of YAML for each setting."""
 
 import subprocess
 import sys
 
 import mlflow
+import pandas as pd
 import pytest
 from kedro_project import ROOT
 from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
+
+LINE = "    msp: {}\n"
+# Setting to the folder of its products, and to the rows that a detector has in its table.
+SETTINGS = {"multi_class": ("test/multi_class", 8), "multi_label": ("test_composite/multi_label", 4)}
 
 TOY = '''
 """Toy detector: the negative spread of the logits."""
@@ -32,31 +37,34 @@ class LogitSpread(Detector):
 def extended(finished_run, tmp_path_factory):
     project = finished_run[0].twin(tmp_path_factory.mktemp("extended") / "project")
     (project.path / "src/scaling_ood/detectors/logit_spread.py").write_text(TOY)
-    settings = project.path / "conf/base/settings/multi_class/parameters.yml"
-    settings.write_text(settings.read_text().replace("    msp: {}\n", "    msp: {}\n    logit_spread: {}\n"))
-    project.run("--namespaces", "multi_class")
+    for setting in SETTINGS:
+        parameters = project.path / f"conf/base/settings/{setting}/parameters.yml"
+        parameters.write_text(parameters.read_text().replace(LINE, f"{LINE}    logit_spread: {{}}\n"))
+    project.run("--namespaces", ",".join(SETTINGS))
     return project
 
 
-def test_it_is_in_the_table(extended):
-    rows = extended.results().query("detector == 'logit_spread'")
+@pytest.mark.parametrize(("folder", "count"), SETTINGS.values())
+def test_it_is_in_the_table(extended, folder, count):
+    rows = pd.read_csv(extended.path / f"data/08_reporting/{folder}/results.csv").query("detector == 'logit_spread'")
     assert rows["auroc"].notna().all()
-    assert len(rows) == 8
+    assert len(rows) == count
 
 
 def test_it_is_in_mlflow(extended):
     mlflow.set_tracking_uri(f"sqlite:///{extended.path}/mlflow.db")
     experiment = mlflow.get_experiment_by_name("scaling_ood")
     runs = MlflowClient().search_runs([experiment.experiment_id], "tags.detector = 'logit_spread'")
-    assert len(runs) == 1
+    assert sorted(run.data.tags["setting"] for run in runs) == sorted(SETTINGS)
 
 
 def test_it_is_in_kedro_viz(extended):
     outcome = extended.kedro("viz", "build", "--include-hooks", env=None)
     assert outcome.code == 0, outcome.output
     graph = (extended.path / "build/api/main").read_text()
-    assert "multi_class.logit_spread" in graph
-    assert "multi_class.max_logit" in graph
+    for setting in SETTINGS:
+        assert f"{setting}.logit_spread" in graph
+        assert f"{setting}.max_logit" in graph
 
 
 def test_the_contract_tests_pick_it_up(extended):

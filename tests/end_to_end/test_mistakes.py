@@ -2,6 +2,7 @@
 
 import json
 
+import label_trees
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,7 +47,9 @@ def test_missing_photographs_are_named_before_any_run(empty):
     refused(
         empty.kedro("run", "--params", "data_root=nowhere", env="samples"),
         "multi_class tiny_imagenet_objects",
-        "raccoon",
+        "multi_label coco128",
+        "nowhere/coco128, for multi_label coco128",
+        "nowhere/raccoon, for multi_class raccoon, multi_label raccoon",
         "camvid",
         "nowhere/tiny-imagenet-200",
         "make samples",
@@ -123,3 +126,75 @@ def test_an_ood_set_without_images_is_named(project):
     for path in (project.path / "data/01_raw/test/ood/montana").rglob("*.jpg"):
         path.unlink()
     refused(project.kedro("run", "--pipelines", "data_preparation"), "montana", "no image")
+
+
+SPLITS = {"train": 6, "val": 4, "test": 2}
+
+
+def edited(path, *changes):
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path.write_text(text)
+
+
+def test_all_that_is_wrong_with_voc_is_named_at_once_before_any_training(empty):
+    raw = empty.path / "data/01_raw"
+    label_trees.voc(raw / "voc", SPLITS)
+    label_trees.unseen_classes(raw / "multi_label_ood", set(label_trees.WNIDS) - {"n12285512", "n07691650"})
+    base = raw / "voc/VOCdevkit/VOC2012"
+    annotations = [base / f"Annotations/2012_00000{number}.xml" for number in range(1, 6)]
+    edited(annotations[0], ("</annotation>", ""))
+    edited(annotations[1], ("</name>", "x</name>"))
+    edited(annotations[2], ("<difficult>1<", "<difficult>yes<"))
+    edited(annotations[3], ("2012_000004.jpg", "2012_000044.jpg"))
+    annotations[4].unlink()
+    (base / "JPEGImages/2013_000002.jpg").unlink()
+    edited(base / "ImageSets/Main/val.txt", ("2013_000003", "2013_000003 1\n2012_000006"))
+    outcome = empty.kedro("run", env="voc")
+    refused(
+        outcome,
+        "malformed annotations (2): Annotations/2012_000001.xml: no element found",
+        "Annotations/2012_000003.xml: difficult is 'yes', not 0 or 1",
+        "unknown categories (1): Annotations/2012_000002.xml: '",
+        "x' (did you mean '",
+        "annotations of another image (1): Annotations/2012_000004.xml names 2012_000044.jpg",
+        "annotations that are absent (1): Annotations/2012_000005.xml (train)",
+        "images listed but absent (1): JPEGImages/2013_000002.jpg (val)",
+        "malformed lines of lists (1): ImageSets/Main/val.txt, line 3: '2013_000003 1'",
+        "images listed more than once (1): VOCdevkit/VOC2012/JPEGImages/2012_000006.jpg in train and val",
+        "no class_name n07691650 (crescent roll), n12285512 (red alder)",
+    )
+    assert not (empty.path / "data/06_models").exists()
+
+
+def test_all_that_is_wrong_with_coco_is_named_at_once_before_any_training(empty):
+    raw = empty.path / "data/01_raw"
+    label_trees.coco(raw / "coco", SPLITS)
+    label_trees.unseen_classes(raw / "multi_label_ood")
+    for path in (raw / "multi_label_ood/n02069412").iterdir():
+        path.unlink()
+    train, val = (raw / f"coco/annotations/instances_{split}2014.json" for split in ("train", "val"))
+    document = json.loads(train.read_text())
+    document["images"][1]["id"] = 1
+    document["images"][2]["file_name"] = "COCO_train2014_absent.jpg"
+    document["annotations"][-1]["category_id"] = 12
+    document["annotations"][-2]["image_id"] = "5"
+    document["categories"][1]["name"] = document["categories"][0]["name"]
+    train.write_text(json.dumps(document))
+    val.write_text(val.read_text()[:-1])
+    outcome = empty.kedro("run", env="coco")
+    refused(
+        outcome,
+        "annotations/instances_train2014.json: images[1] has the id 1 of another image",
+        "images listed but absent (1): train2014/COCO_train2014_absent.jpg",
+        "unknown categories (",
+        "category 12",
+        "has no image_id or category_id",
+        "category 2, 'thing 1', is there twice",
+        "annotations of images that are not listed (3)",
+        "annotations/instances_val2014.json: Expecting",
+        "n02069412",
+    )
+    assert not (empty.path / "data/06_models").exists()

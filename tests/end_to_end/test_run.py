@@ -7,7 +7,7 @@ from collections import Counter
 import mlflow
 import pandas as pd
 import pytest
-from kedro_project import SCENE_DETECTORS
+from kedro_project import LABEL_DETECTORS, SCENE_DETECTORS
 from mlflow import MlflowClient
 
 from scaling_ood.records import RESULT_COLUMNS
@@ -102,6 +102,8 @@ def test_mlflow_holds_one_child_per_detector_under_the_kedro_run(finished):
     assert kinds == {
         ("multi_class", "detector"): len(DETECTORS),
         ("multi_class", "training"): 3,
+        ("multi_label", "detector"): len(LABEL_DETECTORS),
+        ("multi_label", "training"): 1,
         ("segmentation", "detector"): len(SCENE_DETECTORS),
         ("segmentation", "training"): 3,
     }

@@ -455,3 +455,16 @@ def test_the_step_of_odin_counts_in_the_key_only_where_it_is_made(preparation: d
     plain, made = ["logits"], ["logits", "odin_logits"]
     assert outputs_key(prepared, spec, small, plain) == outputs_key(prepared, spec, large, plain)
     assert outputs_key(prepared, spec, small, made) != outputs_key(prepared, spec, large, made)
+
+
+def test_scoring_that_takes_long_shows_its_progress_and_the_rest_none(
+    score: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score("msp")
+    assert "shard" not in capsys.readouterr().err
+    monkeypatch.setattr(nodes, "_SLOW_SECONDS", 0)
+    score("msp")
+    shown = capsys.readouterr().err
+    # 12 test images in shards of five, for each of the classifiers.
+    assert "msp, test, fine_seed0: 100%" in shown
+    assert "3/3" in shown

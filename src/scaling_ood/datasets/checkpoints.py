@@ -83,7 +83,9 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
                     latest = state["history"][-1]
                     latest["seconds"], started = time.perf_counter() - started, time.perf_counter()
                     shown = {
-                        name: value for name, value in latest.items() if name.endswith(("loss", "accuracy", "miou"))
+                        name: value
+                        for name, value in latest.items()
+                        if name.endswith(("loss", "accuracy", "miou", "map"))
                     }
                     bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()}, refresh=False)
                 self._keep(data.key, state)

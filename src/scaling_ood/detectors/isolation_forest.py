@@ -15,8 +15,9 @@ class IsolationForest(NoveltyDetector):
     """2^(-mean depth / expected depth) over random trees, each grown on up to 256 fit images.
 
     The score is in (0, 1]; 1/2 is the depth to be expected of an image like the fit images. Cuts are parallel to the
-    axes, so an image in the middle of all others is called normal even if none is near it. Fitting takes 2 s for
-    40,504 x 1,000 features, scoring 20 ms for 1,000 images.
+    axes, so an image in the middle of all others is called normal even if none is near it. Fitting takes 0.6 s of
+    processor time for 40,504 x 1,000 features (one thread, in a process of 1.0 GB at its peak), scoring 40 ms for 1,000
+    images.
     """
 
     def __init__(self, on: Literal["features", "logits"] = "features", trees: int = 100, seed: int = 0) -> None:

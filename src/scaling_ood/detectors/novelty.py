@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from abc import abstractmethod
 from typing import Any, Literal, Self
 
@@ -48,7 +49,9 @@ class NoveltyDetector(Detector):
             raise NotApplicableError(f"too few fit images ({images:,}; at least {self.fewest_images:,})")
         rows = np.concatenate(chunks)  # (N, D)
         LOGGER.info("%s: fitting on %s images x %s %s", self.name, *(f"{size:,}" for size in rows.shape), self.on)
+        started = time.perf_counter()
         self.estimator = self.new_estimator().fit(rows)
+        LOGGER.info("%s: fitted in %.1f s", self.name, time.perf_counter() - started)
         return self
 
     def score(self, chunk: Outputs) -> torch.Tensor:

@@ -18,10 +18,10 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> str:
     return f"unknown {kind} '{given}'{hint} (known: {', '.join(names)})"
 
 
-def listed(names: Sequence[str], most: int = 10) -> str:
-    """The first names of a list, and how many more there are.
+def listed(names: Sequence[str], most: int = 10, between: str = ", ") -> str:
+    """The first names of a list, and how many more there are; `between` them is what they do not hold themselves.
 
     >>> listed(["a", "b", "c"], most=2)
     'a, b, … and 1 more'
     """
-    return ", ".join(names[:most]) + (f", … and {len(names) - most} more" if len(names) > most else "")
+    return between.join(names[:most]) + (f"{between}… and {len(names) - most} more" if len(names) > most else "")

@@ -191,7 +191,7 @@ def test_everything_that_is_wrong_is_said_at_once(voc_set):
         "images listed more than once (1): VOCdevkit/VOC2012/JPEGImages/cut.jpg in train and val",
         next(kind for kind in kinds if kind.startswith("malformed annotations")),
         "malformed lines of lists (1): ImageSets/Main/train.txt, line 8: 'two words'",
-        "unknown categories (2): Annotations/alien.xml: 'dgo' (did you mean 'dog'?), Annotations/alien.xml: 'zeppelin'",
+        "unknown categories (2): Annotations/alien.xml: 'dgo' (did you mean 'dog'?); Annotations/alien.xml: 'zeppelin'",
     ]
     malformed = next(kind for kind in kinds if kind.startswith("malformed annotations"))
     # cut.xml is read for each of the two splits that list it.

@@ -5,6 +5,7 @@ from scaling_ood.images.multi_label.labels import images_per_class, is_labelled,
 from scaling_ood.images.multi_label.layouts import (
     HardObjects,
     MultiLabelSource,
+    check_source,
     multi_label_layout_names,
     read_listing,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "MultiLabelSource",
     "Prepared",
     "UnseenSource",
+    "check_source",
     "coco",
     "images_per_class",
     "is_labelled",

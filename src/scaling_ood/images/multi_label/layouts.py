@@ -84,7 +84,7 @@ def read_listing(source: MultiLabelSource) -> Listing:
         FileNotFoundError: The data set's folder is missing.
         AnnotationError: Images or labels that cannot be relied on, all of it at once; or no image at all.
     """
-    _check(source)
+    check_source(source)
     root = Path(source.folder)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
@@ -98,7 +98,12 @@ def read_listing(source: MultiLabelSource) -> Listing:
     return Listing(classes, sorted(images, key=lambda image: (image.split, image.key)))
 
 
-def _check(source: MultiLabelSource) -> None:
+def check_source(source: MultiLabelSource) -> None:
+    """Make sure that a source makes sense; nothing is read.
+
+    Raises:
+        ValueError: Unknown layout or rule, or options that mean nothing to the layout; all of these at once.
+    """
     if source.layout not in _READERS:
         raise ValueError(unknown("multi-label layout", source.layout, _READERS))
     taken = _OPTIONS[source.layout]

@@ -61,7 +61,7 @@ class Problems:
             AnnotationError: Something is. A line for each kind, with its number and the first ten.
         """
         if self._found:
-            lines = [f"{kind} ({len(found):,}): {listed(found)}" for kind, found in self._found.items()]
+            lines = [f"{kind} ({len(found):,}): {listed(found, between='; ')}" for kind, found in self._found.items()]
             raise AnnotationError("\n  ".join([f"{where}:", *lines]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from scaling_ood.fabrication.composite import (
     instances,
 )
 from scaling_ood.images.manifest import COLUMNS, partition, quarantine, set_digest
-from scaling_ood.images.multi_label import list_multi_label
+from scaling_ood.images.multi_label import AnnotationError, list_multi_label
 from scaling_ood.label_parameters import CompositeFabricationSpec, LabelDataSpec
 from scaling_ood.parameters import DataSets, FolderSpec, IdentitySpec, NoiseSpec, RuntimeSpec
 from scaling_ood.pipelines.data_preparation.nodes import claim, folder_of, listed
@@ -57,6 +57,11 @@ def prepare_label_manifest(
 
     Returns:
         Manifest; quarantined images with their problem; the record of the preparation (see `Preparation`).
+
+    Raises:
+        AnnotationError: Anything that is wrong with annotations or folders, of all data sets at once.
+        PartitionError: A role gets no image, or fewer than it claims.
+        TooManyUnreadableError: The share of unreadable images is above what is tolerated.
     """
     used = {name: data_sets.root[name] for name in data.ood}
     places = {
@@ -67,11 +72,9 @@ def prepare_label_manifest(
     source = data.labelled.labelled_source(
         data.in_dist, places[data.in_dist], sorted({r.split for r in roles.values()})
     )
-    known, classes = list_multi_label(source)
-    rows = [partition(known, roles, data.seed)]
-    rows += [
-        listed(name, used[name], places, data.seed).assign(image_set=name, label=-1, labels=None) for name in data.ood
-    ]
+    readings = {name: partial(_unlabelled, name, used[name], places, data.seed) for name in data.ood}
+    (known, classes), *unseen = _read_all({data.in_dist: partial(list_multi_label, source), **readings})
+    rows = [partition(known, roles, data.seed), *(ood for ood, _ in unseen)]
     manifest, bad = quarantine(pd.concat(rows, ignore_index=True), places, runtime.workers, data.most_unreadable)
     manifest = manifest[[*COLUMNS, "labels"]].reset_index(drop=True)
     record = Preparation(
@@ -91,6 +94,27 @@ def prepare_label_manifest(
         seed=data.seed,
     )
     return manifest, bad, record.model_dump(mode="json")
+
+
+def _unlabelled(
+    name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    return listed(name, spec, places, seed).assign(image_set=name, label=-1, labels=None), ()
+
+
+def _read_all(
+    readings: Mapping[str, Callable[[], tuple[pd.DataFrame, tuple[str, ...]]]],
+) -> list[tuple[pd.DataFrame, tuple[str, ...]]]:
+    """Rows and classes of each data set; a person who has to mend several hears of all of them."""
+    found, problems = [], []
+    for name, read in readings.items():
+        try:
+            found.append(read())
+        except (ValueError, FileNotFoundError) as error:
+            problems.append(str(error) if name in str(error) else f"{name}: {error}")
+    if problems:
+        raise AnnotationError("\n".join(problems))
+    return found
 
 
 def _place(folder: str) -> str:

@@ -135,7 +135,8 @@ def listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], s
         return list_noise(name, spec.images)
     classes = spec.classes
     chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
-    return sample(list_folder(name, places[name], spec.layout, spec.splits, chosen), spec.images, seed)
+    rows = list_folder(name, places[name], spec.layout, spec.splits, chosen, _names(spec.titles))
+    return sample(rows, spec.images, seed)
 
 
 def _roles(data: DataSpec) -> dict[str, PartSpec]:
@@ -159,5 +160,10 @@ def _groups(data: DataSpec, classes: Sequence[str]) -> tuple[tuple[str, ...], tu
 def _titles(spec: FolderSpec | NoiseSpec, classes: Sequence[str]) -> tuple[str, ...]:
     if isinstance(spec, NoiseSpec) or spec.titles is None:
         return tuple(name.replace("_", " ") for name in classes)
-    table = class_table(spec.titles).set_index("wnid")["name"]
-    return tuple(str(table.get(name, name)) for name in classes)
+    names = _names(spec.titles)
+    return tuple(names.get(name, name) for name in classes)
+
+
+def _names(table: str | None) -> dict[str, str]:
+    """Class to the name that a person reads, of a shipped table."""
+    return {} if table is None else dict(class_table(table)[["wnid", "name"]].itertuples(index=False, name=None))

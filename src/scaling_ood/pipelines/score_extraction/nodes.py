@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.detectors import Detector, LinearHead, NotApplicableError, Outputs, build_detector
@@ -41,6 +42,9 @@ from scaling_ood.scores import Scores
 
 HEADS = "heads"
 """Part of the outputs that holds each classifier's last layer, for detectors that change the features before it."""
+
+_SLOW_SECONDS = 3
+"""Scoring an image set shows its progress after so long: most detectors are done before."""
 
 
 class WrongModelError(ValueError):
@@ -210,17 +214,21 @@ class StoredOutputs:
         stored = self.shards.read(HEADS)
         return LinearHead(stored[f"{self.variant}/weight"], stored[f"{self.variant}/bias"])
 
+    @property
+    def names(self) -> list[str]:
+        """The shards of the image set, one chunk each."""
+        return [name for name in self.shards.parts if image_set_of(name) == self.image_set]
+
     def __iter__(self) -> Iterator[Outputs]:
         """Chunks in the order of the manifest."""
-        for name in self.shards.parts:
-            if image_set_of(name) == self.image_set:
-                tensors = self.shards.read(name)
-                own = {
-                    f.name: tensors[f"{self.variant}/{f.name}"]
-                    for f in fields(Outputs)
-                    if f"{self.variant}/{f.name}" in tensors
-                }
-                yield Outputs(**own)
+        for name in self.names:
+            tensors = self.shards.read(name)
+            own = {
+                f.name: tensors[f"{self.variant}/{f.name}"]
+                for f in fields(Outputs)
+                if f"{self.variant}/{f.name}" in tensors
+            }
+            yield Outputs(**own)
 
 
 def top1_of(
@@ -272,7 +280,9 @@ def _fit_view(outputs: StoredShards, manifest: pd.DataFrame, prepared: Preparati
 
 
 def _score_set(built: Detector, view: StoredOutputs, ids: Any) -> pd.DataFrame:
-    score = torch.cat([built.score(chunk) for chunk in view]).double().numpy()
+    what = f"{built.name}, {view.image_set}, {view.variant}"
+    chunks = tqdm(view, what, len(view.names), unit="shard", mininterval=1, delay=_SLOW_SECONDS)
+    score = torch.cat([built.score(chunk) for chunk in chunks]).double().numpy()
     frame = pd.DataFrame({"id": ids, "score": score})
     missing = frame["score"].isna()
     if missing.any():
