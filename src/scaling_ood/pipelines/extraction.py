@@ -197,7 +197,8 @@ def refuse_unmade(detector: Detector, made: frozenset[str], network: str = SHARE
 
 def loading_of(runtime: RuntimeSpec) -> Loading:
     """How images reach the network."""
-    return Loading(runtime.batch_images, runtime.workers)
+    usual = 16 if Forward(runtime.device).torch_device.type == "cpu" else 64
+    return Loading(runtime.batch_images or usual, runtime.workers)
 
 
 def _rows(block: Tensors) -> int:
