@@ -315,8 +315,8 @@ class RuntimeSpec(Spec):
 
     Attributes:
         device: `auto` takes the GPU if there is one.
-        batch_images: Images per forward pass; by default 64 on a GPU and 16 on a processor, where getting memory for larger
-            ones takes up to half of the time.
+        batch_images: Images per forward pass; by default 64 on a GPU and 16 on a processor, where getting memory for
+            larger ones takes up to half of the time.
         workers: Processes that decode images.
         channels_last: Memory order of the convolutions; faster on most hardware.
     """
