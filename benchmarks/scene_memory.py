@@ -37,12 +37,12 @@ from scaling_ood.images.scenes import (
 from scaling_ood.metrics import PooledThresholds, image_metrics
 from scaling_ood.models import Forward
 from scaling_ood.models.segmentation import build_segmenter
+from scaling_ood.networks import SHARED
 from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes
 from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes, score_pixels
 from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
 from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
 from scaling_ood.plans import Plan
-from scaling_ood.scene_networks import SHARED
 from scaling_ood.scene_parameters import (
     NetworksSpec,
     SceneExtractionSpec,

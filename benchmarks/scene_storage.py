@@ -28,9 +28,9 @@ from scaling_ood.images import read_image
 from scaling_ood.images.scenes import ANOMALY, VOID, read_labels
 from scaling_ood.metrics import PerImageMean, PooledThresholds
 from scaling_ood.models.segmentation import build_segmenter, upsample
+from scaling_ood.networks import SCENES, network_of
 from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes
 from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
-from scaling_ood.scene_networks import network_of
 from scaling_ood.scene_parameters import SegmentationSpec
 from scaling_ood.scene_preparation import WHOLE, ScenePreparation, scene_preprocessing, variant_of
 from scaling_ood.structure import detectors_of, setting_specs
@@ -68,7 +68,7 @@ def storage(spec: SegmentationSpec, manifest: pd.DataFrame, prepared: ScenePrepa
     rows, largest = [], 0.0
     for name in detectors_of(spec):
         options = spec.detectors[name] or {}
-        detector = None if network_of(name, options) else _applicable(name, options, prepared)
+        detector = None if network_of(name, SCENES) else _applicable(name, options, prepared)
         if detector is None or "logits" not in detector.needs:
             continue
         tables = [measure_scenes(detector, one, manifest, prepared, spec.reporting)[0] for one in (outputs, half)]

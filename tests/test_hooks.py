@@ -68,6 +68,7 @@ def photographs(monkeypatch: pytest.MonkeyPatch) -> None:
             "test": {"split": "all"},
         },
         "model": {"architecture": "small_resnet", "training": "network"},
+        "networks": {},
         "extraction": {},
         "detectors": {"msp": {}},
         "reporting": {},

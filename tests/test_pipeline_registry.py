@@ -61,44 +61,77 @@ def test_every_node_lies_in_the_namespace_of_its_setting_and_bears_its_tag(regis
 SCORED = {"fit_and_score", "measure_detector", "record_detector"}
 
 
-def own_networks() -> set[str]:
-    scenes = structure.scene_settings()
-    return {f"{name}.{detector}" for name, spec in scenes.items() for detector in structure.own_networks(spec)}
+def readers() -> dict[str, set[str]]:
+    """Namespace of each network that single detectors read, to theirs."""
+    found: dict[str, set[str]] = {}
+    for setting, spec in (structure.image_settings() | structure.scene_settings()).items():
+        for detector, network in structure.own_networks(spec).items():
+            found.setdefault(f"{setting}.{network}", set()).add(f"{setting}.{detector}")
+    return found
 
 
-def test_a_detector_is_a_namespace_that_only_reads_what_the_setting_extracted(
+def test_a_detector_is_a_namespace_that_only_reads_what_the_setting_or_a_network_extracted(
     registered: dict[str, Pipeline],
 ) -> None:
     scoring = registered["score_extraction"]
+    source = {detector: network for network, detectors in readers().items() for detector in detectors}
     for setting, spec in structure.setting_specs().items():
-        for detector in set(structure.detectors_of(spec)) - {name.split(".")[1] for name in own_networks()}:
-            (node,) = scoring.only_nodes_with_namespaces([f"{setting}.{detector}"]).nodes
-            assert f"{setting}.outputs" in node.inputs
-            assert node.outputs == [f"{setting}.{detector}.scores"]
-            assert f"params:{setting}.detectors.{detector}" in node.inputs
+        for detector in {f"{setting}.{name}" for name in structure.detectors_of(spec)} - readers().keys():
+            (node,) = scoring.only_nodes_with_namespaces([detector]).nodes
+            assert f"{source.get(detector, setting)}.outputs" in node.inputs
+            assert node.outputs == [f"{detector}.scores"]
+            assert f"params:{detector.replace('.', '.detectors.')}" in node.inputs
 
 
-def test_a_detector_with_a_network_of_its_own_trains_and_runs_it_in_its_namespace(
+def test_a_network_that_single_detectors_read_is_trained_and_run_in_a_namespace_of_its_own(
     registered: dict[str, Pipeline],
 ) -> None:
-    assert own_networks() == {"segmentation.confidence_branch", "segmentation.autoencoder"}
-    for detector in own_networks():
-        alone = registered["__default__"].only_nodes_with_namespaces([detector])
-        setting = detector.split(".")[0]
-        assert {name for name in alone.inputs() if not name.startswith("params:")} == {
-            f"{setting}.manifest",
-            f"{setting}.preparation",
-        }
-        assert {f"{detector}.{product}" for product in ("model", "training_run", "outputs", "accuracy")} <= (
-            alone.all_outputs()
-        )
+    assert readers() == {
+        "multi_class.confidence_branch": {"multi_class.confidence_branch"},
+        "multi_class.rotation_network": {"multi_class.rotation_msp", "multi_class.rotation_max_logit"},
+        "segmentation.confidence_branch": {"segmentation.confidence_branch"},
+        "segmentation.autoencoder": {"segmentation.autoencoder"},
+    }
+    data = {"manifest", "preparation"}
+    # Heads on the classifiers' frozen backbone stand on the features that it left.
+    read = {"multi_class": data | {"training_features", "outputs", "accuracy"}, "segmentation": data}
+    for network in readers():
+        alone = registered["__default__"].only_nodes_with_namespaces([network])
+        setting = network.split(".")[0]
+        needed = {name for name in alone.inputs() if not name.startswith("params:")}
+        assert needed == {f"{setting}.{name}" for name in read[setting]}
+        made = {f"{network}.{product}" for product in ("model", "training_run", "outputs", "accuracy")}
+        assert made <= alone.all_outputs()
 
 
-def test_what_one_detectors_network_makes_only_that_detector_reads(registered: dict[str, Pipeline]) -> None:
+def test_what_a_network_makes_only_its_detectors_read(registered: dict[str, Pipeline]) -> None:
     for node in registered["__default__"].nodes:
-        for detector in own_networks():
-            inner = {f"{detector}.{product}" for product in ("model", "outputs", "training_run")}
-            assert node.namespace == detector or not inner & set(node.inputs)
+        for network, detectors in readers().items():
+            inner = {f"{network}.{product}" for product in ("model", "outputs", "training_run", "turned_features")}
+            assert node.namespace in {network, *detectors} or not inner & set(node.inputs)
+
+
+def test_a_network_that_no_detector_reads_is_not_there(registered: dict[str, Pipeline]) -> None:
+    whole = {node.namespace for node in registered["__default__"].nodes}
+    parameters = structure._without_session()
+    switches = {**parameters["multi_class"]["detectors"], "rotation_msp": False}
+    for rest, gone in ((False, {"rotation_msp", "rotation_max_logit", "rotation_network"}), ({}, {"rotation_msp"})):
+        detectors = {**switches, "rotation_max_logit": rest}
+        structure.bind({**parameters, "multi_class": {**parameters["multi_class"], "detectors": detectors}})
+        left = {node.namespace for node in register_pipelines()["__default__"].nodes}
+        assert whole - left == {f"multi_class.{name}" for name in gone}
+
+
+def test_the_rotation_loss_is_read_from_passes_over_the_images(registered: dict[str, Pipeline]) -> None:
+    parameters = structure._without_session()
+    for rotation, source in ((False, "outputs"), ({}, "manifest")):
+        detectors = {**parameters["multi_class"]["detectors"], "rotation": rotation}
+        structure.bind({**parameters, "multi_class": {**parameters["multi_class"], "detectors": detectors}})
+        scoring = register_pipelines()["score_extraction"]
+        (extract,) = [node for node in scoring.nodes if node.name == "multi_class.rotation_network.extract_outputs"]
+        assert {f"multi_class.{name}" for name in ("outputs", "manifest")} & set(extract.inputs) == {
+            f"multi_class.{source}"
+        }
 
 
 def test_a_setting_or_a_detector_can_be_run_alone(registered: dict[str, Pipeline]) -> None:

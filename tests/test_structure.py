@@ -41,6 +41,7 @@ def parameters() -> Parameters:
             },
             "fabrication": {"families": 4, "ood_families": 2, "supercategories": 1},
             "model": {"architecture": "small_resnet", "training": "network", "labels": ["fine", "coarse"]},
+            "networks": {},
             "extraction": {},
             "detectors": {"msp": {}, "energy": {"temperature": 2.0}, "max_logit": False},
             "reporting": {},

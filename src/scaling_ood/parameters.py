@@ -231,6 +231,59 @@ class ModelSpec(Spec):
         return self
 
 
+class HintSpec(Spec):
+    """How a confidence branch is trained, beside what holds for the network (DeVries & Taylor 2018).
+
+    Attributes:
+        budget: Price to aim at, in nats.
+        price_weight: Lambda of the first step.
+    """
+
+    budget: Annotated[float, Field(gt=0)] = 0.3
+    price_weight: Annotated[float, Field(gt=0)] = 0.1
+
+
+class ConfidenceNetworkSpec(HintSpec):
+    """How the network of `confidence_branch` is trained, beside what holds for the classifier; no label is smoothed.
+
+    Attributes:
+        least_top1: The network is wrong if its top-1 accuracy falls under this fraction; by default the model's.
+    """
+
+    least_top1: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class RotationNetworkSpec(Spec):
+    """How the network of the `rotation` detectors is trained, beside what holds for the classifier.
+
+    Attributes:
+        weight: Of the rotations' loss beside that of the classes.
+        width: Of the hidden layer that both heads share, with `training: head`; on frozen features alone the rotations
+            would have no effect on the classes. A whole network has none.
+        least_top1: The network is wrong if its top-1 accuracy falls under this fraction; by default the model's.
+    """
+
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    width: Count = 512
+    least_top1: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    def hidden_width(self, training: str) -> int:
+        """Of the hidden layer in that kind of training; 0 where there is none."""
+        return self.width if training == "head" else 0
+
+
+class ClassifierNetworksSpec(Spec):
+    """Classifiers that learned something else beside; each is trained only where a detector reads it."""
+
+    confidence_branch: ConfidenceNetworkSpec = ConfidenceNetworkSpec()
+    rotation_network: RotationNetworkSpec = RotationNetworkSpec()
+
+    def least_top1(self, kind: str, model: ModelSpec) -> float:
+        """Least accuracy of the networks of a kind."""
+        own = getattr(self, kind).least_top1
+        return model.least_top1 if own is None else float(own)
+
+
 class OdinSpec(Spec):
     """The step of ODIN towards the predicted class, for the detectors that read the logits after it.
 
@@ -262,13 +315,14 @@ class RuntimeSpec(Spec):
 
     Attributes:
         device: `auto` takes the GPU if there is one.
-        batch_images: Images per forward pass.
+        batch_images: Images per forward pass; by default 64 on a GPU and 16 on a processor, where getting memory for
+            larger ones takes up to half of the time.
         workers: Processes that decode images.
         channels_last: Memory order of the convolutions; faster on most hardware.
     """
 
     device: str = "auto"
-    batch_images: Count = 64
+    batch_images: Count | None = None
     workers: Annotated[int, Field(ge=0)] = 2
     channels_last: bool = True
 
@@ -367,6 +421,7 @@ class SettingSpec(Spec):
     data: DataSpec
     fabrication: FabricationSpec | Literal[False] = False
     model: ModelSpec
+    networks: ClassifierNetworksSpec
     extraction: ExtractionSpec
     detectors: DetectorSwitches
     reporting: ReportingSpec

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from scaling_ood.images import Preprocessing
 from scaling_ood.models import Variant, architecture, published_digest
-from scaling_ood.parameters import ExtractionSpec, ModelSpec, NoiseSpec
+from scaling_ood.networks import ROTATION, SHARED
+from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, ModelSpec, NoiseSpec
 from scaling_ood.plans import StaleProductError, digest
 
 
@@ -109,12 +110,28 @@ def model_key(preparation: Preparation, spec: ModelSpec) -> str:
     return digest(options, weights, preprocessing_of(spec), preparation.digests["train"], preparation.group_of_class)
 
 
-def outputs_key(preparation: Preparation, spec: ModelSpec, extraction: ExtractionSpec, fields: list[str]) -> str:
-    """Key of the stored outputs."""
+def turned_features_key(preparation: Preparation, spec: ModelSpec) -> str:
+    """Key of the cached features of the training images turned by 90, 180 and 270 degrees."""
+    return digest(training_features_key(preparation, spec), "turned")
+
+
+def network_key(preparation: Preparation, spec: ModelSpec, networks: ClassifierNetworksSpec, kind: str) -> str:
+    """Key of the trained networks of one kind, see `networks`; of the classifiers themselves for the shared one."""
+    classifiers = model_key(preparation, spec)
+    if kind == SHARED:
+        return classifiers
+    without = {"least_top1"} | ({"width"} if kind == ROTATION and spec.training == "network" else set())
+    return digest(classifiers, kind, getattr(networks, kind).model_dump(mode="json", exclude=without))
+
+
+def outputs_key(
+    preparation: Preparation, spec: ModelSpec, extraction: ExtractionSpec, fields: Sequence[str], model: str = ""
+) -> str:
+    """Key of the stored outputs, of the networks with the key `model`; by default of the classifiers."""
     sets = {name: preparation.digests[name] for name in preparation.extracted_sets}
     noise = {name: options.model_dump(mode="json") for name, options in preparation.noise.items()}
     stored = extraction.model_dump(mode="json", exclude=set() if "odin_logits" in fields else {"odin"})
-    return digest(model_key(preparation, spec), preprocessing_of(spec), sets, noise, stored, fields)
+    return digest(model or model_key(preparation, spec), preprocessing_of(spec), sets, noise, stored, list(fields))
 
 
 def scores_key(outputs: str, detector: str, options: Mapping[str, Any]) -> str:

@@ -18,8 +18,17 @@ from scaling_ood.images.scenes import (
     scene_layout_names,
 )
 from scaling_ood.models.segmentation import Difference, segmenter
-from scaling_ood.parameters import Count, DetectorSwitches, IdentitySpec, RenderingSpec, ReportingSpec, Seeds, Spec
-from scaling_ood.scene_networks import network_of
+from scaling_ood.networks import SCENES, network_of
+from scaling_ood.parameters import (
+    Count,
+    DetectorSwitches,
+    HintSpec,
+    IdentitySpec,
+    RenderingSpec,
+    ReportingSpec,
+    Seeds,
+    Spec,
+)
 
 Role = Literal["train", "validation", "test"]
 PAIRED = "paired_folders"
@@ -195,18 +204,14 @@ class SegmenterSpec(Spec):
         return self
 
 
-class ConfidenceSpec(Spec):
+class ConfidenceSpec(HintSpec):
     """How the network of `confidence_branch` is trained, beside what holds for the segmenter (DeVries & Taylor 2018).
 
     Attributes:
         hints: What a coin is tossed for; the paper does not say which.
-        budget: Price to aim at, in nats.
-        price_weight: Lambda of the first step.
     """
 
     hints: Literal["pixel", "image"] = "pixel"
-    budget: Annotated[float, Field(gt=0)] = 0.3
-    price_weight: Annotated[float, Field(gt=0)] = 0.1
 
 
 class AutoencoderSpec(Spec):
@@ -298,9 +303,8 @@ class SegmentationSpec(Spec):
                 f"model.least_miou cannot be checked: the labels know {labelled} class(es), the network {given}"
             )
         if self.model.training == "none":
-            own = [
-                name for name, options in self.detectors.items() if options is not False and network_of(name, options)
-            ]
+            on = [name for name, options in self.detectors.items() if options is not False]
+            own = [name for name in on if network_of(name, SCENES)]
             if own:
                 problems.append(f"there are no scenes to train the networks of {', '.join(own)} on: switch them off")
         if problems:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.scenes import LabelMap, label_map
 from scaling_ood.models.segmentation import segmenter
+from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
 from scaling_ood.plans import digest
-from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE, SHARED
 from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SceneExtractionSpec, SegmenterSpec
 
 WHOLE = "test"
@@ -120,7 +120,7 @@ def segmenter_key(preparation: ScenePreparation, spec: SegmenterSpec) -> str:
 
 
 def network_key(preparation: ScenePreparation, spec: SegmenterSpec, networks: NetworksSpec, kind: str) -> str:
-    """Key of the trained networks that detectors of one kind read; see `scene_networks`."""
+    """Key of the trained networks that detectors of one kind read; see `networks`."""
     if kind == AUTOENCODER:
         roles = {role: preparation.digests[role] for role in ("train", "validation")}
         scaling = spec.model_dump(mode="json", include={"seeds", "short_edges", "test_edge", "longest_edge"})

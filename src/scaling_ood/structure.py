@@ -22,8 +22,8 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from scaling_ood.label_parameters import MultiLabelSpec
+from scaling_ood.networks import SCENES, image_networks, network_of
 from scaling_ood.parameters import RuntimeSpec, SettingSpec, did_you_mean
-from scaling_ood.scene_networks import network_of
 from scaling_ood.scene_parameters import SegmentationSpec
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
@@ -75,9 +75,10 @@ def detectors_of(spec: AnySpec) -> list[str]:
     return [name for name, options in spec.detectors.items() if options is not False]
 
 
-def own_networks(spec: SegmentationSpec) -> dict[str, str]:
-    """Detectors that are on and read a network of their own, and the kind of that network."""
-    kinds = {name: network_of(name, dict(spec.detectors[name] or {})) for name in detectors_of(spec)}
+def own_networks(spec: SettingSpec | SegmentationSpec) -> dict[str, str]:
+    """Detectors that are on and read another network than the shared one, and that network; see `networks`."""
+    trained = image_networks(spec.model.training) if isinstance(spec, SettingSpec) else SCENES
+    kinds = {name: network_of(name, trained) for name in detectors_of(spec)}
     return {name: kind for name, kind in kinds.items() if kind}
 
 

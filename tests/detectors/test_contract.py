@@ -70,6 +70,7 @@ def test_declaration(name):
     assert cls.needs
     assert cls.needs <= {field.name for field in fields(Outputs)}
     assert isinstance(cls.dense, bool)
+    assert isinstance(cls.network, str)
     assert build_detector(name).needs == cls.needs
 
 

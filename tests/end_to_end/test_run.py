@@ -21,6 +21,11 @@ DETECTORS = [
     "kl_matching",
     "energy",
     "logit_avg",
+    "confidence_branch",
+    "rotation_msp",
+    "rotation_max_logit",
+    "odin",
+    "odin_max_logit",
     "mahalanobis",
     "knn",
     "vim",
@@ -96,7 +101,7 @@ def test_mlflow_holds_one_child_per_detector_under_the_kedro_run(finished):
     kinds = Counter((run.data.tags["setting"], run.data.tags["kind"]) for run in children)
     assert kinds == {
         ("multi_class", "detector"): len(DETECTORS),
-        ("multi_class", "training"): 1,
+        ("multi_class", "training"): 3,
         ("multi_label", "detector"): len(LABEL_DETECTORS),
         ("multi_label", "training"): 1,
         ("segmentation", "detector"): len(SCENE_DETECTORS),
@@ -115,13 +120,15 @@ def test_a_child_shows_the_numbers_of_the_table(finished):
     client = MlflowClient()
     experiment = client.get_experiment_by_name("scaling_ood")
     runs = client.search_runs([experiment.experiment_id], "tags.setting = 'multi_class'")
-    training = next(run for run in runs if run.data.tags["kind"] == "training")
-    assert len(client.get_metric_history(training.info.run_id, "train_loss.fine_seed0")) == 4
+    training = {run.data.tags.get("network"): run.info.run_id for run in runs if run.data.tags["kind"] == "training"}
+    assert training.keys() == {None, "confidence_branch", "rotation_network"}
+    assert all(len(client.get_metric_history(run_id, "train_loss.fine_seed0")) == 4 for run_id in training.values())
     results = finished.results().set_index(["detector", "ood_set"])
     for run in (run for run in runs if run.data.tags["kind"] == "detector" and not run.data.tags.get("gap")):
         tags, metrics = run.data.tags, run.data.metrics
         assert {"setting", "benchmark", "detector", "model", "device", "training_run"} <= set(tags)
-        assert tags["training_run"] == training.info.run_id
+        assert tags["training_run"] == training[tags.get("network")]
+        assert ("classifier_top1" in metrics) == ("network" in tags)
         assert tags["latest"] == "true"
         assert metrics["auroc.mean"] == pytest.approx(results.loc[(tags["detector"], "mean"), "auroc"])
         assert metrics["auroc.aquatica"] == pytest.approx(results.loc[(tags["detector"], "aquatica"), "auroc"])
@@ -131,6 +138,8 @@ def test_a_child_shows_the_numbers_of_the_table(finished):
 
 def test_a_second_run_neither_renders_nor_trains_nor_extracts(project):
     places = ["01_raw/test", "06_models/*/training_features", "06_models/*/model", "07_model_output/*/outputs"]
+    places += [f"06_models/*/rotation_network/{name}" for name in ("turned_features", "model")]
+    places += ["06_models/*/confidence_branch/model", "07_model_output/*/rotation_network/outputs"]
     products = [path for place in places for path in project.product(place).rglob("*.*") if path.name != "record.json"]
     before = {path: path.stat().st_mtime_ns for path in products}
     table = project.results()

@@ -9,7 +9,8 @@ from torch import nn
 
 from scaling_ood.images import Loading, Noise, Preprocessing
 from scaling_ood.models import Forward, ForwardPass
-from scaling_ood.pipelines.extraction import Extraction, image_set_of
+from scaling_ood.parameters import RuntimeSpec
+from scaling_ood.pipelines.extraction import Extraction, image_set_of, loading_of
 from scaling_ood.plans import Part
 from scaling_ood.preparation import Preparation
 
@@ -126,7 +127,9 @@ def test_only_the_wanted_fields_are_kept(manifest: pd.DataFrame, preparation: di
 def test_outputs_of_half_precision_are_stored_as_float32(manifest: pd.DataFrame, preparation: dict[str, Any]) -> None:
     class Half(Identity):
         def forward(self, images: torch.Tensor) -> dict[str, ForwardPass]:
-            return {name: ForwardPass(*(t.bfloat16() for t in one)) for name, one in super().forward(images).items()}
+            return {
+                name: ForwardPass(*(t.bfloat16() for t in one[:2])) for name, one in super().forward(images).items()
+            }
 
     given = extraction(manifest, preparation)
     for _, tensors in given.produce(Half(), given.parts(("greens",))):
@@ -136,3 +139,8 @@ def test_outputs_of_half_precision_are_stored_as_float32(manifest: pd.DataFrame,
 @pytest.mark.parametrize("name", ["test", "tiny_imagenet-near", "a-b-c"])
 def test_the_set_of_a_shard_is_what_stands_before_its_number(name: str) -> None:
     assert image_set_of(f"{name}-00012") == name
+
+
+def test_batches_are_small_on_a_processor_unless_they_are_given() -> None:
+    assert loading_of(RuntimeSpec(device="cpu", workers=1)) == Loading(16, 1)
+    assert loading_of(RuntimeSpec(device="cpu", batch_images=7)) == Loading(7, 2)

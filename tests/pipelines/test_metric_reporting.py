@@ -8,7 +8,7 @@ import pytest
 import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from pipelines_toys import DETECTORS, EXTRACTION, IDENTITY, RUNTIME
+from pipelines_toys import DETECTORS, EXTRACTION, IDENTITY, NETWORKS, RUNTIME
 from sklearn.metrics import average_precision_score, roc_auc_score
 from toy_benchmark import model_spec, preparation
 
@@ -312,7 +312,7 @@ def scored(
 ) -> dict[str, Scores]:
     return {
         name: fit_and_score(
-            outputs, accuracy, manifest, preparation, spec, EXTRACTION, DETECTORS, IDENTITY, options, name
+            outputs, accuracy, manifest, preparation, spec, NETWORKS, EXTRACTION, DETECTORS, IDENTITY, options, name
         )
         for name, options in DETECTORS.items()
     }
@@ -326,6 +326,7 @@ def measured(
         scores,
         preparation,
         spec,
+        NETWORKS,
         EXTRACTION,
         DETECTORS,
         given["reporting"],
@@ -400,7 +401,7 @@ def test_facts_name_weights_preprocessing_digests_and_conventions(
     spec: ModelSpec,
 ) -> None:
     prepared = Preparation.model_validate(preparation)
-    facts = report_facts(prepared, model, spec, outputs, accuracy, REPORTING)
+    facts = report_facts(prepared, model, spec, outputs, accuracy, REPORTING, {})
     text = str(facts)
     assert prepared.digests["test"] in text
     assert "made up; frozen, a linear head trained here" in text
@@ -467,6 +468,7 @@ def test_the_whole_stage_runs_on_what_the_others_left(
         "data_sets": data_sets.model_dump(),
         "data": data.model_dump(),
         "model": spec.model_dump(),
+        "networks": NETWORKS.model_dump(),
         "extraction": EXTRACTION.model_dump(),
         "detectors": DETECTORS,
         "reporting": REPORTING.model_dump(),
@@ -481,6 +483,7 @@ def test_the_whole_stage_runs_on_what_the_others_left(
         "preparation": preparation,
         "training_run": {"run_id": "abc"},
         "params:model": spec,
+        "params:networks": NETWORKS,
         "params:extraction": EXTRACTION,
         "params:detectors": DETECTORS,
         "params:reporting": REPORTING,

@@ -11,7 +11,7 @@ import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
-from pipelines_toys import DETECTORS, EXTRACTION, IDENTITY, RUNTIME
+from pipelines_toys import DETECTORS, EXTRACTION, IDENTITY, NETWORKS, RUNTIME
 from toy_benchmark import build_toy
 
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
@@ -53,6 +53,7 @@ def score(
             "manifest": manifest,
             "preparation": preparation,
             "spec": spec,
+            "networks": NETWORKS,
             "extraction": EXTRACTION,
             "detectors": DETECTORS,
             "identity": IDENTITY,
@@ -296,7 +297,7 @@ def test_outputs_stay_valid_when_a_detector_that_reads_the_same_is_switched_off(
     assert score("msp", detectors={"msp": {}, "energy": False}).key == score("msp").key
 
 
-@pytest.mark.parametrize("name", ["confidence_branch", "mc_dropout", "autoencoder"])
+@pytest.mark.parametrize("name", ["mc_dropout", "autoencoder"])
 def test_a_detector_whose_outputs_nothing_makes_is_a_named_gap(score: Any, name: str) -> None:
     detectors = {"msp": {}, name: {}}
     assert fields_for(detectors) == ["logits"]
@@ -347,6 +348,7 @@ def test_the_slice_from_model_to_scores_runs_and_a_second_run_computes_nothing(
         "manifest": manifest,
         "preparation": preparation,
         "params:model": spec,
+        "params:networks": NETWORKS,
         "params:extraction": EXTRACTION,
         "params:detectors": DETECTORS,
         "params:runtime": RUNTIME,
@@ -364,7 +366,15 @@ def test_the_slice_from_model_to_scores_runs_and_a_second_run_computes_nothing(
     )
     shared = ["manifest", "preparation", "params:model"]
     extraction = ["model", *shared, "params:extraction", "params:detectors", "params:runtime", "params:identity"]
-    scoring = ["outputs", "accuracy", *shared, "params:extraction", "params:detectors", "params:identity"]
+    scoring = [
+        "outputs",
+        "accuracy",
+        *shared,
+        "params:networks",
+        "params:extraction",
+        "params:detectors",
+        "params:identity",
+    ]
     graph = Pipeline(
         [
             Node(plan_outputs, extraction, "outputs", name="extract"),

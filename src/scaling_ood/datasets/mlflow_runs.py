@@ -21,7 +21,7 @@ from scaling_ood.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_metrics, log_parameters
 from scaling_ood.tracking.processes import process_tags, search
 
-COMPARED = ("kind", "setting", "benchmark", "detector", "model")
+COMPARED = ("kind", "setting", "benchmark", "detector", "network", "model")
 """Tags that make two runs repetitions of one another: the newest carries `latest=true`, the older ones `false`."""
 
 _logger = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ class Autoencoder(Detector):
     """
 
     needs = frozenset({"reconstruction_error"})
+    network = "autoencoder"
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """The reconstruction loss, at least 0."""

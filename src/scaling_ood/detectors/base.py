@@ -115,11 +115,13 @@ class Detector(ABC):
         needs: Fields of `Outputs` that are read. The class says it for the default options; where it depends on them,
             the constructor sets it.
         dense: Whether it works on pixels, (N, C, H, W), as well as on images, (N, C).
+        network: Name of the network whose outputs it reads, if it is not the classifier or segmenter that all share.
     """
 
     name: ClassVar[str]
     needs: frozenset[str] = frozenset({"logits"})
     dense: ClassVar[bool] = True
+    network: ClassVar[str] = ""
 
     def fit(self, outputs: OutputsView) -> Self:  # noqa: ARG002 - most detectors learn nothing
         """Learn from in-distribution images that are not test images; by default nothing.

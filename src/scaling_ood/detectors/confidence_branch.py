@@ -22,6 +22,7 @@ class ConfidenceBranch(Detector):
     """
 
     needs = frozenset({"confidence"})
+    network = "confidence_branch"
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Log-odds against the confidence; range: any real number."""

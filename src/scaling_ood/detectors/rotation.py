@@ -15,7 +15,7 @@ class Rotation(Detector):
     """Cross-entropy of the rotation head, averaged over the four rotations of the image, in nats.
 
     Needs a classifier trained as in `scaling_ood.training.rotation`; learns nothing from fit images. What the paper
-    reports of such a classifier is `msp` and `max_logit` on its logits.
+    reports of such a classifier is `rotation_msp` and `rotation_max_logit`.
 
     >>> Rotation().score(Outputs(torch.zeros(1, 3), rotation_loss=torch.tensor([0.5]))).tolist()
     [0.5]
@@ -23,6 +23,7 @@ class Rotation(Detector):
 
     needs = frozenset({"rotation_loss"})
     dense = False
+    network = "rotation_network"
 
     def __init__(self, with_posterior: bool = False) -> None:
         """Set whether KL[uniform || p], high for a confident classifier, is taken off, as Hendrycks et al. do."""

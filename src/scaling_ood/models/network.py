@@ -36,10 +36,19 @@ class Variant:
 
 
 class ForwardPass(NamedTuple):
-    """What one classifier makes of N images: logits (N, C) and penultimate features (N, D)."""
+    """What one classifier makes of N images; fields are called as those of `scaling_ood.detectors.Outputs`.
+
+    Attributes:
+        logits: (N, C).
+        features: (N, D) penultimate features; None where nobody reads them.
+        confidence: (N,) logit of the confidence, of a network with a confidence branch.
+        rotation_loss: (N,) of a network with a rotation head.
+    """
 
     logits: torch.Tensor
-    features: torch.Tensor
+    features: torch.Tensor | None = None
+    confidence: torch.Tensor | None = None
+    rotation_loss: torch.Tensor | None = None
 
 
 class SharedBackbone(nn.Module):

@@ -1,30 +1,80 @@
-"""A classifier that also says by how much its image was turned."""
+"""Classifiers that also say by how much an image was turned (Hendrycks et al. 2019, arXiv:1906.12340, section 4)."""
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from collections.abc import Mapping, Sequence
 
-from scaling_ood.models.classifier import Classifier
+import torch
+from torch.nn import functional
+
+from scaling_ood.models.network import ForwardPass
+from scaling_ood.models.two_headed import TwoHeaded, TwoHeadedNetworks
 
 ROTATIONS = 4
+"""Logits of the second head: by 0, 90, 180 and 270 degrees, anticlockwise."""
 
 
-class RotationClassifier(Classifier):
-    """Backbone, linear head for the classes, and linear head for the rotations by 0, 90, 180 and 270 degrees.
+def rotated(images: torch.Tensor) -> torch.Tensor:
+    """All images turned by 0, then all by 90, 180 and 270 degrees, anticlockwise: (4 N, channels, H, H).
 
-    A forward pass gives the logits of the classes, as that of any classifier.
+    Raises:
+        ValueError: The images (N, channels, H, W) are not square: turned, they would have another shape.
+    """
+    return torch.cat([turned(images, quarter) for quarter in range(ROTATIONS)])
+
+
+def turned(images: torch.Tensor, quarter: int) -> torch.Tensor:
+    """Square images (N, channels, H, H) turned anticlockwise by so many quarters.
+
+    Raises:
+        ValueError: They are not square.
+    """
+    if images.shape[2] != images.shape[3]:
+        raise ValueError(f"only square images can be turned, not {images.shape[2]} x {images.shape[3]}")
+    return images.rot90(quarter, (2, 3))
+
+
+def rotation_loss(logits: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Cross-entropy of the rotation head, averaged over the four rotations of each image: what `rotation` reads.
+
+    Args:
+        logits: (N, 4) of the same images in each rotation, in the order of `rotated`.
+
+    Returns:
+        (N,) float64, in nats, at least 0.
+
+    >>> sure = 50 * torch.eye(4)  # of one image, whose rotation is always known
+    >>> rotation_loss(list(sure[:, None])).item()
+    0.0
+    """
+    losses = [
+        functional.cross_entropy(
+            turns.double(), torch.full((len(turns),), quarter, device=turns.device), reduction="none"
+        )
+        for quarter, turns in enumerate(logits)
+    ]
+    return torch.stack(losses).mean(dim=0)
+
+
+class RotationNetworks(TwoHeadedNetworks):
+    """Networks whose second head says by how much an image was turned.
 
     Attributes:
-        rotation_head: Features (N, D) to logits (N, 4).
+        losses: Whether the rotation loss is wanted, which takes four passes in place of one.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
-        """Add a rotation head of the same width."""
-        super().__init__(backbone, head)
-        self.rotation_head = nn.Linear(head.in_features, ROTATIONS)
+    def __init__(self, networks: Mapping[str, TwoHeaded], shared: bool, losses: bool) -> None:
+        """Join them."""
+        super().__init__(networks, shared)
+        self.losses = losses
 
-    def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (N, C) of the classes and (N, 4) of the rotations."""
-        features = self.backbone(images)
-        return self.head(features), self.rotation_head(features)
+    def forward(self, images: torch.Tensor) -> dict[str, ForwardPass]:
+        """Logits of each variant for upright normalised images (N, 3, H, H), with the rotation loss if it is wanted."""
+        passes = [self.both(images)]
+        if self.losses:
+            passes += [self.both(turned(images, quarter)) for quarter in range(1, ROTATIONS)]
+        outputs = {}
+        for name, upright in passes[0].items():
+            loss = rotation_loss([one[name].second for one in passes]) if self.losses else None
+            outputs[name] = ForwardPass(upright.classes, rotation_loss=loss)
+        return outputs

@@ -10,21 +10,19 @@ import pandas as pd
 import torch
 from torch import nn
 
-from scaling_ood.detectors import Detector, NotApplicableError, build_detector
+from scaling_ood.detectors import Detector, NotApplicableError, build_detector, detector_class
 from scaling_ood.detectors.mc_dropout import posterior_variance
 from scaling_ood.detectors.odin import perturbed_logits
 from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, Preprocessing
 from scaling_ood.models import Forward, ForwardPass, MultiLabelNetworks
 from scaling_ood.models.network import Separate, SharedBackbone
-from scaling_ood.parameters import OdinSpec, RuntimeSpec
+from scaling_ood.networks import IMAGES, SHARED
+from scaling_ood.parameters import IdentitySpec, OdinSpec, RuntimeSpec
 from scaling_ood.plans import Part
 from scaling_ood.preparation import Preparation
 
 Tensors = dict[str, torch.Tensor]
 Detectors = dict[str, dict[str, Any] | bool]
-
-MADE = frozenset({"logits", "features", "odin_logits"})
-"""Outputs that the forward pass over whole images can store."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Extraction:
         preprocessing: Of the network's weights.
         forward: Device, precision, memory order.
         loading: Batches and workers.
-        fields: What to keep: `logits`, `features`, `odin_logits`, `posterior_variance`.
+        fields: What to keep: fields of `ForwardPass`, `odin_logits`, `posterior_variance`.
         shard_images: Images per shard.
         odin: The step of ODIN, where its logits are kept.
         dropout: Passes of multi-label networks, where the variance over them is kept.
@@ -131,6 +129,7 @@ class Extraction:
         assert isinstance(network, MultiLabelNetworks)
         found = {}
         for name, one in passes.items():
+            assert one.features is not None
             logits = network.classifier(name).head.dropout_passes(one.features, self.dropout.passes, self.dropout.seed)
             found[f"{name}/posterior_variance"] = posterior_variance(logits, "sigmoid")
         return found
@@ -159,26 +158,56 @@ def image_set_of(part: str) -> str:
     return part.rsplit("-", 1)[0]
 
 
-def fields_for(detectors: Detectors, made: frozenset[str] = MADE) -> list[str]:
-    """Which of the outputs that a forward pass makes the detectors read; logits are always kept, for the accuracy."""
+def fields_for(detectors: Detectors, made: frozenset[str] = IMAGES[SHARED], network: str = SHARED) -> list[str]:
+    """Which of the outputs that a network makes the detectors read; logits are always kept, for the accuracy."""
     built = [build_detector(name, **options) for name, options in detectors.items() if isinstance(options, dict)]
-    return sorted(made & frozenset({"logits"}).union(*(one.needs for one in built)))
+    return sorted(made & frozenset({"logits"}).union(*(one.needs for one in built if one.network == network)))
 
 
-def refuse_unmade(detector: Detector, made: frozenset[str] = MADE) -> None:
-    """Make sure that the forward pass leaves what a detector reads.
+def image_fields(detectors: Detectors, training: str, network: str = SHARED) -> list[str]:
+    """What a network for whole images stores for the detectors that are on.
+
+    The classifiers also store their features where other networks are heads on the same ones.
+    """
+    fields = fields_for(detectors, IMAGES[network], network)
+    if network == SHARED and any(on_features(detectors, training, own) for own in IMAGES if own != SHARED):
+        return sorted({*fields, "features"})
+    return fields
+
+
+def on_features(detectors: Mapping[str, Any], training: str, network: str) -> bool:
+    """Whether a network is read by a detector, and only by those for which its heads need but the stored features.
+
+    The rotation loss needs the images, to turn them.
+    """
+    on = {name: options for name, options in detectors.items() if options is not False}
+    if training != "head" or not any(detector_class(name).network == network for name in on):
+        return False
+    return "rotation_loss" not in fields_for(on, IMAGES[network], network)
+
+
+def product_name(identity: IdentitySpec, owner: str, product: str) -> str:
+    """Name in the catalog of a product of the setting, or of the detector or network that owns it."""
+    return ".".join(part for part in (identity.setting, owner, product) if part)
+
+
+def refuse_unmade(detector: Detector, made: frozenset[str], network: str = SHARED) -> None:
+    """Make sure that a network leaves what a detector reads.
 
     Raises:
-        NotApplicableError: It does not: the detector's own network is trained by no pipeline.
+        NotApplicableError: It does not, or is not the network that the detector reads.
     """
     unmade = sorted(detector.needs - made)
     if unmade:
         raise NotApplicableError(f"no pipeline of this setting makes its {', '.join(unmade)} yet")
+    if detector.network != network:
+        raise NotApplicableError(f"no pipeline of this setting trains its network ({detector.network}) yet")
 
 
 def loading_of(runtime: RuntimeSpec) -> Loading:
     """How images reach the network."""
-    return Loading(runtime.batch_images, runtime.workers)
+    usual = 16 if Forward(runtime.device).torch_device.type == "cpu" else 64
+    return Loading(runtime.batch_images or usual, runtime.workers)
 
 
 def _rows(block: Tensors) -> int:

@@ -27,9 +27,9 @@ from scaling_ood.models.segmentation import (
     reconstruction_error,
     upsample,
 )
-from scaling_ood.pipelines.extraction import Detectors, Tensors, fields_for, image_set_of
+from scaling_ood.networks import AUTOENCODER, CONFIDENCE
+from scaling_ood.pipelines.extraction import Tensors, image_set_of
 from scaling_ood.plans import Part
-from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE, SHARED, made_by
 from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
     ScenePreparation,
@@ -39,11 +39,6 @@ from scaling_ood.scene_preparation import (
     variant_of,
 )
 from scaling_ood.training.scenes import network_pixels
-
-
-def fields_of(kind: str, detectors: Detectors) -> list[str]:
-    """Outputs that the networks of a kind store for the detectors that are on."""
-    return sorted(made_by(kind)) if kind else fields_for(detectors, made_by(SHARED))
 
 
 class ScenePass(Protocol):

@@ -1,23 +1,24 @@
-"""Cross-entropy training of one or more classifiers, one after the other, resumable after every epoch."""
+"""Training of one or more classifiers, one after the other, resumable after every epoch."""
 
 from __future__ import annotations
 
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 TrainingState = dict[str, Any]
 """Everything that a resumed training needs, of tensors, numbers, strings, lists and dicts only:
 
 - `models`: variant to state dict, of the finished variants and the current one;
 - `current`: name of the variant that was trained last, `epoch`: how many of its epochs are done;
-- `optimiser`: the current optimiser's state dict;
-- `history`: one row per epoch, `variant, epoch, train_loss, train_accuracy, learning_rate`.
+- `optimiser`: the current optimiser's state dict, `extra`: the current objective's numbers;
+- `history`: one row per epoch, `variant, epoch, train_loss, train_accuracy, learning_rate` and the objective's numbers.
 """
 
 
@@ -29,13 +30,60 @@ class TrainingImages(Protocol):
         ...
 
     def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """The module's input for these images, (N, ...), on the module's device.
+        """The module's input for these images, (N, ...) or several each, on the module's device.
 
         Args:
             indices: (N,) int64.
             generator: Source of chance for augmentation.
         """
         ...
+
+
+class Step(NamedTuple):
+    """What one step of a training comes to.
+
+    Attributes:
+        loss: Scalar that is minimised, a mean over the images.
+        logits: (N, C) of the classes.
+        shown: Further means over the images, for the history.
+    """
+
+    loss: torch.Tensor
+    logits: torch.Tensor
+    shown: Mapping[str, float]
+
+
+class Objective(Protocol):
+    """What a training minimises.
+
+    Attributes:
+        extra: Numbers that change from step to step; shown in the history, and part of the state.
+    """
+
+    extra: dict[str, float]
+
+    def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+        """The loss of a batch.
+
+        Args:
+            module: In training mode.
+            inputs: What `TrainingImages.batch` gave.
+            labels: (N,) class indices, on the module's device.
+        """
+        ...
+
+
+@dataclass
+class CrossEntropy:
+    """Of the classes, with smoothed labels."""
+
+    label_smoothing: float = 0.0
+    extra: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+        """The loss of a batch, see `Objective`."""
+        logits = module(inputs)
+        return Step(functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing), logits, {})
 
 
 @dataclass(frozen=True)
@@ -76,6 +124,7 @@ def train_classifiers(
     seeds: Mapping[str, int],
     recipe: Recipe,
     state: TrainingState | None = None,
+    objective: Callable[[], Objective] | None = None,
 ) -> Iterator[TrainingState]:
     """Train one classifier per variant, on the same images.
 
@@ -89,28 +138,32 @@ def train_classifiers(
         seeds: Variant to its seed.
         recipe: How to train each.
         state: Where to go on; None starts from the beginning.
+        objective: Begins what each variant minimises; by default the cross-entropy with the recipe's smoothing.
 
     Yields:
         The complete state after each epoch of each variant; the last one holds all trained models.
     """
-    state = state or {"models": {}, "current": "", "epoch": 0, "optimiser": {}, "history": []}
+    state = state or {"models": {}, "current": "", "epoch": 0, "optimiser": {}, "extra": {}, "history": []}
     names = list(build)
     first = names.index(state["current"]) if state["current"] else 0
     for name in names[first:]:
         module = build[name]()
         optimiser = _optimiser(module, recipe)
+        minimised = objective() if objective else CrossEntropy(recipe.label_smoothing)
         done = 0
         if name == state["current"]:
             module.load_state_dict(state["models"][name])
             optimiser.load_state_dict(state["optimiser"])
+            minimised.extra = dict(state.get("extra", minimised.extra))
             done = state["epoch"]
         for epoch in range(done, recipe.epochs):
-            row = _epoch(module, optimiser, images, labels[name], recipe, epoch, seeds[name])
+            row = _epoch(module, optimiser, minimised, images, labels[name], recipe, epoch, seeds[name])
             state = {
                 "models": {**state["models"], name: _on_cpu(module.state_dict())},
                 "current": name,
                 "epoch": epoch + 1,
                 "optimiser": copy.deepcopy(optimiser.state_dict()),
+                "extra": dict(minimised.extra),
                 "history": [*state["history"], {"variant": name, "epoch": epoch + 1, **row}],
             }
             yield state
@@ -128,6 +181,7 @@ def _optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def _epoch(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
+    objective: Objective,
     images: TrainingImages,
     labels: torch.Tensor,
     recipe: Recipe,
@@ -136,9 +190,9 @@ def _epoch(
 ) -> dict[str, float]:
     generator = torch.Generator().manual_seed((seed << 20) + epoch)
     order: Sequence[torch.Tensor] = torch.randperm(len(images), generator=generator).split(recipe.batch_images)  # type: ignore[no-untyped-call]
-    loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     module.train()
-    total_loss, right = 0.0, 0
+    sums: dict[str, float] = {}
+    right = 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed((seed << 20) + epoch)
         for step, indices in enumerate(order):
@@ -146,16 +200,17 @@ def _epoch(
                 group["lr"] = recipe.rate((epoch + (step + 0.5) / len(order)) / recipe.epochs)
             inputs = images.batch(indices, generator)
             targets = labels[indices].to(inputs.device)
-            logits = module(inputs)
-            loss = loss_of(logits, targets)
+            taken = objective(module, inputs, targets)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            taken.loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            total_loss += loss.item() * len(indices)
-            right += int((logits.argmax(dim=1) == targets).sum())
+            for quantity, value in {"train_loss": taken.loss.item(), **taken.shown}.items():
+                sums[quantity] = sums.get(quantity, 0.0) + value * len(indices)
+            right += int((taken.logits.argmax(dim=1) == targets).sum())
     return {
-        "train_loss": total_loss / len(images),
+        **{quantity: total / len(images) for quantity, total in sums.items()},
         "train_accuracy": right / len(images),
+        **objective.extra,
         "learning_rate": recipe.rate((epoch + 1) / recipe.epochs),
     }
 

@@ -6,11 +6,15 @@ confidence c, at a price. After training, a low c marks what it would have neede
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
+from torch import nn
 from torch.nn import functional
+
+from scaling_ood.models.two_headed import TwoHeaded, TwoHeads
+from scaling_ood.training.classification import Step
 
 
 class ConfidenceLoss(NamedTuple):
@@ -104,3 +108,30 @@ class Hints:
 
     unit: Literal["pixel", "image"] = "pixel"
     budget: Budget = Budget()
+
+
+@dataclass
+class ConfidenceObjective:
+    """The loss with hints of a classifier whose second head gives the confidence; labels are not smoothed.
+
+    Attributes:
+        budget: Steers the weight of the price.
+        extra: `hint_weight`, of the next step.
+    """
+
+    budget: Budget = Budget()
+    extra: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with the budget's own weight."""
+        self.extra = {"hint_weight": self.budget.weight, **self.extra}
+
+    def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+        """The loss of a batch, and its `hint_price`; see `scaling_ood.training.classification.Objective`."""
+        assert isinstance(module, TwoHeads | TwoHeaded)
+        logits, confidence = module.both(inputs)
+        weight = self.extra["hint_weight"]
+        loss = confidence_loss(logits, confidence.squeeze(1), labels, toss(labels), weight)
+        price = loss.price.item()
+        self.extra = {"hint_weight": self.budget.after(price, weight)}
+        return Step(loss.total, logits, {"hint_price": price})

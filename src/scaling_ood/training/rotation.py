@@ -5,12 +5,16 @@ The authors' released training also predicts shifts; the paper names rotations o
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+from torch import nn
 from torch.nn import functional
 
-from scaling_ood.models.rotation import ROTATIONS, RotationClassifier
+from scaling_ood.models.rotation import ROTATIONS, rotated
+from scaling_ood.models.two_headed import TwoHeaded, TwoHeads
+from scaling_ood.training.classification import Step, TrainingImages
 
 
 class RotationTraining(NamedTuple):
@@ -29,20 +33,9 @@ class RotationTraining(NamedTuple):
     logits: torch.Tensor
 
 
-def rotated(images: torch.Tensor) -> torch.Tensor:
-    """All images turned by 0, then all by 90, 180 and 270 degrees, anticlockwise: (4 N, channels, H, H).
-
-    Raises:
-        ValueError: The images (N, channels, H, W) are not square: turned, they would have another shape.
-    """
-    if images.shape[2] != images.shape[3]:
-        raise ValueError(f"only square images can be turned, not {images.shape[2]} x {images.shape[3]}")
-    return torch.cat([images.rot90(quarter, (2, 3)) for quarter in range(ROTATIONS)])
-
-
 def rotation_training(
-    network: RotationClassifier,
-    images: torch.Tensor,
+    network: TwoHeads | TwoHeaded,
+    inputs: torch.Tensor,
     labels: torch.Tensor,
     weight: float = 1.0,
     label_smoothing: float = 0.0,
@@ -50,36 +43,67 @@ def rotation_training(
     """Loss of one step, on each image in all four rotations: one pass over 4 N images.
 
     Args:
-        network: In training mode.
-        images: (N, 3, H, H), normalised.
+        network: In training mode; its second head knows the four rotations.
+        inputs: (4 N, ...) normalised images in the order of `scaling_ood.models.rotation.rotated`, or their features.
         labels: (N,) classes.
         weight: Of the rotations. 1 as in OpenOOD's `rotpred`; the authors' code with its shifts off has 1/3.
         label_smoothing: Of the classes, in [0, 1).
     """
-    logits, turns = network.both(rotated(images))
-    upright = logits[: len(images)]
-    truth = torch.arange(ROTATIONS, device=turns.device).repeat_interleave(len(images))
+    logits, turns = network.both(inputs)
+    upright = logits[: len(labels)]
+    truth = torch.arange(ROTATIONS, device=turns.device).repeat_interleave(len(labels))
     classes = functional.cross_entropy(upright.float(), labels, label_smoothing=label_smoothing)
     rotations = functional.cross_entropy(turns.float(), truth)
     return RotationTraining(classes + weight * rotations, classes, rotations, upright)
 
 
-def rotation_loss(network: RotationClassifier, images: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the rotation head, averaged over the four rotations of each image: what `rotation` reads.
+@dataclass
+class RotationObjective:
+    """The loss of both tasks of a classifier whose second head says by how much an image was turned.
 
-    Four passes over N images; the network is in evaluation mode, and no gradient is kept.
-
-    Args:
-        network: Trained with `rotation_training`.
-        images: (N, 3, H, H), normalised.
-
-    Returns:
-        (N,) float64, in nats, at least 0.
+    Attributes:
+        weight: Of the rotations.
+        label_smoothing: Of the classes, in [0, 1).
+        extra: Nothing changes from step to step.
     """
-    with torch.no_grad():
-        losses = torch.zeros(len(images), dtype=torch.float64, device=images.device)
-        for quarter, turned in enumerate(rotated(images).chunk(ROTATIONS)):
-            turns = network.both(turned)[1].double()  # (N, 4)
-            truth = torch.full((len(images),), quarter, device=turns.device)
-            losses += functional.cross_entropy(turns, truth, reduction="none")
-        return losses / ROTATIONS
+
+    weight: float = 1.0
+    label_smoothing: float = 0.0
+    extra: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+        """The loss of a batch (4 N, ...), and its `rotation_loss`; see `scaling_ood.training.Objective`."""
+        assert isinstance(module, TwoHeads | TwoHeaded)
+        loss = rotation_training(module, inputs, labels, self.weight, self.label_smoothing)
+        return Step(loss.total, loss.logits, {"rotation_loss": loss.rotations.item()})
+
+
+@dataclass(frozen=True)
+class TurnedImages:
+    """Images in all four rotations, which are drawn (flipped, shifted) once for all four."""
+
+    images: TrainingImages
+
+    def __len__(self) -> int:
+        """How many images there are, each in one rotation."""
+        return len(self.images)
+
+    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Normalised (4 N, 3, H, H), in the order of `rotated`."""
+        return rotated(self.images.batch(indices, generator))
+
+
+@dataclass(frozen=True)
+class TurnedFeatures:
+    """Features of a frozen backbone of each image in all four rotations, (4, N, D), float32."""
+
+    features: torch.Tensor
+    device: torch.device
+
+    def __len__(self) -> int:
+        """How many images there are, each in one rotation."""
+        return self.features.shape[1]
+
+    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:  # noqa: ARG002
+        """(4 N, D), in the order of `rotated`; features are not augmented."""
+        return self.features[:, indices].flatten(0, 1).to(self.device)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.models import architecture
+from scaling_ood.networks import CONFIDENCE, ROTATION, SHARED, image_networks, network_of
 from scaling_ood.parameters import IdentitySpec, ModelSpec, ReportingSpec
+from scaling_ood.pipelines.score_extraction.nodes import of_first_labels
 from scaling_ood.preparation import Preparation, TrainedModel, preprocessing_of
 from scaling_ood.records import METRICS, RunRecord
 from scaling_ood.scores import Scores
@@ -28,6 +31,9 @@ def detector_run(
 ) -> RunRecord:
     """Tags, parameters and metrics of one detector's run; the same names in every setting."""
     values = {"top1": _top1(accuracy, spec), **shared_values(scores, results, outputs, prepared, spec, reporting)}
+    if "classifier_top1" in accuracy:
+        values["classifier_top1"] = _mean(of_first_labels(accuracy["classifier_top1"], spec))
+    network = network_of(scores.detector, image_networks(spec.training))
     first_class = metrics["positive_class"] == reporting.positive_classes[0]
     others = metrics[(metrics["labels"] != spec.labels[0]) & first_class]
     for labels, rows in others.groupby("labels"):
@@ -35,11 +41,11 @@ def detector_run(
     parameters = {
         **shared_parameters(scores, outputs, prepared, spec, reporting),
         "training": spec.training,
-        "weights": _weights(spec),
+        "weights": _weights(spec, network),
         "label_smoothing": spec.label_smoothing,
         "input_px": preprocessing_of(spec).crop_px,
     }
-    tags = shared_tags(scores, outputs, training_run, spec, identity)
+    tags = shared_tags(scores, outputs, training_run, spec, identity, network)
     return RunRecord(f"{identity.setting}.{scores.detector}", tags, parameters, values)
 
 
@@ -73,8 +79,9 @@ def shared_tags(
     training_run: dict[str, Any],
     spec: TrainedModel,
     identity: IdentitySpec,
+    network: str = SHARED,
 ) -> dict[str, str]:
-    """Tags of one detector's run over whole images."""
+    """Tags of one detector's run over whole images; `network` is the one that it reads."""
     return {
         "kind": "detector",
         "setting": identity.setting,
@@ -84,6 +91,7 @@ def shared_tags(
         "training_run": str(training_run.get("run_id", "")),
         "device": str(outputs.about["device"]),
         "gap": scores.gaps.get(spec.labels[0], ""),
+        **({"network": network} if network else {}),
         "scores_key": scores.key,
     }
 
@@ -118,15 +126,16 @@ def report_facts(
     outputs: StoredShards,
     accuracy: dict[str, Any],
     reporting: ReportingSpec,
+    accuracies: Mapping[str, dict[str, Any]],
 ) -> dict[str, dict[str, object]]:
-    """Sections of the report's record."""
+    """Sections of the report's record; `accuracies` are those of the networks that single detectors read."""
     preprocessing = preprocessing_of(spec)
     published = architecture(spec.architecture).published_top1 if spec.training == "none" else None
     return {
         "Data": data_facts(prepared, str(len(prepared.classes))),
         "Model": {
             "Architecture": spec.architecture,
-            "Weights": _weights(spec),
+            "Weights": _weights(spec, SHARED),
             "Training": spec.training,
             "Seeds": ", ".join(map(str, spec.seeds)),
             **({"Epochs": spec.epochs, "Label smoothing": spec.label_smoothing} if model.history else {}),
@@ -136,6 +145,7 @@ def report_facts(
             "Preprocessing": f"resize {preprocessing.resize_px} px ({preprocessing.interpolation}), centre crop "
             f"{preprocessing.crop_px} px, mean {preprocessing.mean}, std {preprocessing.std}",
         },
+        **_networks(accuracies, spec),
         "Extraction": extraction_facts(outputs),
         "Conventions": convention_facts(reporting),
     }
@@ -177,15 +187,34 @@ def convention_facts(reporting: ReportingSpec) -> dict[str, object]:
 
 
 def _top1(accuracy: dict[str, Any], spec: ModelSpec) -> float:
-    values = [value for name, value in accuracy["top1"].items() if name.startswith(f"{spec.labels[0]}_")]
+    return _mean(of_first_labels(accuracy["top1"], spec))
+
+
+def _mean(values: list[float]) -> float:
     return float(sum(values) / len(values))
 
 
-def _weights(spec: ModelSpec) -> str:
+def _networks(accuracies: Mapping[str, dict[str, Any]], spec: ModelSpec) -> dict[str, dict[str, object]]:
+    told = {
+        name: f"top-1 accuracy {_top1(accuracy, spec):.1%}, the classifier's is "
+        f"{_mean(of_first_labels(accuracy['classifier_top1'], spec)):.1%}; {_weights(spec, name)}"
+        for name, accuracy in accuracies.items()
+    }
+    return {"Networks of single detectors, on the fit and test images": dict(told)} if told else {}
+
+
+def _weights(spec: ModelSpec, network: str) -> str:
     if spec.training == "network":
         return "random initialisation, trained here"
-    head = "with their own head" if spec.training == "none" else "frozen, a linear head trained here"
-    return f"{architecture(spec.architecture).weights}; {head}"
+    trained = _HEADS[network] if spec.training == "head" else "with their own head"
+    return f"{architecture(spec.architecture).weights}; {trained}"
+
+
+_HEADS = {
+    SHARED: "frozen, a linear head trained here",
+    CONFIDENCE: "frozen, two linear heads trained here",
+    ROTATION: "frozen, a hidden layer and two heads trained here",
+}
 
 
 def _noise(prepared: Preparation, name: str) -> str:

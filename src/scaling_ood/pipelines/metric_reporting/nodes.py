@@ -9,14 +9,15 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, ReportingSpec
-from scaling_ood.pipelines.extraction import Detectors, fields_for
+from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, IdentitySpec, ModelSpec, ReportingSpec
+from scaling_ood.pipelines.extraction import Detectors
 from scaling_ood.pipelines.metric_reporting.examples import low_confidence_examples
 from scaling_ood.pipelines.metric_reporting.facts import detector_run, report_facts
 from scaling_ood.pipelines.metric_reporting.figures import score_figures, score_illustrations
 from scaling_ood.pipelines.metric_reporting.granularity import compare_labels
 from scaling_ood.pipelines.metric_reporting.tables import mark_ties, measure_scores, summarise
-from scaling_ood.preparation import Preparation, TrainedModel, outputs_key, refuse_stale, scores_key
+from scaling_ood.pipelines.score_extraction.nodes import detector_outputs_key
+from scaling_ood.preparation import Preparation, TrainedModel, refuse_stale, scores_key
 from scaling_ood.records import RunRecord
 from scaling_ood.report import (
     Granularity,
@@ -33,6 +34,7 @@ def measure_detector(
     scores: Scores,
     preparation: dict[str, Any],
     spec: ModelSpec,
+    networks: ClassifierNetworksSpec,
     extraction: ExtractionSpec,
     detectors: Detectors,
     reporting: ReportingSpec,
@@ -46,7 +48,7 @@ def measure_detector(
         StaleProductError: The scores were made from other inputs than the present ones.
     """
     prepared = Preparation.model_validate(preparation)
-    key = outputs_key(prepared, spec, extraction, fields_for(detectors))
+    key = detector_outputs_key(prepared, spec, networks, extraction, detectors, detector)
     refuse_stale(scores, scores_key(key, detector, options), f"{identity.setting}.{detector}.scores")
     metrics = measure_scores(scores, prepared, spec, reporting)
     return metrics, summarise(metrics, scores, prepared, spec, reporting, identity)
@@ -123,7 +125,7 @@ def write_report(
     spec: ModelSpec,
     reporting: ReportingSpec,
     identity: IdentitySpec,
-    **figures: Any,
+    **others: Any,
 ) -> tuple[str, str]:
     """The report as one HTML file, and the table as text.
 
@@ -137,15 +139,17 @@ def write_report(
         spec: Its parameters.
         reporting: Caveats and conventions.
         identity: Setting and benchmark.
-        figures: `roc_curves`, `score_histograms`; and the two tables of the granularity, where there are any.
+        others: `roc_curves`, `score_histograms`; the two tables of the granularity, where there are any; and
+            `<network>_accuracy` of the networks that single detectors read.
     """
     prepared = Preparation.model_validate(preparation)
     granularity = None
-    if "granularity" in figures:
-        granularity = Granularity(figures["granularity"], figures["dispersal"])
+    if "granularity" in others:
+        granularity = Granularity(others["granularity"], others["dispersal"])
+    accuracies = {name.removesuffix("_accuracy"): value for name, value in others.items() if name.endswith("_accuracy")}
     examples = low_confidence_examples(outputs, manifest, prepared, spec, reporting.examples)
     shown = {
-        **score_illustrations(figures["roc_curves"], figures["score_histograms"]),
+        **score_illustrations(others["roc_curves"], others["score_histograms"]),
         "In-distribution images of low confidence": Illustration(
             dispersal_figure(examples),
             "Test images with the lowest maximum softmax probability, one per class (the paper, Figure 3). Where "
@@ -157,7 +161,7 @@ def write_report(
         benchmark=identity.benchmark,
         setting=identity.setting,
         results=results,
-        facts=report_facts(prepared, model, spec, outputs, accuracy, reporting),
+        facts=report_facts(prepared, model, spec, outputs, accuracy, reporting, accuracies),
         caveats=reporting.caveats,
         figures=shown,
         granularity=granularity,

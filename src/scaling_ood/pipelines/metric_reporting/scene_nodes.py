@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
+from scaling_ood.networks import SCENES, network_of
 from scaling_ood.parameters import IdentitySpec
-from scaling_ood.pipelines.extraction import Detectors
+from scaling_ood.pipelines.extraction import Detectors, product_name
 from scaling_ood.pipelines.metric_reporting.scene_maps import scene_examples
 from scaling_ood.pipelines.metric_reporting.scene_tables import (
     SCENE_COLUMNS,
@@ -21,12 +22,10 @@ from scaling_ood.pipelines.metric_reporting.scene_tables import (
 from scaling_ood.pipelines.score_extraction.scene_nodes import (
     build_scene_detector,
     detector_outputs_key,
-    product_name,
 )
 from scaling_ood.preparation import refuse_stale, scores_key
 from scaling_ood.records import METRICS, RunRecord
 from scaling_ood.report import Illustration, ReportContent, render_report, results_text, scene_figure
-from scaling_ood.scene_networks import network_of
 from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.scene_preparation import ScenePreparation, scene_preprocessing, weights_of
 
@@ -53,7 +52,7 @@ def measure_scene_detector(
     prepared = ScenePreparation.model_validate(preparation)
     name, options = scores["detector"], scores["options"]
     key = detector_outputs_key(prepared, spec, extraction, networks, detectors, name)
-    refuse_stale(outputs, key, product_name(identity, name if network_of(name, options) else "", "outputs"))
+    refuse_stale(outputs, key, product_name(identity, network_of(name, SCENES), "outputs"))
     if scores["key"] != scores_key(key, name, options):
         raise ValueError(
             f"{identity.setting}.{name}.scores is stale: kedro run --to-outputs {identity.setting}.{name}.scores"

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from scaling_ood.networks import sources
 from scaling_ood.pipelines.metric_reporting import scene_maps, scene_nodes
 from scaling_ood.scene_parameters import SegmentationSpec
 from scaling_ood.structure import detectors_of, own_networks
 
-_DATA = {"manifest", "preparation"}
-_SHARED = {"outputs", "accuracy", "training_run"}
+_READ = ["manifest", "preparation", "outputs", "accuracy", "training_run"]
 _MEASURED = [
     "params:model",
     "params:networks",
@@ -32,7 +32,7 @@ _MEASURED = [
 def scene_reporting(name: str, spec: SegmentationSpec) -> Pipeline:
     """Metric reporting of one setting."""
     names, own = detectors_of(spec), own_networks(spec)
-    detectors = sum((_detector(detector, detector in own) for detector in names), Pipeline([]))
+    detectors = sum((_detector(detector, own.get(detector, "")) for detector in names), Pipeline([]))
     kinds = ("metrics", "results", "score_maps")
     mapped = {f"{d}_{kind}": f"{name}.{d}.{kind}" for d in names for kind in kinds}
     mapped |= {f"{d}_accuracy": f"{name}.{d}.accuracy" for d in own}
@@ -40,7 +40,7 @@ def scene_reporting(name: str, spec: SegmentationSpec) -> Pipeline:
     return Pipeline(detectors, namespace=name, tags=name) + fan_in
 
 
-def _detector(name: str, has_network: bool) -> Pipeline:
+def _detector(name: str, network: str) -> Pipeline:
     nodes = [
         Node(
             scene_nodes.measure_scene_detector,
@@ -71,7 +71,7 @@ def _detector(name: str, has_network: bool) -> Pipeline:
             name="record_detector",
         ),
     ]
-    read = _DATA if has_network else _DATA | _SHARED
+    read = sources(name, network, _READ)
     return Pipeline(nodes, namespace=name, inputs=read, parameters={p: p for p in _MEASURED})
 
 

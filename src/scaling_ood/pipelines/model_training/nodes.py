@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from scaling_ood.preparation import (
     training_features_key,
 )
 from scaling_ood.records import RunRecord
-from scaling_ood.training import Recipe, TrainingState, train_classifiers
+from scaling_ood.training import Objective, Recipe, TrainingImages, TrainingState, train_classifiers
 from scaling_ood.training.images import CachedFeatures, DecodedImages
 
 SHARD_IMAGES = 1024
@@ -55,14 +55,10 @@ def train_heads(
 ) -> TrainingPlan:
     """Plan the training of linear heads on cached features."""
     prepared = Preparation.model_validate(preparation)
-    refuse_stale(features, training_features_key(prepared, model), f"{identity.setting}.training_features")
-    device = Forward(runtime.device).torch_device
-
-    def images() -> CachedFeatures:
-        blocks = [features.read(name)["features/features"] for name in features.parts]
-        return CachedFeatures(torch.cat(blocks), device)
-
-    return _plan(manifest, prepared, model, device, images)
+    images = cached_features(features, prepared, model, runtime, identity)
+    build = partial(trainable, model.architecture, model.training)
+    key, about = model_key(prepared, model), about_model(model, prepared)
+    return plan_training(key, about, manifest, prepared, model, runtime, images, build)
 
 
 def train_networks(
@@ -70,16 +66,10 @@ def train_networks(
 ) -> TrainingPlan:
     """Plan the training of whole networks from random weights."""
     prepared = Preparation.model_validate(preparation)
-    device = Forward(runtime.device).torch_device
-    rows = manifest[manifest["image_set"] == "train"]
-    paths = (rows["data_set"].map(prepared.folders) + "/" + rows["path"]).tolist()
-    preprocessing = preprocessing_of(model)
-
-    def images() -> DecodedImages:
-        batches = loading_of(runtime).batches(Photographs(paths, preprocessing), pin_memory=False)
-        return DecodedImages(torch.cat(list(batches)), preprocessing, device)
-
-    return _plan(manifest, prepared, model, device, images)
+    images = decoded_images(manifest, prepared, model, runtime)
+    build = partial(trainable, model.architecture, model.training)
+    key, about = model_key(prepared, model), about_model(model, prepared)
+    return plan_training(key, about, manifest, prepared, model, runtime, images, build)
 
 
 def verify_published(preparation: dict[str, Any], model: ModelSpec) -> TrainingPlan:
@@ -96,7 +86,7 @@ def verify_published(preparation: dict[str, Any], model: ModelSpec) -> TrainingP
     registered, found = architecture(model.architecture).weights_digest, published_digest(model.architecture)
     if found != registered:
         raise ValueError(f"the weights of {model.architecture} have digest {found}, registered is {registered}")
-    return TrainingPlan(model_key(prepared, model), 0, lambda _: iter(()), _about(model, prepared))
+    return TrainingPlan(model_key(prepared, model), 0, lambda _: iter(()), about_model(model, prepared))
 
 
 def record_training(
@@ -128,27 +118,78 @@ class FeaturesOnly(nn.Module):
         return {"features": ForwardPass(features[:, :0], features)}
 
 
-def _plan(
-    manifest: pd.DataFrame, prepared: Preparation, spec: ModelSpec, device: torch.device, images: Any
+def cached_features(
+    features: StoredShards, prepared: Preparation, model: ModelSpec, runtime: RuntimeSpec, identity: IdentitySpec
+) -> Callable[[], CachedFeatures]:
+    """How the stored features of the training images are read.
+
+    Raises:
+        StaleProductError: They are of other images or another backbone.
+    """
+    refuse_stale(features, training_features_key(prepared, model), f"{identity.setting}.training_features")
+    device = Forward(runtime.device).torch_device
+
+    def images() -> CachedFeatures:
+        blocks = [features.read(name)["features/features"] for name in features.parts]
+        return CachedFeatures(torch.cat(blocks), device)
+
+    return images
+
+
+def decoded_images(
+    manifest: pd.DataFrame, prepared: Preparation, model: ModelSpec, runtime: RuntimeSpec
+) -> Callable[[], DecodedImages]:
+    """How the training images are read."""
+    rows = manifest[manifest["image_set"] == "train"]
+    paths = (rows["data_set"].map(prepared.folders) + "/" + rows["path"]).tolist()
+    preprocessing, device = preprocessing_of(model), Forward(runtime.device).torch_device
+
+    def images() -> DecodedImages:
+        batches = loading_of(runtime).batches(Photographs(paths, preprocessing), pin_memory=False)
+        return DecodedImages(torch.cat(list(batches)), preprocessing, device)
+
+    return images
+
+
+def plan_training(
+    key: str,
+    about: Mapping[str, Any],
+    manifest: pd.DataFrame,
+    prepared: Preparation,
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    images: Callable[[], TrainingImages],
+    build: Callable[[Variant], nn.Module],
+    objective: Callable[[], Objective] | None = None,
 ) -> TrainingPlan:
-    variants = prepared.variants(spec)
+    """Plan the training of one module per variant.
+
+    Args:
+        key: Of the trained modules.
+        about: What to tell a reader of them.
+        manifest: For the labels of the training images.
+        prepared: Record of the data.
+        spec: How to train.
+        runtime: Device.
+        images: Reads what the modules are trained on.
+        build: Variant to its module with its initial weights.
+        objective: Begins what each variant minimises; by default the cross-entropy of the classes.
+    """
+    variants, device = prepared.variants(spec), Forward(runtime.device).torch_device
     fine = torch.tensor(manifest.loc[manifest["image_set"] == "train", "label"].to_numpy())
     labels = {v.name: fine if v.labels == "fine" else torch.tensor(prepared.group_of_class)[fine] for v in variants}
     recipe = Recipe(spec.epochs, spec.batch_images, spec.learning_rate, spec.weight_decay, spec.label_smoothing)
 
     def run(state: TrainingState | None) -> Iterator[TrainingState]:
-        build = {variant.name: partial(_built, spec, variant, device) for variant in variants}
+        begin = {variant.name: partial(_placed, build, variant, device) for variant in variants}
         seeds = {variant.name: variant.seed for variant in variants}
-        yield from train_classifiers(build, images(), labels, seeds, recipe, state)
+        yield from train_classifiers(begin, images(), labels, seeds, recipe, state, objective)
 
-    return TrainingPlan(model_key(prepared, spec), spec.epochs * len(variants), run, _about(spec, prepared))
-
-
-def _built(spec: ModelSpec, variant: Variant, device: torch.device) -> nn.Module:
-    return trainable(spec.architecture, spec.training, variant).to(device)
+    return TrainingPlan(key, spec.epochs * len(variants), run, about)
 
 
-def _about(spec: ModelSpec, prepared: Preparation) -> Mapping[str, Any]:
+def about_model(spec: ModelSpec, prepared: Preparation) -> Mapping[str, Any]:
+    """What to tell a reader of trained classifiers."""
     registered = architecture(spec.architecture)
     preprocessing = preprocessing_of(spec)
     return {
@@ -160,3 +201,7 @@ def _about(spec: ModelSpec, prepared: Preparation) -> Mapping[str, Any]:
         **{f"preprocessing.{name}": str(value) for name, value in vars(preprocessing).items()},
         "train_images": prepared.images.get("train", 0),
     }
+
+
+def _placed(build: Callable[[Variant], nn.Module], variant: Variant, device: torch.device) -> nn.Module:
+    return build(variant).to(device)

@@ -6,6 +6,13 @@
 
     multi-label: as head or network, with the fit images to choose the best epoch on
 
+    networks of single detectors (`networks`), of whole images, in their own namespaces:
+              training_features -> train_confidence_heads -> confidence_branch.model
+              manifest -> plan_turned_features -> rotation_network.turned_features
+              both features -> train_rotation_heads -> rotation_network.model
+              or, as whole networks, manifest -> train_confidence_networks -> confidence_branch.model
+                                              -> train_rotation_networks -> rotation_network.model
+
     scenes:   manifest -> train_segmenter -> model, or checkpoint -> adopt_checkpoint -> model
               manifest -> train_confidence_branch | train_autoencoder -> <detector>.model
 
@@ -19,9 +26,9 @@ from functools import partial, update_wrapper
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.label_parameters import MultiLabelSpec
+from scaling_ood.networks import AUTOENCODER, CONFIDENCE, ROTATION
 from scaling_ood.parameters import SettingSpec
-from scaling_ood.pipelines.model_training import label_nodes, nodes, scene_nodes
-from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE
+from scaling_ood.pipelines.model_training import label_nodes, network_nodes, nodes, scene_nodes
 from scaling_ood.scene_parameters import SegmentationSpec
 from scaling_ood.structure import image_settings, label_settings, own_networks, scene_settings
 
@@ -50,8 +57,44 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
         "training_run",
         name="record_training",
     )
-    stage = Pipeline([*training, record])
+    own = (_image_network(kind, spec.model.training) for kind in dict.fromkeys(own_networks(spec).values()))
+    stage = Pipeline([Pipeline([*training, record]), *own])
     return Pipeline(stage, namespace=name, parameters=stage.inputs() & {"params:runtime"}, tags=name)
+
+
+def _image_network(kind: str, training: str) -> Pipeline:
+    settings = ["params:model", "params:networks"]
+    from_manifest = ["manifest", "preparation", *settings, "params:runtime"]
+    from_features = [*from_manifest, "params:identity"]
+    turn = Node(network_nodes.plan_turned_features, _IMAGES, "turned_features", name="extract_turned_features")
+    train = {
+        (CONFIDENCE, "head"): [
+            Node(
+                network_nodes.train_confidence_heads, ["training_features", *from_features], "model", name="train_heads"
+            )
+        ],
+        (CONFIDENCE, "network"): [
+            Node(network_nodes.train_confidence_networks, from_manifest, "model", name="train_networks")
+        ],
+        (ROTATION, "head"): [
+            turn,
+            Node(
+                network_nodes.train_rotation_heads,
+                ["training_features", "turned_features", *from_features],
+                "model",
+                name="train_heads",
+            ),
+        ],
+        (ROTATION, "network"): [
+            Node(network_nodes.train_rotation_networks, from_manifest, "model", name="train_networks")
+        ],
+    }[kind, training]
+    record = update_wrapper(partial(network_nodes.record_network, kind=kind), network_nodes.record_network)
+    told = Node(record, ["model", "preparation", *settings, "params:identity"], "training_run", name="record_training")
+    stage = Pipeline([*train, told])
+    shared = {"manifest", "preparation", "training_features"} & stage.inputs()
+    parameters = {p: p for p in (*settings, "params:runtime", "params:identity")}
+    return Pipeline(stage, namespace=kind, inputs=shared, parameters=parameters)
 
 
 def _labels(name: str, spec: MultiLabelSpec) -> Pipeline:

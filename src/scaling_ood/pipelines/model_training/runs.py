@@ -10,7 +10,7 @@ _NOT_CURVES = frozenset({"variant", "epoch", "seconds"})
 
 
 def training_record(
-    model: StoredModel, architecture: str, identity: IdentitySpec, *, detector: str = "", quality: str = ""
+    model: StoredModel, architecture: str, identity: IdentitySpec, *, network: str = "", quality: str = ""
 ) -> RunRecord:
     """One curve per network and quantity, and how long it took.
 
@@ -18,7 +18,7 @@ def training_record(
         model: The trained networks.
         architecture: Of all of them.
         identity: Setting and benchmark.
-        detector: Whose own networks they are; by default those that all detectors read.
+        network: Name of what was trained, where it is not what all detectors read.
         quality: Quantity whose best value chose the epoch, such as `validation_miou`: its mean over the networks is
             recorded as `best_validation_miou`, where it was measured.
     """
@@ -33,11 +33,11 @@ def training_record(
         "benchmark": identity.benchmark,
         "model": architecture,
         "model_key": model.key,
-        **({"detector": detector} if detector else {}),
+        **({"network": network} if network else {}),
     }
     metrics = {"training_seconds": sum(row["seconds"] for row in model.history)}
     best = [max(values) for name, values in curves.items() if quality and name.startswith(f"{quality}.")]
     if best:
         metrics[f"best_{quality}"] = sum(best) / len(best)
-    name = ".".join([identity.setting, *([detector] if detector else []), "training"])
+    name = ".".join([identity.setting, *([network] if network else []), "training"])
     return RunRecord(name, tags, model.about, metrics, curves)

@@ -18,12 +18,12 @@ from scaling_ood.models.segmentation import (
     build_autoencoder,
     build_segmenter,
 )
+from scaling_ood.networks import AUTOENCODER, CONFIDENCE
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
 from scaling_ood.pipelines.model_training.runs import training_record
 from scaling_ood.plans import StaleProductError, TrainingPlan
 from scaling_ood.preparation import refuse_stale
 from scaling_ood.records import RunRecord
-from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE
 from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
     AUTOENCODER_NAME,
@@ -131,7 +131,7 @@ def record_network(
     prepared = ScenePreparation.model_validate(preparation)
     refuse_stale(model, network_key(prepared, spec, networks, kind), f"{identity.setting}.{detector}.model")
     architecture = spec.architecture if kind == CONFIDENCE else AUTOENCODER_NAME
-    return training_record(model, architecture, identity, detector=detector, quality="validation_miou")
+    return training_record(model, architecture, identity, network=detector, quality="validation_miou")
 
 
 def about_segmenter(spec: SegmenterSpec, prepared: ScenePreparation) -> Mapping[str, Any]:

@@ -17,7 +17,15 @@ from scaling_ood.label_preparation import label_model_key, label_outputs_key, la
 from scaling_ood.metrics import mean_average_precision
 from scaling_ood.models import Forward, assemble_multilabel
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
-from scaling_ood.pipelines.extraction import Detectors, DropoutPasses, Extraction, Tensors, fields_for, loading_of
+from scaling_ood.pipelines.extraction import (
+    Detectors,
+    DropoutPasses,
+    Extraction,
+    Tensors,
+    fields_for,
+    loading_of,
+    refuse_unmade,
+)
 from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs, WrongModelError, fit_variants
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import Preparation, refuse_stale, scores_key
@@ -130,9 +138,9 @@ def fit_and_score_labels(
     def view(variant: Any) -> StoredOutputs:
         return StoredOutputs(outputs, "fit", variant.name)
 
-    variants = prepared.variants(spec)
+    variants, refuse = prepared.variants(spec), partial(refuse_unmade, made=LABEL_MADE)
     return fit_variants(
-        outputs, manifest, prepared, variants, view, (detector, options), scores_key(key, detector, options), LABEL_MADE
+        outputs, manifest, prepared, variants, view, (detector, options), scores_key(key, detector, options), refuse
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -16,21 +16,23 @@ from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.detectors import Detector, LinearHead, NotApplicableError, Outputs, build_detector
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.models import Forward, Variant, assemble
-from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
+from scaling_ood.networks import IMAGES, image_networks, network_of
+from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import (
-    MADE,
     Detectors,
     Extraction,
     Tensors,
-    fields_for,
+    image_fields,
     image_set_of,
     loading_of,
+    product_name,
     refuse_unmade,
 )
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import (
     Preparation,
     model_key,
+    network_key,
     outputs_key,
     preprocessing_of,
     refuse_stale,
@@ -63,7 +65,7 @@ def plan_outputs(
     prepared = Preparation.model_validate(preparation)
     refuse_stale(model, model_key(prepared, spec), f"{identity.setting}.model")
     forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
-    stored = fields_for(detectors)
+    stored = image_fields(detectors, spec.training)
     pass_over = Extraction(
         manifest,
         prepared,
@@ -93,31 +95,24 @@ def check_accuracy(
     Raises:
         WrongModelError: The first kind of labels falls short of it.
     """
-    prepared = Preparation.model_validate(preparation)
-    held_out = ("fit", "test")
-    fine = torch.cat([torch.tensor(manifest.loc[manifest["image_set"] == s, "label"].to_numpy()) for s in held_out])
-    top1 = {}
-    for variant in prepared.variants(spec):
-        labels = fine if variant.labels == "fine" else torch.tensor(prepared.group_of_class)[fine]
-        chunks = [chunk for name in held_out for chunk in StoredOutputs(outputs, name, variant.name)]
-        predicted = torch.cat([chunk.logits.argmax(dim=1) for chunk in chunks])
-        top1[variant.name] = float((predicted == labels).double().mean())
-    reported = [value for name, value in top1.items() if name.startswith(f"{spec.labels[0]}_")]
-    if min(reported) < spec.least_top1:
+    top1, images = top1_of(outputs, manifest, Preparation.model_validate(preparation), spec)
+    worst = min(of_first_labels(top1, spec))
+    if worst < spec.least_top1:
         raise WrongModelError(
-            f"{identity.setting}: top-1 accuracy {min(reported):.1%} on {len(fine):,} in-distribution images is "
+            f"{identity.setting}: top-1 accuracy {worst:.1%} on {images:,} in-distribution images is "
             f"under the {spec.least_top1:.1%} that {spec.architecture} is known for (model.least_top1): check weights, "
             "preprocessing and the order of the classes"
         )
-    return {"top1": top1, "least_top1": spec.least_top1, "images": len(fine)}
+    return {"top1": top1, "least_top1": spec.least_top1, "images": images}
 
 
-def fit_and_score(
+def fit_and_score(  # noqa: PLR0913, PLR0917 - Kedro hands over one by one what a score depends on
     outputs: StoredShards,
     accuracy: dict[str, Any],  # noqa: ARG001 - no score before the model was checked
     manifest: pd.DataFrame,
     preparation: dict[str, Any],
     spec: ModelSpec,
+    networks: ClassifierNetworksSpec,
     extraction: ExtractionSpec,
     detectors: Detectors,
     identity: IdentitySpec,
@@ -126,13 +121,16 @@ def fit_and_score(
 ) -> Scores:
     """Fit one detector on the fit images and score every test image, for each classifier.
 
+    The outputs and the accuracy are those of the network that the detector reads.
+
     Raises:
         StaleProductError: The outputs were made from other inputs.
         NonFiniteScoreError: A score is NaN; names detector, image and count.
     """
     prepared = Preparation.model_validate(preparation)
-    key = outputs_key(prepared, spec, extraction, fields_for(detectors))
-    refuse_stale(outputs, key, f"{identity.setting}.outputs")
+    key = detector_outputs_key(prepared, spec, networks, extraction, detectors, detector)
+    network = network_of(detector, image_networks(spec.training))
+    refuse_stale(outputs, key, product_name(identity, network, "outputs"))
     return fit_variants(
         outputs,
         manifest,
@@ -141,8 +139,22 @@ def fit_and_score(
         partial(_fit_view, outputs, manifest, prepared),
         (detector, options),
         scores_key(key, detector, options),
-        MADE,
+        partial(_refuse, spec=spec, network=network),
     )
+
+
+def detector_outputs_key(
+    prepared: Preparation,
+    spec: ModelSpec,
+    networks: ClassifierNetworksSpec,
+    extraction: ExtractionSpec,
+    detectors: Detectors,
+    detector: str,
+) -> str:
+    """Key of the outputs that a detector reads."""
+    network = network_of(detector, image_networks(spec.training))
+    fields = image_fields(detectors, spec.training, network)
+    return outputs_key(prepared, spec, extraction, fields, network_key(prepared, spec, networks, network))
 
 
 def fit_variants(
@@ -153,7 +165,7 @@ def fit_variants(
     fit_view: Callable[[Variant], StoredOutputs],
     method: tuple[str, dict[str, Any]],
     key: str,
-    made: frozenset[str],
+    refuse: Callable[[Detector], None],
 ) -> Scores:
     """Scores of one detector, by its name and options, for each network; see `fit_and_score`."""
     detector, options = method
@@ -163,7 +175,7 @@ def fit_variants(
     for variant in variants:
         built = build_detector(detector, **options)
         try:
-            refuse_unmade(built, made)
+            refuse(built)
             built.fit(fit_view(variant))
         except NotApplicableError as reason:
             gaps[variant.labels] = f"not applicable: {reason}"
@@ -211,6 +223,34 @@ class StoredOutputs:
                 if f"{self.variant}/{f.name}" in tensors
             }
             yield Outputs(**own)
+
+
+def top1_of(
+    outputs: StoredShards, manifest: pd.DataFrame, prepared: Preparation, spec: ModelSpec
+) -> tuple[dict[str, float], int]:
+    """Share of the fit and test images whose largest logit is their class, by variant; and how many images."""
+    held_out = ("fit", "test")
+    fine = torch.cat([torch.tensor(manifest.loc[manifest["image_set"] == s, "label"].to_numpy()) for s in held_out])
+    top1 = {}
+    for variant in prepared.variants(spec):
+        labels = fine if variant.labels == "fine" else torch.tensor(prepared.group_of_class)[fine]
+        chunks = [chunk for name in held_out for chunk in StoredOutputs(outputs, name, variant.name)]
+        predicted = torch.cat([chunk.logits.argmax(dim=1) for chunk in chunks])
+        top1[variant.name] = float((predicted == labels).double().mean())
+    return top1, len(fine)
+
+
+def of_first_labels(top1: Mapping[str, float], spec: ModelSpec) -> list[float]:
+    """Of the variants that the results table shows."""
+    return [value for name, value in top1.items() if name.startswith(f"{spec.labels[0]}_")]
+
+
+def _refuse(detector: Detector, spec: ModelSpec, network: str) -> None:
+    if detector.network != network and spec.training == "none" and detector.network in IMAGES:
+        raise NotApplicableError(
+            f"its network ({detector.network}) is trained on the benchmark's images, and this benchmark trains none"
+        )
+    refuse_unmade(detector, IMAGES[network], network)
 
 
 def _outputs(

@@ -15,13 +15,13 @@ from scaling_ood.detectors import Detector, NotApplicableError, OutputsList, bui
 from scaling_ood.detectors.background import Background
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.models import Forward
+from scaling_ood.networks import AUTOENCODER, SCENES, SHARED, network_of
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
-from scaling_ood.pipelines.extraction import Detectors, Tensors, refuse_unmade
-from scaling_ood.pipelines.scene_extraction import SceneExtraction, fields_of, stored_scenes
+from scaling_ood.pipelines.extraction import Detectors, Tensors, fields_for, product_name, refuse_unmade
+from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
 from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
 from scaling_ood.plans import Plan
 from scaling_ood.preparation import refuse_stale, scores_key
-from scaling_ood.scene_networks import AUTOENCODER, SHARED, made_by, network_of
 from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
     AUTOENCODER_NAME,
@@ -51,10 +51,11 @@ def plan_scene_outputs(
     detector: str = "",
 ) -> Plan[Tensors]:
     """Plan one forward pass per scene, of the segmenter for all detectors that read it or of one detector's network."""
-    prepared, kind = ScenePreparation.model_validate(preparation), _kind(detector, detectors)
+    prepared = ScenePreparation.model_validate(preparation)
+    kind = network_of(detector, SCENES) if detector else SHARED
     refuse_stale(model, network_key(prepared, spec, networks, kind), product_name(identity, detector, "model"))
     forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
-    fields = fields_of(kind, detectors)
+    fields = fields_for(detectors, SCENES[kind], kind)
     passes = SceneExtraction(
         manifest, prepared, spec, networks, extraction, forward, kind, tuple(fields), runtime.workers
     )
@@ -151,19 +152,13 @@ def fit_scene_detector(
     """
     prepared = ScenePreparation.model_validate(preparation)
     key = detector_outputs_key(prepared, spec, extraction, networks, detectors, detector)
-    owner = detector if network_of(detector, options) else ""
-    refuse_stale(outputs, key, product_name(identity, owner, "outputs"))
+    refuse_stale(outputs, key, product_name(identity, network_of(detector, SCENES), "outputs"))
     gap = ""
     try:
         build_scene_detector(detector, options, prepared)
     except NotApplicableError as reason:
         gap = f"not applicable: {reason}"
     return {"detector": detector, "options": options, "key": scores_key(key, detector, options), "gap": gap}
-
-
-def product_name(identity: IdentitySpec, owner: str, product: str) -> str:
-    """Name in the catalog of a product of the setting, or of the detector that owns it."""
-    return ".".join(part for part in (identity.setting, owner, product) if part)
 
 
 def detector_outputs_key(
@@ -175,8 +170,8 @@ def detector_outputs_key(
     detector: str,
 ) -> str:
     """Key of the outputs that a detector reads."""
-    kind = _kind(detector, detectors)
-    return scene_outputs_key(prepared, spec, extraction, networks, fields_of(kind, detectors), kind)
+    kind = network_of(detector, SCENES)
+    return scene_outputs_key(prepared, spec, extraction, networks, fields_for(detectors, SCENES[kind], kind), kind)
 
 
 def build_scene_detector(name: str, options: Mapping[str, Any], prepared: ScenePreparation) -> Detector:
@@ -188,17 +183,13 @@ def build_scene_detector(name: str, options: Mapping[str, Any], prepared: SceneP
     built = build_detector(name, **options)
     if not built.dense:
         raise NotApplicableError("the method is defined for whole images, not for pixels")
-    refuse_unmade(built, made_by(network_of(name, dict(options))))
+    kind = network_of(name, SCENES)
+    refuse_unmade(built, SCENES[kind], kind)
     built.fit(OutputsList([]))  # none of them learns anything; those that need more than pixels say so
     own = built.class_index if isinstance(built, Background) else None
     if isinstance(built, Background) and (own is None or prepared.classes[own] not in BACKGROUNDS):
         raise NotApplicableError(f"there is no background class (the classes: {', '.join(prepared.classes)})")
     return built
-
-
-def _kind(detector: str, detectors: Detectors) -> str:
-    options = detectors.get(detector)
-    return network_of(detector, options) if isinstance(options, dict) else SHARED
 
 
 def _confusions(
