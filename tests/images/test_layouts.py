@@ -47,8 +47,21 @@ TREES = {
 }
 
 
-def test_every_layout_has_a_tree_here():
-    assert layout_names() == sorted(TREES)
+OWN_TESTS = ("cifar10", "dtd", "imagenet", "imagenet_21k_p", "lsun", "places365", "places69", "species")
+"""Layouts of single data sets: their trees hold lists and databases, in test modules of their own."""
+
+
+def test_every_layout_has_a_tree_here_or_a_module_of_its_own():
+    assert layout_names() == sorted([*TREES, *OWN_TESTS])
+
+
+@pytest.mark.parametrize("layout", TREES)
+def test_splits_are_chosen(make_tree, layout):
+    paths, expected = TREES[layout]
+    root = make_tree(*paths)
+    for split in {entry[1] for entry in expected}:
+        assert list_images(layout, root, [split]) == [Entry(*entry) for entry in expected if entry[1] == split]
+    assert list_images(layout, root, ["absent"]) == []
 
 
 @pytest.mark.parametrize("layout", TREES)

@@ -53,10 +53,12 @@ def list_folder(
 
     Raises:
         PartitionError: A wanted split or class is not there, or nothing is left.
-        FileNotFoundError: The folder is missing.
+        FileNotFoundError: The folder, or something that its layout needs, is missing.
         EmptyClassError: Class folders without images.
+        LayoutError: Lists and images contradict each other.
+        MissingLibraryError: The layout needs a package that is not installed.
     """
-    entries = list_images(layout, Path(folder))
+    entries = list_images(layout, Path(folder), splits)
     frame = pd.DataFrame(
         [(f"{name}/{entry.path}", entry.path, entry.class_name, entry.split) for entry in entries],
         columns=["id", "path", "class_name", "split"],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scaling_ood.images.scenes.pairing import Pairing, Scene, SplitFiles, pair
 from scaling_ood.images.scenes.splits import SplitRule, Subset
-from scaling_ood.images.scenes.wording import unknown
+from scaling_ood.images.wording import unknown
 
 Reader = Callable[[Path, Sequence[Pairing]], Iterator[SplitFiles]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaling_ood.images.layouts import IMAGE_SUFFIXES
-from scaling_ood.images.scenes.wording import listed
+from scaling_ood.images.wording import listed
 
 LABEL_SUFFIXES = frozenset({".png"})
 """A label image must be stored without loss."""

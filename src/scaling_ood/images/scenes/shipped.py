@@ -6,7 +6,7 @@ from typing import cast
 
 from scaling_ood.images.scenes.labels import LabelMap, LabelRow, Role
 from scaling_ood.images.scenes.tables import label_table, label_table_names
-from scaling_ood.images.scenes.wording import unknown
+from scaling_ood.images.wording import unknown
 
 MASKED = {"streethazards": "unlabeled", "bdd_anomaly": "other", "bdd100k": "other"}
 """Tables without void, and their class of unlabelled pixels, which `<table>_masked` makes void."""

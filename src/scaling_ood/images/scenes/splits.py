@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from scaling_ood.images.scenes.wording import listed, unknown
+from scaling_ood.images.wording import listed, unknown
 
 ROLES = ("train", "validation", "test")
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 from importlib import resources
 
-from scaling_ood.images.scenes.wording import unknown
+from scaling_ood.images.wording import unknown
 
 _SUFFIX = ".csv"
 
