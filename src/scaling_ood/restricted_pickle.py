@@ -23,6 +23,11 @@ def _numpy_dtype(kind: str, align: int = 0, copy: int = 0) -> np.dtype[Any]:
     return np.dtype(kind, align=bool(align), copy=bool(copy))
 
 
+def _numpy_scalar(kind: np.dtype[Any], data: bytes | str) -> Any:
+    """What `numpy.core.multiarray.scalar` does; an array of objects has no such bytes."""
+    return np.frombuffer(data if isinstance(data, bytes) else data.encode("latin1"), kind)[0]
+
+
 def _encode(text: str, encoding: str) -> bytes:
     """What `_codecs.encode` does for bytes that Python 3 wrote in an old protocol."""
     if encoding != "latin1":
@@ -32,11 +37,12 @@ def _encode(text: str, encoding: str) -> bytes:
 
 NUMPY: Builders = {
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _numpy_reconstruct for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _numpy_scalar for core in ("core", "_core")},
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): _numpy_dtype,
     ("_codecs", "encode"): _encode,
 }
-"""Plain numpy arrays, whichever versions of Python and numpy wrote them."""
+"""Plain numpy arrays and numbers, whichever versions of Python and numpy wrote them."""
 
 
 def restricted_unpickler(allowed: Builders) -> type[pickle.Unpickler]:
