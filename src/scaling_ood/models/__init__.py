@@ -1,14 +1,23 @@
 """Networks: builders, their weights, what belongs to the weights, and how they are run."""
 
 from scaling_ood.models.architectures import ARCHITECTURES, Architecture, architecture
+from scaling_ood.models.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    convert_checkpoint,
+    load_checkpoint,
+    read_checkpoint,
+)
 from scaling_ood.models.classifier import Classifier
-from scaling_ood.models.fingerprint import published_digest, weights_digest
+from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
 from scaling_ood.models.forward import Forward
 from scaling_ood.models.network import ClassCountError, ForwardPass, Variant, assemble, trainable
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
+    "Checkpoint",
+    "CheckpointError",
     "ClassCountError",
     "Classifier",
     "Forward",
@@ -16,7 +25,11 @@ __all__ = [
     "Variant",
     "architecture",
     "assemble",
+    "convert_checkpoint",
+    "file_sha256",
+    "load_checkpoint",
     "published_digest",
+    "read_checkpoint",
     "trainable",
     "weights_digest",
 ]
