@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test test-fast lint format samples viz ui bench clean help
+.PHONY: run test test-fast lint format samples tables viz ui bench clean help
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,10 @@ format: $(VENV)/.ready  ## Put the style right
 samples: $(VENV)/.ready  ## Fetch the small sets of real photographs
 	$(BIN)/python -m scaling_ood.downloads samples
 
+tables: $(VENV)/.ready  ## The paper's tables, our numbers beside the published ones
+	$(BIN)/kedro run --pipelines comparison
+	@echo "Tables: data/08_reporting/tables/tables.html"
+
 viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 	KEDRO_ENV=$(or $(ENV),base) $(BIN)/kedro viz run --include-hooks
 
@@ -52,7 +56,10 @@ bench: run  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
 	$(BIN)/python benchmarks/kl_matching.py
 	$(BIN)/python benchmarks/score_extraction.py
+	$(BIN)/python benchmarks/fitted_detectors.py
 	$(BIN)/python benchmarks/precision.py
+	$(BIN)/python benchmarks/scene_storage.py
+	$(BIN)/python benchmarks/scene_memory.py
 
 clean:  ## Remove what runs have made; photographs and MLflow runs stay
 	rm -rf data/0[2-8]_*/*/ data/01_raw/miniature*

@@ -15,6 +15,18 @@ import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 KEDRO = Path(sys.executable).with_name("kedro")
+SCENE_DETECTORS = [
+    "msp",
+    "max_logit",
+    "background",
+    "confidence_branch",
+    "mc_dropout",
+    "autoencoder",
+    "energy",
+    "logit_avg",
+    "kl_matching",
+]
+"""Detectors of the segmentation setting that `kedro run --env test` runs, in the order of its table."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from scaling_ood.plans import digest
+from scaling_ood.plans import LATER, digest
 
 
 class Options(BaseModel):
@@ -93,3 +93,19 @@ def test_digest_of_a_numpy_number_is_that_of_the_number() -> None:
 def test_digest_refuses_what_has_no_plain_content(thing: object) -> None:
     with pytest.raises(TypeError, match="cannot be part of a key: give its plain content instead"):
         digest({"inside": [thing]})
+
+
+@dataclass(frozen=True)
+class Before:
+    size: int
+
+
+@dataclass(frozen=True)
+class Since:
+    size: int
+    squash: bool = field(default=False, metadata={LATER: True})
+
+
+def test_an_option_that_came_later_is_part_of_a_key_only_away_from_its_default() -> None:
+    assert digest(Since(3)) == digest(Before(3))
+    assert digest(Since(3, squash=True)) != digest(Before(3))

@@ -89,7 +89,8 @@ def test_another_input_size_of_a_published_model_changes_the_outputs_and_not_the
 
 @pytest.mark.parametrize("extraction", [ExtractionSpec(precision="bf16"), ExtractionSpec(shard_images=8)])
 def test_the_key_of_the_outputs_changes_with_every_field_of_the_extraction(extraction: ExtractionSpec) -> None:
-    assert ExtractionSpec.model_fields.keys() == {"precision", "shard_images"}
+    # The step of ODIN counts only where its logits are stored: `tests/pipelines/test_score_extraction.py`.
+    assert ExtractionSpec.model_fields.keys() == {"precision", "shard_images", "odin"}
     assert outputs_of(preparation(), extraction=extraction) != outputs_of(preparation())
 
 

@@ -308,13 +308,18 @@ def test_rendered_sets_need_the_fabrication() -> None:
             {"architecture": "efficientnet_lite0", "training": "none"},
             "a published model has labels: [fine] and seeds: [0]",
         ),
-        ({"seeds": [1, 2, 1]}, "seeds names one twice: 1, 2, 1"),
         ({"labels": ["fine", "fine"]}, "labels names one twice: fine, fine"),
     ],
 )
 def test_a_model_that_cannot_be_is_told(model: dict[str, Any], message: str) -> None:
     given = parameters()["multi_class"]["model"] | model
     assert problems(change("multi_class.model", given)) == [f"multi_class.model: {message}"]
+
+
+def test_a_seed_that_is_named_twice_is_told() -> None:
+    assert problems(change("multi_class.model.seeds", [1, 2, 1])) == [
+        "multi_class.model.seeds: names one twice: 1, 2, 1"
+    ]
 
 
 def test_per_class_and_share_exclude_each_other() -> None:

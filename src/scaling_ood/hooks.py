@@ -81,10 +81,15 @@ class ProjectHooks:
 
     def _missing_products(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         return [
-            f"{name} ({_place(catalog, name)}): kedro run --to-outputs {name}{self._options()}"
+            f"{name} ({_place(catalog, name)}): {self._remedy(name)}"
             for name in sorted(pipeline.inputs())
             if not name.startswith("params:") and name != "data_root" and not catalog[name].exists()
         ]
+
+    def _remedy(self, name: str) -> str:
+        if name.endswith(".checkpoint"):
+            return "docs/data.md says what weights; name the file that holds them: --params checkpoint=FILE"
+        return f"kedro run --to-outputs {name}{self._options()}"
 
     def _options(self) -> str:
         """The options of the present command that its remedy needs too."""

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    field_validator,
+    model_validator,
+)
 
 from scaling_ood.detectors import build_detector
 from scaling_ood.fabrication import MiniatureSpec
@@ -16,6 +25,23 @@ from scaling_ood.models import architecture
 Labels = Literal["fine", "coarse"]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _counted(value: Any) -> Any:
+    # A list cannot be given on Kedro's command line: --params multi_class.model.seeds=3
+    return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"names one twice: {', '.join(map(str, seeds))}")
+    return seeds
+
+
+Seed = Annotated[int, Field(ge=0)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_counted), Field(min_length=1), AfterValidator(_once)]
+"""One network each; a number n means 0..n-1."""
+
 RESERVED = ("train", "fit", "test", "mean")
 """What no OOD set can be called: roles of in-distribution images, and the row of means."""
 
@@ -39,11 +65,17 @@ class Spec(BaseModel):
 
 
 class ClassSelection(Spec):
-    """Which classes of a data set count, by a table that ships with the readers (`scaling_ood/images/tables`)."""
+    """Which classes of a data set count, by a table that ships with the readers (`scaling_ood/images/tables`).
+
+    Attributes:
+        table: Its name.
+        column: Of the table.
+        value: Classes whose column has this value; by default the whole table.
+    """
 
     table: str
     column: str = "group"
-    value: str
+    value: str | None = None
 
 
 class FolderSpec(Spec):
@@ -174,19 +206,13 @@ class ModelSpec(Spec):
     training: Literal["none", "head", "network"]
     input_px: Annotated[int, Field(ge=16)] | None = None
     labels: Annotated[tuple[Labels, ...], Field(min_length=1)] = ("fine",)
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    seeds: Seeds = (0,)
     epochs: Count = 30
     batch_images: Count = 256
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     least_top1: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _counted(cls, value: Any) -> Any:
-        # A list cannot be given on Kedro's command line: --params multi_class.model.seeds=3
-        return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @field_validator("architecture")
     @classmethod
@@ -200,10 +226,21 @@ class ModelSpec(Spec):
             raise ValueError(f"'{self.architecture}' has no published weights: training must be 'network'")
         if self.training == "none" and (self.labels, self.seeds) != (("fine",), (0,)):
             raise ValueError("a published model has labels: [fine] and seeds: [0]")
-        for name, values in (("labels", self.labels), ("seeds", self.seeds)):
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name} names one twice: {', '.join(map(str, values))}")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels names one twice: {', '.join(self.labels)}")
         return self
+
+
+class OdinSpec(Spec):
+    """The step of ODIN towards the predicted class, for the detectors that read the logits after it.
+
+    Attributes:
+        temperature: By which the logits are divided before the gradient is taken.
+        epsilon: Length of the step, in units of the network's normalised input.
+    """
+
+    temperature: Annotated[float, Field(gt=0)] = 1000.0
+    epsilon: Annotated[float, Field(ge=0)] = 0.001
 
 
 class ExtractionSpec(Spec):
@@ -212,10 +249,12 @@ class ExtractionSpec(Spec):
     Attributes:
         precision: Arithmetic of the network: `bf16` is automatic mixed precision. Every published number is `float32`.
         shard_images: Images per stored file, which is also what a killed run loses at most.
+        odin: The step of ODIN, where a detector wants it: two more forward passes and one backward.
     """
 
     precision: Literal["float32", "bf16"] = "float32"
     shard_images: Count = 512
+    odin: OdinSpec = OdinSpec()
 
 
 class RuntimeSpec(Spec):
@@ -238,7 +277,8 @@ class ReportingSpec(Spec):
     """How results are measured and shown.
 
     Attributes:
-        positive_class: Which class recall and precision are about.
+        positive_class: Which class recall and precision are about: `ood`, `in_dist`, or `both`, one after the other and
+            the in-distribution one first, as in the paper's multi-label table.
         fpr_rule: Which threshold "95 % recall" means; `nearest` is the paper's.
         tie_level: Chance of calling two equally good detectors different.
         bootstrap_replicates: For the ties of AUPR and FPR95.
@@ -246,12 +286,17 @@ class ReportingSpec(Spec):
         caveats: What a reader must know before any number.
     """
 
-    positive_class: Literal["ood", "in_dist"] = "ood"
+    positive_class: Literal["ood", "in_dist", "both"] = "ood"
     fpr_rule: Literal["nearest", "first"] = "nearest"
     tie_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
     bootstrap_replicates: Count = 1000
     examples: Count = 6
     caveats: tuple[str, ...] = ()
+
+    @property
+    def positive_classes(self) -> tuple[Literal["ood", "in_dist"], ...]:
+        """The one, or both; the first is the one that figures and tracked runs show."""
+        return ("in_dist", "ood") if self.positive_class == "both" else (self.positive_class,)
 
 
 class FabricationSpec(Spec):
@@ -350,6 +395,12 @@ class SettingSpec(Spec):
         problems = []
         if (self.model.training == "none") != (self.data.train is None):
             problems.append("data.train must be given exactly if the model is trained")
+        odin = self.detectors.get("odin")
+        if isinstance(odin, dict) and odin.get("temperature", 1000.0) != self.extraction.odin.temperature:
+            problems.append(
+                f"detectors.odin.temperature ({odin.get('temperature', 1000.0):g}) is not that of its step, "
+                f"extraction.odin.temperature ({self.extraction.odin.temperature:g})"
+            )
         if "coarse" in self.model.labels and self.data.coarse_labels is None:
             problems.append("model.labels has 'coarse', but data.coarse_labels is not given")
         return problems

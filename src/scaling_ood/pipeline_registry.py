@@ -1,4 +1,4 @@
-"""Registered pipelines: one per stage, and all of them together."""
+"""Registered pipelines: one per stage, all of them together, and the comparison of all benchmarks with the paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STAGES = ("data_preparation", "model_training", "score_extraction", "metric_repo
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Every stage by name; `__default__` runs all."""
+    """Every stage by name, and `comparison`; `__default__` runs the stages."""
     pipelines = find_pipelines(raise_errors=True)
     # With `--pipelines` Kedro finds only the named ones.
     pipelines["__default__"] = sum((pipelines[stage] for stage in STAGES if stage in pipelines), Pipeline([]))

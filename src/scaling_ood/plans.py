@@ -20,6 +20,9 @@ from pydantic import BaseModel
 
 Product = TypeVar("Product")
 
+LATER = "later"
+"""Metadata of a dataclass's field that was added when products existed: at its default it is no part of a key."""
+
 
 def digest(*ingredients: object) -> str:
     """Short, stable fingerprint of what a product depends on.
@@ -44,7 +47,11 @@ def _plain(value: object) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        # An option that came later, at its default: what was made before it stays what it is.
+        silent = {
+            f.name for f in dataclasses.fields(value) if f.metadata.get(LATER) and getattr(value, f.name) == f.default
+        }
+        return {name: part for name, part in dataclasses.asdict(value).items() if name not in silent}
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return [str(value.dtype), list(value.shape), hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
     if isinstance(value, np.generic):

@@ -7,7 +7,7 @@ refuse a product that bears another one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +16,25 @@ from scaling_ood.images import Preprocessing
 from scaling_ood.models import Variant, architecture, published_digest
 from scaling_ood.parameters import ExtractionSpec, ModelSpec, NoiseSpec
 from scaling_ood.plans import StaleProductError, digest
+
+
+class TrainedModel(Protocol):
+    """Parameters of a model, as far as tables and scores want to know them."""
+
+    @property
+    def architecture(self) -> str:
+        """Registered name."""
+        ...
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """What one network each is trained on; the first is the one that the results table shows."""
+        ...
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """One network per seed."""
+        ...
 
 
 class Preparation(BaseModel):
@@ -65,7 +84,7 @@ class Preparation(BaseModel):
         """Image sets that go through the network for the detectors."""
         return ("fit", *self.scored_sets)
 
-    def variants(self, spec: ModelSpec) -> list[Variant]:
+    def variants(self, spec: TrainedModel) -> list[Variant]:
         """One classifier per kind of labels and seed."""
         counts = {"fine": len(self.classes), "coarse": len(self.groups)}
         return [Variant(labels, seed, counts[labels]) for labels in spec.labels for seed in spec.seeds]
@@ -94,9 +113,8 @@ def outputs_key(preparation: Preparation, spec: ModelSpec, extraction: Extractio
     """Key of the stored outputs."""
     sets = {name: preparation.digests[name] for name in preparation.extracted_sets}
     noise = {name: options.model_dump(mode="json") for name, options in preparation.noise.items()}
-    return digest(
-        model_key(preparation, spec), preprocessing_of(spec), sets, noise, extraction.model_dump(mode="json"), fields
-    )
+    stored = extraction.model_dump(mode="json", exclude=set() if "odin_logits" in fields else {"odin"})
+    return digest(model_key(preparation, spec), preprocessing_of(spec), sets, noise, stored, fields)
 
 
 def scores_key(outputs: str, detector: str, options: Mapping[str, Any]) -> str:

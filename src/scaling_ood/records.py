@@ -50,6 +50,8 @@ seed).
 - `distinct_scores`: number of distinct scores among the row's images (for several seeds the smallest).
 - `labels`: which labels the model was trained on, `fine` or `coarse`.
 - `ood_source`: `photographs`, `noise` or `fabricated`. `noise_range`: `pixel` or `tensor`, for noise only.
+- `model`: architecture of the benchmark's model. A detector with a network of its own is measured beside it, and its
+  MLflow run names that network.
 - `skipped`: images without both kinds of pixels, which a mean per image leaves out; empty for whole images.
 - `gap`: why there is no number; empty where there is one.
 """

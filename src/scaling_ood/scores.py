@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling_ood.parameters import ModelSpec
+from scaling_ood.preparation import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Scores:
     diagnostics: Mapping[str, Mapping[str, float]]
     images_per_second: float
 
-    def first(self, spec: ModelSpec) -> pd.DataFrame:
+    def first(self, spec: TrainedModel) -> pd.DataFrame:
         """Rows of the classifier that figures show: the first kind of labels, the first seed."""
         chosen = (self.frame["labels"] == spec.labels[0]) & (self.frame["seed"] == spec.seeds[0])
         return self.frame[chosen].reset_index(drop=True)

@@ -21,14 +21,20 @@ from kedro.utils import find_kedro_project
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.parameters import RuntimeSpec, SettingSpec, did_you_mean
+from scaling_ood.scene_networks import network_of
 from scaling_ood.scene_parameters import SegmentationSpec
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
-RUN_TIME = ("data_root", "device", "precision")
+RUN_TIME = ("data_root", "checkpoint", "device", "precision")
 
-AnySpec = SettingSpec | SegmentationSpec
-SPECS: dict[str, type[AnySpec]] = {"multi_class": SettingSpec, "segmentation": SegmentationSpec}
+AnySpec = SettingSpec | MultiLabelSpec | SegmentationSpec
+SPECS: dict[str, type[AnySpec]] = {
+    "multi_class": SettingSpec,
+    "multi_label": MultiLabelSpec,
+    "segmentation": SegmentationSpec,
+}
 
 SETTINGS = tuple(SPECS)
 
@@ -54,6 +60,11 @@ def image_settings() -> dict[str, SettingSpec]:
     return {name: spec for name, spec in setting_specs().items() if isinstance(spec, SettingSpec)}
 
 
+def label_settings() -> dict[str, MultiLabelSpec]:
+    """The settings whose images may be of several classes."""
+    return {name: spec for name, spec in setting_specs().items() if isinstance(spec, MultiLabelSpec)}
+
+
 def scene_settings() -> dict[str, SegmentationSpec]:
     """The settings whose detectors score pixels."""
     return {name: spec for name, spec in setting_specs().items() if isinstance(spec, SegmentationSpec)}
@@ -62,6 +73,12 @@ def scene_settings() -> dict[str, SegmentationSpec]:
 def detectors_of(spec: AnySpec) -> list[str]:
     """Detectors that are switched on, in the order of the configuration."""
     return [name for name, options in spec.detectors.items() if options is not False]
+
+
+def own_networks(spec: SegmentationSpec) -> dict[str, str]:
+    """Detectors that are on and read a network of their own, and the kind of that network."""
+    kinds = {name: network_of(name, dict(spec.detectors[name] or {})) for name in detectors_of(spec)}
+    return {name: kind for name, kind in kinds.items() if kind}
 
 
 def checked(parameters: Mapping[str, Any]) -> dict[str, AnySpec]:

@@ -13,25 +13,35 @@ def test_names_are_sorted_and_buildable():
     names = detector_names()
     assert names == sorted(names)
     assert set(names) >= {
+        "ash",
         "autoencoder",
         "background",
         "confidence_branch",
         "energy",
+        "gen",
         "grouped_msp",
         "isolation_forest",
         "joint_energy",
         "kl_matching",
+        "knn",
         "local_outlier_factor",
         "logit_avg",
+        "mahalanobis",
         "max_logit",
         "mc_dropout",
         "msp",
+        "odin",
+        "odin_max_logit",
+        "react",
+        "rotation",
+        "temperature_scaling",
+        "vim",
     }
     assert [build_detector(name).name for name in names] == names
 
 
 def test_what_detectors_share_is_no_detector():
-    assert not {"base", "novelty"} & set(detector_names())
+    assert not {"base", "fit_views", "head", "novelty", "percentile"} & set(detector_names())
 
 
 def test_a_detector_that_reads_logits_only_says_nothing_of_the_rest():

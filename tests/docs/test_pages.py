@@ -12,6 +12,7 @@ from PIL import Image
 from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
 from scaling_ood.images import layout_names, quality
 from scaling_ood.images.counts import counted_data_sets, expected_counts
+from scaling_ood.images.multi_label import multi_label_layout_names
 from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
 from scaling_ood.images.scenes.layouts import find_scene_layout
@@ -62,7 +63,7 @@ def test_the_data_page_names_every_set_layout_and_benchmark():
     noise = {name for name, entry in library.items() if entry["source"] == "noise"}
     assert all(f"`{name}`" in page for name in photographs | {source.name for source in SAMPLES})
     assert all(name in page for name in noise)
-    assert all(f"| `{name}` |" in page for name in layout_names())
+    assert all(f"| `{name}` |" in page for name in [*layout_names(), *multi_label_layout_names()])
     for folder in (ROOT / "conf").iterdir():
         if (folder / "globals.yml").is_file() and folder.name not in ("base", "local"):
             assert f"| `{folder.name}` |" in page
@@ -177,3 +178,9 @@ def test_a_scraped_data_set_is_curated_as_the_data_page_shows(tmp_path, monkeypa
         "brisque 200.0, higher than 60",
         "brisque 90.0, higher than 60 and flagged: a drawing",
     ]
+
+
+def test_the_scenes_of_ones_own_that_the_guide_shows_are_valid():
+    shown = SceneDataSpec(**yaml.safe_load(block_of(GUIDE, "yaml", "paired_folders"))["data"])
+    assert shown.label_map().classes == ("road", "sidewalk", "building")
+    assert shown.scene_source("DIR").pairings[0].label_suffix == "_gtFine_labelTrainIds"

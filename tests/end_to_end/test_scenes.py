@@ -1,16 +1,17 @@
 """Segmentation from end to end: tables, and runs that are killed in every stage."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
+from kedro_project import SCENE_DETECTORS
 
 from scaling_ood.records import RESULT_COLUMNS
 
 pytestmark = pytest.mark.slow
 
 ONLY = ("--namespaces", "segmentation")
-DETECTORS = ["msp", "max_logit", "background", "mc_dropout", "energy", "logit_avg", "kl_matching"]
 
 
 def product(project, path):
@@ -24,7 +25,7 @@ def results(project):
 def test_results_have_both_aggregations_of_every_detector(finished_run):
     table = results(finished_run[0])
     assert tuple(table.columns) == RESULT_COLUMNS
-    assert list(table["detector"].unique()) == DETECTORS
+    assert list(table["detector"].unique()) == SCENE_DETECTORS
     for _, rows in table.groupby("detector"):
         assert set(zip(rows["ood_set"], rows["aggregation"], strict=True)) == {
             (name, aggregation) for name in ("test", "mean") for aggregation in ("per_image", "pooled")
@@ -47,11 +48,27 @@ def test_no_pixel_score_is_stored(finished_run):
     assert set(stored) == {"detector", "options", "key", "gap"}
 
 
+def test_a_network_of_a_detector_has_its_own_training_run(finished_run):
+    runs = {}
+    for owner, model in (
+        ("", "pspnet_resnet10"),
+        ("confidence_branch/", "pspnet_resnet10"),
+        ("autoencoder/", "spatial_autoencoder"),
+    ):
+        training = json.loads(product(finished_run[0], f"06_models/*/{owner}training_run.json").read_text())
+        detector = owner or "msp/"
+        record = json.loads(product(finished_run[0], f"08_reporting/*/{detector}run.json").read_text())
+        assert record["tags"]["training_run"] == training["run_id"]
+        assert record["tags"]["model"] == training["tags"]["model"] == model
+        runs[owner] = training["run_id"]
+    assert len(set(runs.values())) == 3
+
+
 def test_a_run_killed_while_training_and_again_while_extracting_ends_with_the_same_table(project):
     table = results(project)
-    for folder in ("06_models/*/model", "07_model_output/*/outputs"):
-        for path in product(project, folder).iterdir():
-            path.unlink()
+    for folder in ("06_models/*", "07_model_output/*"):
+        shutil.rmtree(product(project, folder))
+    project.kill_when("run", *ONLY, exists="data/06_models/test_street/segmentation/confidence_branch/model/state.pt")
     project.kill_when("run", *ONLY, exists="data/06_models/test_street/segmentation/model/state.pt")
     assert not product(project, "06_models/*/model/record.json").exists()
     project.kill_when(

@@ -117,6 +117,21 @@ def test_a_long_list_of_empty_classes_is_cut(make_tree):
         list_images("class_folders", root)
 
 
+@pytest.mark.parametrize("layout", ["image_folder", "class_folders", "tiny_imagenet", "class_prefix"])
+def test_some_classes_are_listed_and_what_is_not_there_is_left_out(make_tree, layout):
+    paths, expected = TREES[layout]
+    chosen = expected[0][2]
+    wanted = [Entry(*entry) for entry in expected if entry[2] == chosen]
+    assert list_images(layout, make_tree(*paths), classes=[chosen, "absent"]) == wanted
+
+
+def test_only_the_folders_of_the_wanted_classes_are_looked_into(make_tree):
+    root = make_tree("n01/a.jpg", "n02/", "n03/")
+    assert [entry.path for entry in list_images("class_folders", root, classes=["n01"])] == ["n01/a.jpg"]
+    with pytest.raises(EmptyClassError, match=r"^1 class folders of .* hold no image: n03$"):
+        list_images("class_folders", root, classes=["n01", "n03"])
+
+
 @pytest.mark.parametrize(
     ("given", "hint"), [("imagefolder", "; did you mean 'image_folder'?"), ("Tiny_ImageNet", None), ("zzz", "")]
 )

@@ -1,5 +1,6 @@
 """Manifests: who plays which role, what is set apart, and what a set's fingerprint stands for."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,13 +149,23 @@ def test_splits_and_classes_can_be_selected(animals: str) -> None:
 
 @pytest.mark.parametrize(
     ("splits", "classes", "message"),
-    [(["test"], None, "zoo: no split test in"), (None, ["ant", "yak", "emu"], "zoo: no class_name emu, yak in")],
+    [
+        (["test"], None, "zoo: no split test in"),
+        (None, ["ant", "yak", "emu"], "zoo: no class_name emu, yak in"),
+        (["test", "dev"], ["yak"], r"zoo: no split dev, test in .*; no class_name yak in"),
+        (None, [f"yak {number:02d}" for number in range(25)], "yak 00, yak 01, .*, yak 19, … and 5 more in"),
+    ],
 )
 def test_a_wanted_split_or_class_that_is_not_there_is_named(
     animals: str, splits: list[str] | None, classes: list[str] | None, message: str
 ) -> None:
     with pytest.raises(PartitionError, match=message):
         list_folder("zoo", animals, "image_folder", splits, classes)
+
+
+def test_a_missing_class_is_named_with_its_title(animals: str) -> None:
+    with pytest.raises(PartitionError, match=r"no class_name n1 \(yak\), n2 in "):
+        list_folder("zoo", animals, "image_folder", class_names=["n1", "n2", "ant"], titles={"n1": "yak", "ant": "Ant"})
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
@@ -196,6 +207,7 @@ def test_classes_are_picked_from_a_shipped_table() -> None:
     assert not set(animals) & set(objects)
     known, held_out = (classes_of_table("tiny_imagenet", "near", kind) for kind in ("known", "held_out"))
     assert sorted(known + held_out) == sorted(animals)
+    assert len(classes_of_table("tiny_imagenet", "group", None)) == 200
 
 
 @pytest.mark.parametrize(
@@ -266,6 +278,16 @@ def test_the_fingerprint_of_a_set_changes_with_ids_labels_and_contents(column: s
     changed = numbered()
     changed.loc[1, column] = value
     assert set_digest(changed) != set_digest(numbered())
+
+
+def test_the_fingerprint_of_a_set_changes_with_several_labels_at_once() -> None:
+    several = [numbered().assign(labels=labels) for labels in (["0", "1", ""], ["0;1", "1", ""], ["0", "1", None])]
+    assert len({set_digest(rows) for rows in [numbered(), *several]}) == 4
+
+
+def test_the_fingerprint_of_a_set_is_the_one_that_stored_products_bear() -> None:
+    text = "a|0|x\nb|1|y\nc|0|z"
+    assert set_digest(numbered()) == hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def test_the_fingerprint_of_a_set_changes_with_order_and_number() -> None:

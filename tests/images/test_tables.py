@@ -45,7 +45,24 @@ def test_tiny_imagenet_is_a_subset_of_imagenet_1k():
     assert tiny < large
 
 
+def test_the_papers_multi_label_classes_are_twenty_and_none_is_of_imagenet_1k():
+    table = class_table("multi_label_ood")
+    assert len(table) == 20
+    assert not set(table["wnid"]) & set(class_table("imagenet_1k")["wnid"])
+    assert table["paper_name"].is_unique
+    assert table["imagenet_21k_p"].value_counts().to_dict() == {"yes": 14, "no": 6}
+
+
+def test_wordnet_and_the_paper_do_not_always_mean_the_same():
+    named = class_table("multi_label_ood").set_index("wnid")[["name", "paper_name"]].to_dict("index")
+    assert named["n12285512"] == {"name": "red alder", "paper_name": "red wood"}
+    assert named["n02431122"] == {"name": "red deer", "paper_name": "deer"}
+    assert named["n12132956"] == {"name": "noble cane", "paper_name": "sugar cane"}
+    assert named["n01970164"] == {"name": "octopus", "paper_name": "octopus"}
+
+
 def test_unknown_table_names_the_nearest():
-    message = "unknown class table 'tiny_imagnet'; did you mean 'tiny_imagenet'? (known: imagenet_1k, tiny_imagenet)"
+    known = "imagenet_1k, multi_label_ood, tiny_imagenet"
+    message = f"unknown class table 'tiny_imagnet'; did you mean 'tiny_imagenet'? (known: {known})"
     with pytest.raises(ValueError, match=re.escape(message)):
         class_table("tiny_imagnet")

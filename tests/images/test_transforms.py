@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from scaling_ood.images import Photographs, Preprocessing
+from scaling_ood.images import Loading, Photographs, Preprocessing
 from scaling_ood.images.loading import UnreadableImageError
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -118,6 +118,15 @@ def test_another_input_size_keeps_the_margin_and_the_weights_own_values():
     assert preprocessing().at(224) == preprocessing()
 
 
+@pytest.mark.parametrize("size", [(300, 200), (333, 500), (64, 64), (30, 90)])
+def test_a_squashed_image_is_torchvisions_resize_to_a_square(make_picture, size):
+    image = make_picture(*size)
+    squashed = preprocessing(256, 224).at(64).squashed()
+    resize = transforms.Compose([transforms.Resize((64, 64), MODES["bicubic"]), transforms.PILToTensor()])
+    assert torch.equal(squashed.crop(image), resize(image))
+    assert (squashed.interpolation, squashed.mean, squashed.std) == ("bicubic", IMAGENET["mean"], IMAGENET["std"])
+
+
 @pytest.mark.parametrize(("name", "mode"), [("a.jpg", "RGB"), ("a.jpg", "CMYK"), ("a.jpg", "L"), ("a.png", "P")])
 def test_files_load_like_their_pictures(tmp_path, make_picture, name, mode):
     make_picture(100, 50, mode).save(tmp_path / name)
@@ -132,3 +141,10 @@ def test_a_photograph_that_has_gone_is_named(tmp_path):
     photographs = Photographs([str(tmp_path / "gone.jpg")], preprocessing())
     with pytest.raises(UnreadableImageError, match=r"gone\.jpg was readable .* kedro run --pipelines data_preparation"):
         photographs[0]
+
+
+def test_a_loader_takes_no_number_from_the_global_generator(tmp_path, make_picture):
+    make_picture(20, 20).save(tmp_path / "a.png")
+    before = torch.get_rng_state()
+    list(Loading(1, 0).batches(Photographs([str(tmp_path / "a.png")], preprocessing(20, 20)), pin_memory=False))
+    assert torch.equal(torch.get_rng_state(), before)

@@ -99,9 +99,13 @@ def test_small_resnet_learns_from_random_weights_in_every_layer() -> None:
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
 
 
-@pytest.mark.parametrize(("given", "nearest"), [("efficientnet_lite", "efficientnet_lite0"), ("resnet_small", None)])
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [("efficientnet_lite", "efficientnet_lite0"), ("resnet_101", "resnet101"), ("perceptron", None)],
+)
 def test_an_unknown_architecture_names_the_nearest_and_all_known_ones(given: str, nearest: str | None) -> None:
     with pytest.raises(ValueError, match=f"unknown architecture '{given}'") as caught:
         architecture(given)
     assert (f"did you mean '{nearest}'" in str(caught.value)) is (nearest is not None)
     assert "(known: efficientnet_lite0, small_resnet)" in str(caught.value)
+    assert "torchvision, such as 'resnet101'; those of timm are called 'timm:<name>'" in str(caught.value)

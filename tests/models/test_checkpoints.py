@@ -18,7 +18,7 @@ from scaling_ood.models.checkpoints import (
     Checkpoint,
     CheckpointError,
     convert_checkpoint,
-    load_checkpoint,
+    fitting_state,
     read_checkpoint,
     state_of,
 )
@@ -192,10 +192,11 @@ def test_without_a_state_dict_it_is_told_what_is_there(document):
         state_of(document, "a.pth")
 
 
-def test_weights_that_fit_are_loaded(network):
+def test_weights_that_fit_are_given_and_batch_counts_may_be_missing(network):
     other = {name: each + 1 for name, each in network.state_dict().items() if "num_batches" not in name}
-    load_checkpoint(network, Checkpoint("a.pth", "", other), "fc", 5)
-    assert all(network.state_dict()[name].equal(each) for name, each in other.items())
+    whole = fitting_state(network, Checkpoint("a.pth", "", other))
+    assert whole.keys() == network.state_dict().keys()
+    assert all(whole[name].equal(each) for name, each in other.items())
 
 
 def test_all_that_does_not_fit_is_told_and_nothing_is_changed(network):
@@ -203,18 +204,21 @@ def test_all_that_does_not_fit_is_told_and_nothing_is_changed(network):
     state = {name: each + 1 for name, each in before.items() if name != "body.0.bias"}
     state |= {"fc.weight": torch.zeros(365, 4), "aux.bias": torch.zeros(1)}
     message = (
-        "a.pth does not fit the network: its head fc has 365 classes, but the data set has 1,000; "
-        "1 entries of the network are not in it: body.0.bias; 1 of its entries are not in the network: aux.bias; "
-        "1 entries have another shape: fc.weight is (365, 4), the network's (5, 4)"
+        "a.pth does not fit ModuleDict: its head fc has 365 classes, but the data set has 5; it lacks body.0.bias; "
+        "it has unknown aux.bias; it has of another shape fc.weight (365, 4) instead of (5, 4)"
     )
     with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
-        load_checkpoint(network, Checkpoint("a.pth", "", state), "fc", 1000)
+        fitting_state(network, Checkpoint("a.pth", "", state), head="fc")
     assert all(before[name].equal(each) for name, each in network.state_dict().items())
 
 
-def test_weights_that_fit_a_network_of_another_class_count_are_refused(network):
-    with pytest.raises(CheckpointError, match=r"its head fc has 5 classes, but the data set has 7$"):
-        load_checkpoint(network, Checkpoint("a.pth", "", network.state_dict()), "fc", 7)
+def test_optional_parts_may_be_missing(network):
+    state = {name: each + 1 for name, each in network.state_dict().items() if not name.startswith("fc.")}
+    with pytest.raises(CheckpointError, match=r"^a\.pth does not fit ModuleDict: it lacks fc\.weight, fc\.bias$"):
+        fitting_state(network, Checkpoint("a.pth", "", state))
+    whole = fitting_state(network, Checkpoint("a.pth", "", state), optional=("fc.",))
+    assert whole["fc.bias"].equal(network["fc"].bias)
+    assert whole["body.0.bias"].equal(state["body.0.bias"])
 
 
 def test_the_places_network_with_the_names_that_csail_gave_it(tmp_path):
@@ -222,7 +226,7 @@ def test_the_places_network_with_the_names_that_csail_gave_it(tmp_path):
     source = torchvision.models.resnet18(num_classes=365)
     target = torchvision.models.resnet18(num_classes=365)
     (tmp_path / "resnet.pth.tar").write_bytes(python2_checkpoint(source.state_dict()))
-    load_checkpoint(target, read_checkpoint(tmp_path / "resnet.pth.tar"), "fc", 365)
+    target.load_state_dict(fitting_state(target, read_checkpoint(tmp_path / "resnet.pth.tar"), head="fc"))
     images = torch.rand(1, 3, 32, 32)
     assert target.eval()(images).equal(source.eval()(images))
 

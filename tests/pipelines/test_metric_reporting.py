@@ -106,6 +106,25 @@ def test_all_three_metrics_are_those_of_detection_metrics_called_by_hand(reporti
         assert (row.auroc, row.aupr, row.fpr95) == tuple(expected)
 
 
+def test_both_positive_classes_are_the_two_tables_one_after_the_other() -> None:
+    scores = fabricated()
+    both = table(scores, ReportingSpec(bootstrap_replicates=50, positive_class="both"))
+    alone = pd.concat([table(scores, given) for given in (IN_DIST, REPORTING)], ignore_index=True)
+    pd.testing.assert_frame_equal(both, alone)
+
+
+def test_ties_are_marked_for_each_positive_class() -> None:
+    reporting = ReportingSpec(bootstrap_replicates=50, positive_class="both")
+    good, bad = fabricated(shift=3.0), fabricated("max_logit", shift=0.0)
+    results = pd.concat([table(one, reporting) for one in (good, bad)], ignore_index=True)
+    both = mark_ties(results, [good, bad], PREPARED, SPEC, reporting)
+    for given in (IN_DIST, REPORTING):
+        own = pd.concat([table(one, given) for one in (good, bad)], ignore_index=True)
+        expected = mark_ties(own, [good, bad], PREPARED, SPEC, given)
+        found = both[both["positive_class"] == given.positive_class].reset_index(drop=True)
+        pd.testing.assert_frame_equal(found, expected)
+
+
 def test_in_distribution_as_positive_class_flags_the_in_distribution_at_the_recall() -> None:
     scores = fabricated(shift=10.0)
     frame = scores.frame

@@ -1,6 +1,6 @@
 """Segmentation nodes as functions, on made-up scenes and logits."""
 
-from pathlib import Path
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -9,19 +9,28 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from scaling_ood.datasets import StoredShards
+from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
 from scaling_ood.datasets.planned import file_digest
 from scaling_ood.detectors import NotApplicableError
 from scaling_ood.images.scenes import ANOMALY, VOID, SceneSource, label_map, prepare_scenes, scenes_digest
 from scaling_ood.metrics import detection_metrics
 from scaling_ood.models.segmentation import upsample
-from scaling_ood.parameters import IdentitySpec, ReportingSpec
-from scaling_ood.pipelines.metric_reporting.scene_tables import mark_scene_ties, measure_scenes, summarise_scenes
+from scaling_ood.parameters import IdentitySpec
+from scaling_ood.pipelines.metric_reporting.scene_maps import EXAMPLES, chosen_scenes, plan_score_maps, scene_examples
+from scaling_ood.pipelines.metric_reporting.scene_tables import (
+    mark_scene_ties,
+    measure_scenes,
+    score_pixels,
+    summarise_scenes,
+)
+from scaling_ood.pipelines.scene_extraction import stored_scenes
 from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
-from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector, check_segmentation, scenes
+from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector, check_network, check_segmentation
+from scaling_ood.plans import Plan
 from scaling_ood.records import RESULT_COLUMNS
-from scaling_ood.scene_parameters import SceneExtractionSpec, SegmenterSpec
-from scaling_ood.scene_preparation import ScenePreparation, scene_outputs_key
+from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE, SHARED
+from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
+from scaling_ood.scene_preparation import ScenePreparation, network_key, scene_outputs_key
 
 HEIGHT, WIDTH = 24, 40
 ROLES = {
@@ -31,7 +40,8 @@ ROLES = {
 }
 SPEC = SegmenterSpec(architecture="pspnet_resnet10", pretrained=False)
 IDENTITY = IdentitySpec(setting="segmentation", benchmark="made_up")
-REPORTING = ReportingSpec(bootstrap_replicates=50)
+REPORTING = SceneReportingSpec(bootstrap_replicates=50)
+NETWORKS = NetworksSpec()
 
 
 @pytest.fixture(scope="module")
@@ -70,24 +80,29 @@ def prepared(street, manifest):
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory):
-    """Logits of chance at stride 8, two scenes a shard."""
-    folder: Path = tmp_path_factory.mktemp("outputs")
+def stored(folder, fields, seeds=(0,), scales=1):
+    """Outputs of chance, two scenes a shard: field to channels; scale s has s + 1 times the sides of the first."""
     generator = torch.Generator().manual_seed(1)
     parts = {}
     for name, count in (("validation-00000", 2), ("test-00000", 2), ("test-00001", 1)):
         tensors = {}
-        for number in range(count):
-            tensors[f"{number:05d}/logits"] = torch.randn(1, 13, HEIGHT // 8, WIDTH // 8, generator=generator)
-            tensors[f"{number:05d}/posterior_variance"] = torch.rand(1, HEIGHT // 8, WIDTH // 8, generator=generator)
+        for number, seed, scale in itertools.product(range(count), seeds, range(scales)):
+            for field, channels in fields.items():
+                shape = (1, *channels, HEIGHT // 8 * (scale + 1), WIDTH // 8 * (scale + 1))
+                tensors[f"{number:05d}/seed{seed}/{field}/{scale}"] = torch.rand(*shape, generator=generator) * 5
         save_file(tensors, folder / f"{name}.safetensors")
         parts[name] = {"items": count, "sha256": file_digest(folder / f"{name}.safetensors"), "seconds": 1.0}
     return StoredShards("key", {"device": "cpu"}, parts, folder)
 
 
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    fields = {"logits": (13,), "posterior_variance": (), "confidence": (), "reconstruction_error": ()}
+    return stored(tmp_path_factory.mktemp("outputs"), fields)
+
+
 def test_scenes_come_in_the_order_of_the_manifest_with_their_own_labels(outputs, manifest, prepared, street):
-    seen = list(scenes(outputs, manifest, prepared, "test"))
+    seen = list(stored_scenes(outputs, manifest, prepared, "test"))
     assert [scene.row["id"] for scene in seen] == list(manifest.loc[manifest["image_set"] == "test", "id"])
     for scene in seen:
         raw = np.asarray(Image.open(street / scene.row["label_path"]))
@@ -96,15 +111,25 @@ def test_scenes_come_in_the_order_of_the_manifest_with_their_own_labels(outputs,
 
 def by_hand(outputs, manifest, prepared, score_of):
     """Scores and masks of every test scene, from the stored logits up-sampled to the labels."""
-    for scene in scenes(outputs, manifest, prepared, "test"):
-        yield score_of(scene, scene.train_ids.shape), scene.train_ids == ANOMALY, scene.train_ids != VOID
+    for scene in stored_scenes(outputs, manifest, prepared, "test"):
+        yield score_of(scene.stored, scene.train_ids.shape), scene.train_ids == ANOMALY, scene.train_ids != VOID
+
+
+def logits_of(maps, size):
+    return upsample(maps["seed0/logits/0"], size)
+
+
+def flat(field):
+    return lambda maps, size: upsample(maps[f"seed0/{field}/0"][:, None], size)[0, 0].numpy()
 
 
 SCORES = {
-    "max_logit": lambda scene, size: -upsample(scene.outputs.logits, size).amax(dim=1)[0].numpy(),
-    "msp": lambda scene, size: -upsample(scene.outputs.logits, size).double().softmax(dim=1).amax(dim=1)[0].numpy(),
-    "background": lambda scene, size: upsample(scene.outputs.logits, size).double().softmax(dim=1)[0, 0].numpy(),
-    "mc_dropout": lambda scene, size: upsample(scene.outputs.posterior_variance[:, None], size)[0, 0].numpy(),
+    "max_logit": lambda maps, size: -logits_of(maps, size).amax(dim=1)[0].numpy(),
+    "msp": lambda maps, size: -logits_of(maps, size).double().softmax(dim=1).amax(dim=1)[0].numpy(),
+    "background": lambda maps, size: logits_of(maps, size).double().softmax(dim=1)[0, 0].numpy(),
+    "mc_dropout": flat("posterior_variance"),
+    "confidence_branch": lambda maps, size: -flat("confidence")(maps, size),
+    "autoencoder": flat("reconstruction_error"),
 }
 
 
@@ -151,7 +176,9 @@ def test_methods_without_meaning_for_pixels_are_named_gaps(prepared):
 
 def test_a_detector_is_tied_with_the_best_only_if_scenes_disagree(manifest, prepared):
     ids = list(manifest.loc[manifest["image_set"] == "test", "id"])
-    good = pd.DataFrame({"id": ids, "fpr95": [0.1, 0.2, 0.1], "auroc": [0.9, 0.8, 0.9], "aupr": [0.5, 0.4, 0.5]})
+    good = pd.DataFrame(
+        {"seed": 0, "id": ids, "fpr95": [0.1, 0.2, 0.1], "auroc": [0.9, 0.8, 0.9], "aupr": [0.5, 0.4, 0.5]}
+    )
     worse = good.assign(auroc=good["auroc"] - 0.1, fpr95=good["fpr95"] + 0.1, aupr=good["aupr"] - 0.1)
     mixed = good.assign(auroc=[0.95, 0.7, 0.9])
     results = pd.DataFrame(
@@ -171,10 +198,118 @@ def test_a_wrong_segmenter_is_refused(outputs, manifest, prepared):
         )
 
 
+def key(prepared, extraction, fields, kind=SHARED, spec=SPEC, networks=NETWORKS):
+    return scene_outputs_key(prepared, spec, extraction, networks, fields, kind)
+
+
 def test_dropout_passes_count_in_the_key_only_where_they_are_made(prepared):
     few, many = SceneExtractionSpec(dropout_passes=3), SceneExtractionSpec(dropout_passes=9)
-    without = [scene_outputs_key(prepared, SPEC, one, ["logits"]) for one in (few, many)]
+    assert key(prepared, few, ["logits"]) == key(prepared, many, ["logits"])
     fields = ["logits", "posterior_variance"]
-    made = [scene_outputs_key(prepared, SPEC, one, fields) for one in (few, many)]
-    assert without[0] == without[1]
-    assert made[0] != made[1]
+    assert key(prepared, few, fields) != key(prepared, many, fields)
+
+
+def test_options_of_one_network_leave_the_others_alone(prepared):
+    changed = NetworksSpec.model_validate({"confidence_branch": {"budget": 0.5}})
+    same = {kind: network_key(prepared, SPEC, NETWORKS, kind) for kind in (SHARED, CONFIDENCE, AUTOENCODER)}
+    other = {kind: network_key(prepared, SPEC, changed, kind) for kind in same}
+    assert len(set(same.values())) == 3
+    assert [kind for kind in same if same[kind] != other[kind]] == [CONFIDENCE]
+
+
+def test_the_autoencoder_does_not_depend_on_the_segmenter(prepared):
+    longer = SPEC.model_copy(update={"epochs": SPEC.epochs + 1})
+    assert network_key(prepared, longer, NETWORKS, AUTOENCODER) == network_key(prepared, SPEC, NETWORKS, AUTOENCODER)
+    assert network_key(prepared, longer, NETWORKS, CONFIDENCE) != network_key(prepared, SPEC, NETWORKS, CONFIDENCE)
+
+
+def test_scales_are_averaged_at_the_size_of_the_labels(tmp_path, manifest, prepared):
+    outputs = stored(tmp_path, {"logits": (13,), "posterior_variance": ()}, scales=2)
+    scene = next(stored_scenes(outputs, manifest, prepared, "test"))
+    made = scene.outputs("seed0")
+    size = scene.train_ids.shape
+    for field, channels in (("logits", True), ("posterior_variance", False)):
+        grids = [scene.stored[f"seed0/{field}/{scale}"] for scale in (0, 1)]
+        assert grids[0].shape[-1] * 2 == grids[1].shape[-1]
+        whole = [upsample(one if channels else one[:, None], size) for one in grids]
+        expected = (whole[0] + whole[1]) / 2
+        torch.testing.assert_close(getattr(made, field), expected if channels else expected[:, 0])
+
+
+def test_results_are_means_over_seeds_with_their_spread(tmp_path, manifest, prepared):
+    outputs = stored(tmp_path, {"logits": (13,)}, seeds=(0, 4))
+    detector = build_scene_detector("max_logit", {}, prepared)
+    metrics, per_scene = measure_scenes(detector, outputs, manifest, prepared, REPORTING, (0, 4))
+    assert per_scene["seed"].tolist() == [0, 0, 4, 4]
+    alone = measure_scenes(detector, outputs, manifest, prepared, REPORTING, (4,))[0]
+    pd.testing.assert_frame_equal(metrics[metrics["seed"] == 4].reset_index(drop=True), alone)
+    spec = SPEC.model_copy(update={"seeds": (0, 4)})
+    rows = summarise_scenes(metrics, "max_logit", "", prepared, spec, REPORTING, IDENTITY)
+    row = rows[(rows["ood_set"] == "test") & (rows["aggregation"] == "pooled")].iloc[0]
+    values = metrics.loc[metrics["aggregation"] == "pooled", "auroc"]
+    assert values.nunique() == 2
+    assert row["auroc"] == pytest.approx(values.mean())
+    assert row["auroc_sd"] == pytest.approx(abs(values.iloc[0] - values.iloc[1]) / np.sqrt(2))
+    assert row["seeds"] == 2
+    assert rows["n_in"].dtype == np.int64
+
+
+def maps_plan(outputs, manifest, prepared, keep, gap=""):
+    scores = {"detector": "max_logit", "options": {}, "key": "k", "gap": gap}
+    reporting = SceneReportingSpec(examples=1, keep_score_maps=keep)
+    return plan_score_maps(scores, outputs, manifest, prepared.model_dump(mode="json"), SPEC, reporting)
+
+
+def made(plan: Plan):
+    return dict(plan.produce(plan.parts))
+
+
+def test_only_the_scenes_that_are_shown_have_stored_score_maps(outputs, manifest, prepared):
+    maps = made(maps_plan(outputs, manifest, prepared, keep=False))
+    assert list(maps) == [EXAMPLES]
+    assert list(maps[EXAMPLES]) == chosen_scenes(manifest, 1)
+
+
+def test_all_score_maps_are_kept_on_demand_and_equal_the_scores(outputs, manifest, prepared):
+    maps = made(maps_plan(outputs, manifest, prepared, keep=True))
+    assert list(maps) == [EXAMPLES, "seed0-test-00000", "seed0-test-00001"]
+    kept = maps["seed0-test-00000"] | maps["seed0-test-00001"]
+    detector = build_scene_detector("max_logit", {}, prepared)
+    for scene in stored_scenes(outputs, manifest, prepared, "test"):
+        np.testing.assert_array_equal(kept[scene.row["id"]].numpy(), score_pixels(detector, scene, 0))
+
+
+def test_keeping_all_maps_is_another_product(outputs, manifest, prepared):
+    assert len({maps_plan(outputs, manifest, prepared, keep=keep).key for keep in (False, True)}) == 2
+
+
+def test_a_gap_has_no_score_map_and_no_panel(outputs, manifest, prepared, tmp_path):
+    plan = maps_plan(outputs, manifest, prepared, keep=True, gap="not applicable: why")
+    assert list(plan.parts) == []
+    dataset = ShardsDataset(filepath=str(tmp_path / "gap"))
+    dataset.save(plan)
+    full = ShardsDataset(filepath=str(tmp_path / "full"))
+    full.save(maps_plan(outputs, manifest, prepared, keep=False))
+    examples = scene_examples({"gap": dataset.load(), "full": full.load()}, manifest, prepared)
+    assert [list(one.scores) for one in examples] == [["full"]]
+    assert examples[0].image.shape == (HEIGHT, WIDTH, 3)
+
+
+def history(*rows):
+    names = ("variant", "epoch", "validation_miou", "validation_accuracy", "validation_loss")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_a_network_of_a_detector_is_judged_by_its_best_epochs(prepared, tmp_path):
+    rows = history(("seed0", 1, 0.5, 0.8, 0.3), ("seed0", 2, 0.4, 0.9, 0.2), ("seed1", 1, 0.3, 0.6, 0.6))
+    record = prepared.model_dump(mode="json")
+    model = StoredModel(network_key(prepared, SPEC, NETWORKS, CONFIDENCE), {}, rows, tmp_path)
+    quality = check_network(model, record, SPEC, NETWORKS, IDENTITY, CONFIDENCE, "confidence_branch")
+    assert quality["validation"] == {"miou": pytest.approx(0.4), "pixel_accuracy": pytest.approx(0.7)}
+    wanted = SPEC.model_copy(update={"least_miou": 0.35})
+    model = StoredModel(network_key(prepared, wanted, NETWORKS, CONFIDENCE), {}, rows, tmp_path)
+    with pytest.raises(WrongModelError, match=r"segmentation\.confidence_branch: mIoU 30\.0%"):
+        check_network(model, record, wanted, NETWORKS, IDENTITY, CONFIDENCE, "confidence_branch")
+    model = StoredModel(network_key(prepared, SPEC, NETWORKS, AUTOENCODER), {}, rows, tmp_path)
+    quality = check_network(model, record, SPEC, NETWORKS, IDENTITY, AUTOENCODER, "autoencoder")
+    assert quality["validation"] == {"loss": pytest.approx(0.4)}

@@ -17,17 +17,18 @@ from toy_benchmark import build_toy
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
 from scaling_ood.detectors import Detector, Outputs, detector_class
 from scaling_ood.metrics import NonFiniteScoreError
-from scaling_ood.parameters import ExtractionSpec, ModelSpec, RuntimeSpec
+from scaling_ood.parameters import ExtractionSpec, ModelSpec, OdinSpec, RuntimeSpec
+from scaling_ood.pipelines.extraction import fields_for
 from scaling_ood.pipelines.score_extraction import nodes
 from scaling_ood.pipelines.score_extraction.nodes import (
     StoredOutputs,
     WrongModelError,
     check_accuracy,
-    fields_for,
     fit_and_score,
     plan_outputs,
 )
 from scaling_ood.plans import StaleProductError
+from scaling_ood.preparation import Preparation, outputs_key
 from scaling_ood.scores import Scores
 
 VARIANTS = ("fine_seed0", "fine_seed1", "coarse_seed0", "coarse_seed1")
@@ -381,3 +382,66 @@ def test_the_slice_from_model_to_scores_runs_and_a_second_run_computes_nothing(
     monkeypatch.setattr(nodes, "assemble", refuse)
     SequentialRunner().run(graph, catalog)
     pd.testing.assert_frame_equal(catalog["scores"].load().frame, first)
+
+
+@pytest.mark.parametrize("variant", ["fine_seed1", "coarse_seed0"])
+def test_detectors_are_fitted_beside_the_classes_and_the_last_layer(
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    tmp_path: Path,
+    variant: str,
+) -> None:
+    reads_features: Any = {"msp": {}, "vim": {}}
+    plan = plan_outputs(model, manifest, preparation, spec, EXTRACTION, reads_features, RUNTIME, IDENTITY)
+    dataset = ShardsDataset(filepath=str(tmp_path / "outputs"))
+    dataset.save(plan)
+    prepared = Preparation.model_validate(preparation)
+    chosen = next(one for one in prepared.variants(spec) if one.name == variant)
+    view = nodes._fit_view(dataset.load(), manifest, prepared, chosen)
+    head, fine = view.head, manifest.loc[manifest["image_set"] == "fit", "label"].to_numpy()
+    assert head is not None
+    assert view.labels is not None
+    for chunk in view:
+        assert chunk.features is not None
+        torch.testing.assert_close(head.logits(chunk.features).float(), chunk.logits, rtol=1e-4, atol=1e-4)
+    groups = np.array(prepared.group_of_class)
+    assert view.labels.tolist() == (fine if chosen.labels == "fine" else groups[fine]).tolist()
+    assert (view.class_groups is not None) == (chosen.labels == "fine")
+
+
+def test_without_features_no_last_layer_is_stored(outputs: StoredShards) -> None:
+    assert StoredOutputs(outputs, "fit", "fine_seed0").head is None
+
+
+def test_the_logits_of_odin_are_those_after_its_step(
+    model: StoredModel, manifest: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec, tmp_path: Path
+) -> None:
+    reads: Any = {"msp": {}, "odin_max_logit": {}}
+    shards = {}
+    for name, odin in (("none", OdinSpec(epsilon=0.0)), ("step", OdinSpec(epsilon=0.01)), ("hot", OdinSpec())):
+        extraction = EXTRACTION.model_copy(update={"odin": odin})
+        plan = plan_outputs(model, manifest, preparation, spec, extraction, reads, RUNTIME, IDENTITY)
+        shards[name] = ShardsDataset(filepath=str(tmp_path / name))
+        shards[name].save(plan)
+    assert len({one.load().key for one in shards.values()}) == 3
+    for variant in VARIANTS:
+        for chunk in StoredOutputs(shards["none"].load(), "test", variant):
+            assert chunk.odin_logits is not None
+            torch.testing.assert_close(chunk.odin_logits, chunk.logits, rtol=1e-4, atol=1e-5)
+    moved = 0
+    for chunk in StoredOutputs(shards["step"].load(), "test", "fine_seed0"):
+        assert chunk.odin_logits is not None
+        top = chunk.logits.argmax(dim=1, keepdim=True)
+        posterior = [logits.log_softmax(dim=1).gather(1, top) for logits in (chunk.logits, chunk.odin_logits)]
+        moved += int((posterior[1] > posterior[0]).sum())
+    assert moved > 0.9 * preparation["images"]["test"]  # the step makes the image look more like its class
+
+
+def test_the_step_of_odin_counts_in_the_key_only_where_it_is_made(preparation: dict[str, Any], spec: ModelSpec) -> None:
+    prepared = Preparation.model_validate(preparation)
+    small, large = (EXTRACTION.model_copy(update={"odin": OdinSpec(epsilon=one)}) for one in (0.001, 0.01))
+    plain, made = ["logits"], ["logits", "odin_logits"]
+    assert outputs_key(prepared, spec, small, plain) == outputs_key(prepared, spec, large, plain)
+    assert outputs_key(prepared, spec, small, made) != outputs_key(prepared, spec, large, made)

@@ -11,9 +11,9 @@ from scene_toys import HALF, Rectangles
 
 from scaling_ood.images.loading import UnreadableImageError
 from scaling_ood.images.scenes import LabelMap, UnknownLabelError
+from scaling_ood.training.sampling import Sampling
 from scaling_ood.training.scenes import (
     Augmentation,
-    Sampling,
     SceneError,
     SceneFiles,
     SceneSets,
@@ -95,7 +95,7 @@ def test_a_set_that_is_smaller_than_a_batch_is_repeated() -> None:
 
 
 def test_a_batch_of_one_and_empty_sets_are_refused() -> None:
-    with pytest.raises(ValueError, match="1 scene a batch: batch norm needs at least 2"):
+    with pytest.raises(ValueError, match="1 image a batch: batch norm needs at least 2"):
         Sampling(1, 0)
     with pytest.raises(SceneError, match="there are no validation scenes"):
         SceneSets(Rectangles(1), Rectangles(0), HALF)

@@ -1,6 +1,8 @@
 """Kedro catalog types: products that resume, scores, and tracked runs."""
 
+from scaling_ood.datasets.benchmarks import BenchmarksDataset
 from scaling_ood.datasets.checkpoints import CheckpointDataset, StoredModel
+from scaling_ood.datasets.files import ProvidedFile, ProvidedFileDataset
 from scaling_ood.datasets.images import FabricatedImagesDataset, ImageFolder, ImageRootDataset
 from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset
 from scaling_ood.datasets.planned import StoredParts
@@ -8,12 +10,15 @@ from scaling_ood.datasets.scores import ScoresDataset
 from scaling_ood.datasets.shards import DamagedPartError, ShardsDataset, StoredShards
 
 __all__ = [
+    "BenchmarksDataset",
     "CheckpointDataset",
     "DamagedPartError",
     "FabricatedImagesDataset",
     "ImageFolder",
     "ImageRootDataset",
     "MlflowRunsDataset",
+    "ProvidedFile",
+    "ProvidedFileDataset",
     "ScoresDataset",
     "ShardsDataset",
     "StoredModel",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from PIL import Image
 
 from scaling_ood.datasets.planned import PlannedDataset
 
-ImageFolder = dict[str, NDArray[np.uint8]]
+ImageFolder = dict[str, NDArray[np.uint8] | dict[str, Any]]
+"""File name to pixels (H, W, 3) or (H, W), or to the content of a JSON file."""
 
 
 class ImageRootDataset(AbstractDataset[None, str]):
@@ -46,7 +48,7 @@ class ImageRootDataset(AbstractDataset[None, str]):
 
 
 class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
-    """One folder of JPEG files per part of a plan: file name to (H, W, 3) sRGB pixels."""
+    """One folder of image files per part of a plan, from sRGB pixels, and of JSON files that say what they show."""
 
     quality = 95
 
@@ -56,7 +58,10 @@ class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
     def _write(self, place: Path, product: ImageFolder) -> str:
         place.mkdir(parents=True, exist_ok=True)
         sha = hashlib.sha256()
-        for name, pixels in product.items():
-            Image.fromarray(pixels).save(place / name, quality=self.quality)
+        for name, content in product.items():
+            if isinstance(content, dict):
+                (place / name).write_text(json.dumps(content))
+            else:
+                Image.fromarray(content).save(place / name, quality=self.quality)
             sha.update((place / name).read_bytes())
         return sha.hexdigest()

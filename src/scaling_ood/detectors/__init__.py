@@ -15,9 +15,11 @@ from scaling_ood.detectors.base import (
     detector_class,
     detector_names,
 )
+from scaling_ood.detectors.head import LinearHead
 
 __all__ = [
     "Detector",
+    "LinearHead",
     "MissingOutputError",
     "NotApplicableError",
     "Outputs",

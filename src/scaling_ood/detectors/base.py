@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import torch
 
+from scaling_ood.detectors.head import LinearHead
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -30,6 +32,8 @@ class Outputs:
             at least 0. In half precision everything under 6e-8 is 0: store it as float32.
         reconstruction_error: (N,) or (N, H, W) an autoencoder's loss, averaged over the channels, and over the pixels
             where images are scored; at least 0.
+        odin_logits: (N, C) or (N, C, H, W) logits of the images as ODIN perturbed them.
+        rotation_loss: (N,) a rotation head's cross-entropy, averaged over the four rotations of the image; at least 0.
     """
 
     logits: torch.Tensor
@@ -37,6 +41,8 @@ class Outputs:
     confidence: torch.Tensor | None = None
     posterior_variance: torch.Tensor | None = None
     reconstruction_error: torch.Tensor | None = None
+    odin_logits: torch.Tensor | None = None
+    rotation_loss: torch.Tensor | None = None
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -44,7 +50,12 @@ class Outputs:
 
 
 class OutputsView(Protocol):
-    """The images that a detector is fitted on: chunks that can be passed over any number of times."""
+    """The images that a detector is fitted on: chunks that can be passed over any number of times.
+
+    A view may also have `labels`, (N,) classes of its images, and `head`, the classifier's `LinearHead`: see
+    `fit_views`. Both are optional, so that views which were written before there were any stay views. Images to score
+    have neither.
+    """
 
     @property
     def class_groups(self) -> torch.Tensor | None:
@@ -64,10 +75,25 @@ class OutputsList(list[Outputs]):
     3
     """
 
-    def __init__(self, chunks: Iterable[Outputs], class_groups: torch.Tensor | None = None) -> None:
-        """Hold the chunks, and the (C,) group of each class where there are groups."""
+    def __init__(
+        self,
+        chunks: Iterable[Outputs],
+        class_groups: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        head: LinearHead | None = None,
+    ) -> None:
+        """Hold the chunks, and what else is known.
+
+        Args:
+            chunks: Outputs of the images to fit on.
+            class_groups: (C,) group of each class where there are groups.
+            labels: (N,) class of each image, 0..C-1, in the order of the chunks.
+            head: Last layer of the classifier.
+        """
         super().__init__(chunks)
         self.class_groups = class_groups
+        self.labels = labels
+        self.head = head
 
 
 class NotApplicableError(Exception):

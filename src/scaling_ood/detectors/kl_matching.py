@@ -18,8 +18,9 @@ class KLMatching(Detector):
     No label is used. Classes that no fitting image is predicted as have no template. Written as
     sum_y p log p - max_k sum_y p log d_k, all templates are compared by one matrix product.
 
-    Fitting holds the C x C template sums, scoring the templates and `chunk_rows` posteriors: 2 GB in all in float64 for
-    11,221 classes. Everything is in float64: the two terms nearly cancel for the images that match a template.
+    Everything is in float64: the two terms nearly cancel for the images that match a template. The template sums become
+    the templates in place, so that C x C numbers are held once, and twice for a moment where a class has no template;
+    besides them there are three arrays of `chunk_rows` x C. See `docs/detectors.md` for 11,221 classes.
     """
 
     dense = False
@@ -41,8 +42,8 @@ class KLMatching(Detector):
                 images, and the score would measure the distance to the nearest photograph.
         """
         sums = counts = None
-        for chunk in outputs:
-            posteriors = chunk.logits.double().softmax(dim=1)  # (N, C)
+        for logits in (rows for chunk in outputs for rows in torch.split(chunk.logits, self.chunk_rows)):
+            posteriors = logits.double().softmax(dim=1)  # (N, C)
             if sums is None or counts is None:
                 self.classes = posteriors.shape[1]
                 sums = torch.zeros(self.classes, self.classes, dtype=torch.float64, device=posteriors.device)
@@ -58,9 +59,10 @@ class KLMatching(Detector):
                 f"too few fit images ({images:,} images fill {int(filled.sum()):,} of {self.classes:,} templates; "
                 f"at least {MINIMUM_IMAGES_PER_CLASS} per class on average)"
             )
-        templates = sums[filled] / counts[filled, None]  # (K, C)
-        self.log_templates = templates.clamp_min(torch.finfo(torch.float64).tiny).log()
         self.images_per_template = counts[filled]
+        templates = sums if bool(filled.all()) else sums[filled]  # (K, C)
+        templates /= self.images_per_template[:, None]
+        self.log_templates = templates.clamp_min_(torch.finfo(torch.float64).tiny).log_()
         return self
 
     def score(self, chunk: Outputs) -> torch.Tensor:

@@ -76,7 +76,7 @@ def photograph(organism: Organism, gloss: float, scene: Scene) -> NDArray[np.uin
     image = image * (_unshadowed(halved(organism.distance), scene) * (1.0 - halved(organism.cover)))
     image = image + halved(shaded(organism, scene, gloss) * organism.cover)
     image = occlude(image, scene.occluders, colours, rng)
-    return _developed(image, scene, rng)
+    return developed(image, scene, rng)
 
 
 def _unshadowed(distance: Field, scene: Scene) -> Field:
@@ -91,7 +91,17 @@ def _unshadowed(distance: Field, scene: Scene) -> Field:
     return (1.0 - cast) * (1.0 - contact)
 
 
-def _developed(image: Field, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+def developed(image: Field, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return what the camera makes of light that reaches it.
+
+    Args:
+        image: Linear light, `(3, size, size)`.
+        scene: Gives the camera.
+        rng: Source of chance of the noise.
+
+    Returns:
+        `(size, size, 3)` in sRGB.
+    """
     x, y = pixel_grid(image.shape[-1])
     fall = scene.exposure * (1.0 - scene.vignette * 0.5 * (x * x + y * y))
     image = blurred(image * fall, scene.softness)

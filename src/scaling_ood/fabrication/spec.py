@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from scaling_ood.fabrication.naming import EPITHETS, SUPERCATEGORIES
 from scaling_ood.fabrication.patterns import PATTERNS
+from scaling_ood.fabrication.requests import check_ranges, within
 from scaling_ood.fabrication.shapes import BODIES
 
 MIN_SIZE_PX = 16
@@ -47,13 +48,7 @@ class MiniatureSpec:
 
     def __post_init__(self) -> None:
         """Check every field, and report all problems at once."""
-        problems = [
-            f"{name}={value!r}, allowed: {'a number' if name == 'spread' else 'an integer'} from {low} to {high}"
-            for name, (low, high) in self._ranges().items()
-            if not _within(value := getattr(self, name), low, high, whole=name != "spread")
-        ]
-        if problems:
-            raise ValueError("MiniatureSpec: " + "; ".join(problems))
+        check_ranges(self, self._ranges(), numbers=frozenset({"spread"}))
 
     def grid(self) -> tuple[int, int]:
         """Return the number of body plans and of patterns in use: no more than the families can cover."""
@@ -61,9 +56,9 @@ class MiniatureSpec:
 
     def _ranges(self) -> dict[str, tuple[float, float]]:
         cells = len(BODIES) * len(PATTERNS)
-        families = self.families if _within(self.families, 2, cells - 1, whole=True) else 2
+        families = self.families if within(self.families, 2, cells - 1, whole=True) else 2
         unused = min(len(BODIES), families) * min(len(PATTERNS), families) - families
-        ood_families = self.ood_families if _within(self.ood_families, 1, unused, whole=True) else 1
+        ood_families = self.ood_families if within(self.ood_families, 1, unused, whole=True) else 1
         allowed: dict[str, tuple[float, float]] = {
             "families": (2, cells - 1),
             "species_per_family": (1, len(EPITHETS)),
@@ -75,9 +70,3 @@ class MiniatureSpec:
         }
         counts = {field.name: (1, 99_999) for field in fields(self) if field.name.endswith("_images")}
         return allowed | counts
-
-
-def _within(value: object, low: float, high: float, *, whole: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        return False
-    return low <= value <= high

@@ -97,6 +97,8 @@ class Loading:
             batch_size=self.batch_images,
             num_workers=min(self.workers, len(source)),
             pin_memory=pin_memory,
+            # Of its own: the loader must not take numbers from the one that training uses.
+            generator=torch.Generator(),
         )
 
 

@@ -3,6 +3,7 @@
 A manifest is a table with one row per image: `id`, `image_set` (`train`, `fit`, `test` or the name of an OOD set),
 `path` (relative to the data set's folder; empty for noise), `number` (of a noise image), `label` (index of the class;
 -1 where there is none), `class_name`, `split` (the data set's own), `data_set`, `content` (fingerprint of the bytes).
+Where an image may be of several classes at once there is a column `labels` as well, see `images/multi_label/labels.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pandas as pd
 from scaling_ood.images.checks import check_images
 from scaling_ood.images.layouts import list_images
 from scaling_ood.images.tables import class_table
+from scaling_ood.images.wording import listed
 
 COLUMNS = ("id", "image_set", "path", "number", "label", "class_name", "split", "data_set", "content")
 
@@ -40,7 +42,12 @@ class TooManyUnreadableError(ValueError):
 
 
 def list_folder(
-    name: str, folder: str, layout: str, splits: Sequence[str] | None = None, class_names: Sequence[str] | None = None
+    name: str,
+    folder: str,
+    layout: str,
+    splits: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """All images of a data set on disk, by id.
 
@@ -50,29 +57,36 @@ def list_folder(
         layout: A registered layout.
         splits: Which of its own splits to keep; None keeps all.
         class_names: Which classes to keep; None keeps all.
+        titles: Class to the name that an error gives beside it.
 
     Raises:
-        PartitionError: A wanted split or class is not there, or nothing is left.
+        PartitionError: Wanted splits or classes are not there, all of them in one message, or nothing is left.
         FileNotFoundError: The folder, or something that its layout needs, is missing.
         EmptyClassError: Class folders without images.
         LayoutError: Lists and images contradict each other.
         MissingLibraryError: The layout needs a package that is not installed.
     """
-    entries = list_images(layout, Path(folder), splits)
+    entries = list_images(layout, Path(folder), splits, class_names)
     frame = pd.DataFrame(
         [(f"{name}/{entry.path}", entry.path, entry.class_name, entry.split) for entry in entries],
         columns=["id", "path", "class_name", "split"],
     ).assign(data_set=name, number=-1)
-    for column, wanted in (("split", splits), ("class_name", class_names)):
-        if wanted is not None:
-            there = set(frame[column])
-            missing = sorted(set(wanted) - there)
-            if missing:
-                raise PartitionError(f"{name}: no {column} {', '.join(missing[:10])} in {folder}")
-            frame = frame[frame[column].isin(list(wanted))]
+    selections = {"split": splits, "class_name": class_names}
+    wanted = {column: list(values) for column, values in selections.items() if values is not None}
+    missing = {column: sorted(set(values) - set(frame[column])) for column, values in wanted.items()}
+    named = {column: [_titled(value, titles or {}) for value in values] for column, values in missing.items() if values}
+    if named:
+        said = "; ".join(f"no {column} {listed(values, most=20)} in {folder}" for column, values in named.items())
+        raise PartitionError(f"{name}: {said}")
+    for column, values in wanted.items():
+        frame = frame[frame[column].isin(values)]
     if frame.empty:
         raise PartitionError(f"{name}: no image in {folder}")
     return frame.reset_index(drop=True)
+
+
+def _titled(name: str, titles: Mapping[str, str]) -> str:
+    return f"{name} ({titles[name]})" if name in titles else name
 
 
 def list_noise(name: str, images: int) -> pd.DataFrame:
@@ -83,13 +97,15 @@ def list_noise(name: str, images: int) -> pd.DataFrame:
     ).assign(split="all", data_set=name, image_set=name, label=-1)
 
 
-def classes_of_table(table: str, column: str, value: str) -> list[str]:
-    """Class names (synsets) of a shipped table whose `column` has that value.
+def classes_of_table(table: str, column: str, value: str | None) -> list[str]:
+    """Class names (synsets) of a shipped table whose `column` has that value; of all its rows if that is None.
 
     Raises:
         PartitionError: The table has no such column or value.
     """
     frame = class_table(table)
+    if value is None:
+        return list(frame["wnid"])
     if column not in frame or value not in set(frame[column]):
         known = sorted(frame[column].dropna().unique()) if column in frame else list(frame.columns)
         raise PartitionError(f"class table {table}: no {column} = {value} (known: {', '.join(map(str, known))})")
@@ -195,5 +211,7 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
 
 def set_digest(rows: pd.DataFrame) -> str:
     """20 hexadecimal digits over the ids, labels and contents of one image set, in order; paths play no part."""
-    text = "\n".join(f"{row.id}|{row.label}|{row.content}" for row in rows.itertuples())
+    label = rows["labels"].fillna("unlabelled") if "labels" in rows else rows["label"]
+    named = zip(rows["id"], label, rows["content"], strict=True)
+    text = "\n".join(f"{image}|{of}|{content}" for image, of, content in named)
     return hashlib.sha256(text.encode()).hexdigest()[:20]

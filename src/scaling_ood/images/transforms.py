@@ -7,7 +7,7 @@ have to copy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -31,6 +31,8 @@ class Preprocessing:
         std: Per channel, in units of [0, 1] pixel values.
         revision: Of the code that scales and crops: to be raised with every change of its pixels, since the keys of
             stored outputs hold it. 2: sizes and offsets are rounded as torchvision does it.
+        squash: Whether the whole image is stretched to the square instead: what stands at its border is not lost, but
+            shapes change.
     """
 
     resize_px: int
@@ -39,6 +41,7 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     revision: int = 2
+    squash: bool = field(default=False, metadata={"later": True})
 
     def __post_init__(self) -> None:
         """Refuse a crop that is larger than the scaled image."""
@@ -54,6 +57,10 @@ class Preprocessing:
             return self
         return replace(self, resize_px=round(input_px * self.resize_px / self.crop_px), crop_px=input_px)
 
+    def squashed(self) -> Preprocessing:
+        """The same for whole images, stretched to the network's input size."""
+        return replace(self, resize_px=self.crop_px, squash=True)
+
     def load(self, path: str) -> torch.Tensor:
         """Read, scale and crop one image file.
 
@@ -64,7 +71,7 @@ class Preprocessing:
             return self.crop(image)
 
     def crop(self, image: Image.Image) -> torch.Tensor:
-        """Scale the shorter side to `resize_px` and cut the central square out; any mode becomes RGB.
+        """Scale the shorter side to `resize_px` and cut the central square out, or squash; any mode becomes RGB.
 
         Returns:
             uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
@@ -72,7 +79,7 @@ class Preprocessing:
         image = image.convert("RGB")
         short = min(image.size)
         # Sizes and offsets are rounded as torchvision does it, with which most published weights were tested.
-        width, height = (self.resize_px * side // short for side in image.size)
+        width, height = (self.resize_px if self.squash else self.resize_px * side // short for side in image.size)
         if (width, height) != image.size:
             image = image.resize((width, height), INTERPOLATION[self.interpolation])
         left, top = (round((side - self.crop_px) / 2) for side in (width, height))

@@ -2,6 +2,13 @@
 
 from scaling_ood.metrics.confusion import ConfusionMatrix
 from scaling_ood.metrics.dispersal import arbitrary_groups, dispersal
+from scaling_ood.metrics.mean_average_precision import (
+    AVERAGING_RULES,
+    AveragingRule,
+    MeanAveragePrecision,
+    average_precision,
+    mean_average_precision,
+)
 from scaling_ood.metrics.pixels import (
     ImageResult,
     NothingToAverageError,
@@ -28,11 +35,14 @@ from scaling_ood.metrics.significance import (
 )
 
 __all__ = [
+    "AVERAGING_RULES",
+    "AveragingRule",
     "ConfusionMatrix",
     "DetectionMetrics",
     "FprRule",
     "Frame",
     "ImageResult",
+    "MeanAveragePrecision",
     "MetricName",
     "NonFiniteScoreError",
     "NothingToAverageError",
@@ -44,11 +54,13 @@ __all__ = [
     "RocCurve",
     "TooFewImagesError",
     "arbitrary_groups",
+    "average_precision",
     "bootstrap_replicates",
     "delong_covariance",
     "detection_metrics",
     "dispersal",
     "image_metrics",
+    "mean_average_precision",
     "pooled_metrics",
     "roc_curve_points",
     "tied_with_best",

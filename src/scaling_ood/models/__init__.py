@@ -1,16 +1,25 @@
 """Networks: builders, their weights, what belongs to the weights, and how they are run."""
 
-from scaling_ood.models.architectures import ARCHITECTURES, Architecture, architecture
+from scaling_ood.models.architectures import ARCHITECTURES, architecture
+from scaling_ood.models.backbone import Architecture, WeightsUnavailableError
 from scaling_ood.models.checkpoints import (
     Checkpoint,
     CheckpointError,
     convert_checkpoint,
-    load_checkpoint,
+    fitting_state,
     read_checkpoint,
 )
 from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
 from scaling_ood.models.forward import Forward
+from scaling_ood.models.multilabel import (
+    MultiLabelClassifier,
+    MultiLabelHead,
+    MultiLabelNetworks,
+    assemble_multilabel,
+    build_multilabel,
+    build_multilabel_head,
+)
 from scaling_ood.models.network import ClassCountError, ForwardPass, Variant, assemble, trainable
 
 __all__ = [
@@ -22,12 +31,19 @@ __all__ = [
     "Classifier",
     "Forward",
     "ForwardPass",
+    "MultiLabelClassifier",
+    "MultiLabelHead",
+    "MultiLabelNetworks",
     "Variant",
+    "WeightsUnavailableError",
     "architecture",
     "assemble",
+    "assemble_multilabel",
+    "build_multilabel",
+    "build_multilabel_head",
     "convert_checkpoint",
     "file_sha256",
-    "load_checkpoint",
+    "fitting_state",
     "published_digest",
     "read_checkpoint",
     "trainable",

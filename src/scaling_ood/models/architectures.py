@@ -1,46 +1,21 @@
 """The closed registry of backbones: the only place that knows architecture names.
 
 An architecture is one function that builds the backbone, with or without its published weights, and what belongs to
-those weights: preprocessing, the published head, the published accuracy.
+those weights: preprocessing, the published head, the published accuracy. The networks of torchvision and timm are
+registered by rule, see `torchvision_backbones` and `timm_backbones`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 import torch
 from torch import nn
 
 from scaling_ood.images.transforms import Preprocessing
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A backbone and what belongs to its published weights.
-
-    Attributes:
-        build: `(pretrained) -> (backbone, head)`; the head is the published one, or None where there is none.
-        features: Width D of the backbone's output.
-        preprocessing: Of the published weights; for a network without any, the one it is trained with here.
-        classes: Number of classes of the published head; 0 without weights.
-        published_top1: Top-1 accuracy stated by the weights' authors, a fraction; None without weights.
-        sample_top1: Top-1 accuracy measured here on the 1,000 photographs of `imagenet_sample`, a fraction; None
-            without weights. They were probably in the training set: it tells a wrong preprocessing, not how good the
-            model is.
-        weights: Where the published weights come from; empty without weights.
-        weights_digest: Of the published weights and head, as `published_digest` computes it; empty without weights.
-    """
-
-    build: Callable[[bool], tuple[nn.Module, nn.Linear | None]]
-    features: int
-    preprocessing: Preprocessing
-    classes: int = 0
-    published_top1: float | None = None
-    sample_top1: float | None = None
-    weights: str = ""
-    weights_digest: str = ""
+from scaling_ood.models.backbone import Architecture
+from scaling_ood.models.timm_backbones import TIMM, timm_architecture
+from scaling_ood.models.torchvision_backbones import torchvision_architecture, torchvision_names
 
 
 class EfficientNetLiteBackbone(nn.Module):
@@ -116,13 +91,23 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture(name: str) -> Architecture:
-    """The registered architecture of that name.
+    """The architecture of that name: registered here, of torchvision (`resnet101`), or of timm (`timm:resnet101`).
+
+    A bare name of torchvision stands for its first published weights, which are those of the papers of their time;
+    `resnet101.imagenet1k_v2` names others. timm has the same form, `timm:resnet101.tv_in1k`, and its own default.
 
     Raises:
-        ValueError: Unknown name; says the nearest match and all known ones.
+        ValueError: Unknown name; says the nearest match and all registered ones. Or timm is not installed.
     """
-    if name not in ARCHITECTURES:
-        near = get_close_matches(name, ARCHITECTURES, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown architecture '{name}'{hint} (known: {', '.join(sorted(ARCHITECTURES))})")
-    return ARCHITECTURES[name]
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    if name.startswith(TIMM):
+        return timm_architecture(name)
+    if name.partition(".")[0] in torchvision_names():
+        return torchvision_architecture(name)
+    near = get_close_matches(name, [*ARCHITECTURES, *torchvision_names()], 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise ValueError(
+        f"unknown architecture '{name}'{hint} (known: {', '.join(sorted(ARCHITECTURES))}), nor is it a classification "
+        f"network of torchvision, such as 'resnet101'; those of timm are called '{TIMM}<name>'"
+    )

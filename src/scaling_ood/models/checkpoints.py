@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Checkpoint:
     state: State
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: str | Path) -> Checkpoint:
     """The weights of a file.
 
     An old pickle that torch's own safe reader refuses, such as `resnet50_places365.pth.tar`, goes through a restricted
@@ -57,6 +57,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         FileNotFoundError: No such file.
         CheckpointError: It holds no weights, or would run code to make them.
     """
+    path = Path(path)
     sha256 = file_sha256(path)
     if path.suffix == ".safetensors":
         return Checkpoint(path.name, sha256, _without_prefixes(_safetensors(path)))
@@ -111,42 +112,39 @@ def state_of(document: Any, name: str) -> State:
     return _without_prefixes(found)
 
 
-def load_checkpoint(network: nn.Module, checkpoint: Checkpoint, head: str, classes: int) -> None:
-    """Give a network the weights of a file; all of it fits, or nothing is changed.
+def fitting_state(module: nn.Module, checkpoint: Checkpoint, optional: Collection[str] = (), head: str = "") -> State:
+    """The weights of a file, with the module's own values for optional parts that it lacks; nothing is changed.
 
     Args:
-        network: As its architecture names its parts.
+        module: That is to take the weights, with as many classes as the data set has.
         checkpoint: The weights.
-        head: Name of the last linear layer, such as `fc`.
-        classes: Number of classes C of the data set.
+        optional: Prefixes of names that may be missing.
+        head: Name of the last linear layer, such as `fc`, whose number of classes is then told in words.
 
     Raises:
-        CheckpointError: The head has another number of classes, entries are missing or unexpected, or have another
-            shape; all of them are told.
+        CheckpointError: The head has another number of classes, entries are missing or unknown, or have another shape;
+            all of it at once.
     """
-    wanted, given = network.state_dict(), checkpoint.state
+    own, given = module.state_dict(), checkpoint.state
     # Networks from before torch 0.4.1 did not count batches, and nothing depends on it.
-    missing = [name for name in wanted if name not in given and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in given if name not in wanted]
-    other = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
-    problems = [_classes_problem(given, head, classes)]
-    if missing:
-        problems.append(f"{len(missing):,} entries of the network are not in it: {listed(missing)}")
-    if unexpected:
-        problems.append(f"{len(unexpected):,} of its entries are not in the network: {listed(unexpected)}")
-    if other:
-        shapes = [f"{name} is {_shape(given[name])}, the network's {_shape(wanted[name])}" for name in other]
-        problems.append(f"{len(other):,} entries have another shape: {listed(shapes)}")
-    if told := [problem for problem in problems if problem]:
-        raise CheckpointError(f"{checkpoint.name} does not fit the network: {'; '.join(told)}")
-    network.load_state_dict(given)
-
-
-def _classes_problem(state: State, head: str, classes: int) -> str:
-    weight = state.get(f"{head}.weight")
-    if weight is None or len(weight) == classes:
-        return ""
-    return f"its head {head} has {len(weight):,} classes, but the data set has {classes:,}"
+    spared = (*optional, *(name for name in own if name.endswith("num_batches_tracked")))
+    shapes = [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in given and given[name].shape != own[name].shape
+    ]
+    problems = {
+        "lacks": [name for name in own if name not in given and not name.startswith(spared)],
+        "has unknown": [name for name in given if name not in own],
+        "has of another shape": shapes,
+    }
+    told = [f"it {what} {listed(names, most=5)}" for what, names in problems.items() if names]
+    weight, wanted = given.get(f"{head}.weight"), own.get(f"{head}.weight")
+    if weight is not None and wanted is not None and len(weight) != len(wanted):
+        told.insert(0, f"its head {head} has {len(weight):,} classes, but the data set has {len(wanted):,}")
+    if told:
+        raise CheckpointError(f"{checkpoint.name} does not fit {type(module).__name__}: {'; '.join(told)}")
+    return {**own, **given}
 
 
 def _converted(path: Path, sha256: str) -> State:
@@ -186,7 +184,3 @@ def _without_prefixes(state: Mapping[str, torch.Tensor]) -> State:
     while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in state)), ""):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return dict(state)
-
-
-def _shape(tensor: torch.Tensor) -> str:
-    return str(tuple(tensor.shape))

@@ -35,12 +35,17 @@ def file_sha256(path: Path) -> str:
 def published_digest(name: str) -> str:
     """Digest of an architecture's published weights, head included.
 
+    That of the file where its name holds it: which weights are meant is then known without fetching them.
+
     Raises:
         ValueError: Unknown architecture, or one without published weights.
+        WeightsUnavailableError: The weights cannot be loaded.
     """
-    backbone, head = architecture(name).build(True)
-    if head is None:
+    registered = architecture(name)
+    if not registered.weights:
         raise ValueError(f"'{name}' has no published weights")
-    return weights_digest(
-        {**backbone.state_dict(), **{f"head.{key}": value for key, value in head.state_dict().items()}}
-    )
+    if registered.weights_file:
+        return registered.weights_digest
+    backbone, head = registered.build(True)
+    of_head = {f"head.{key}": value for key, value in head.state_dict().items()} if head else {}
+    return weights_digest({**backbone.state_dict(), **of_head})

@@ -67,10 +67,16 @@ class Forward:
         Returns:
             Outputs of each variant, on the device, in the precision in which they came out.
         """
-        device = self.torch_device
-        order = torch.channels_last if self.channels_last else torch.contiguous_format
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            moved = images.to(device, non_blocking=True)
-            inputs = moved if normalised else preprocessing.normalise(moved)
-            outputs: Mapping[str, ForwardPass] = network(inputs.contiguous(memory_format=order))
+        with torch.inference_mode(), self.arithmetic():
+            outputs: Mapping[str, ForwardPass] = network(self.inputs(preprocessing, images, normalised))
             return outputs
+
+    def inputs(self, preprocessing: Preprocessing, images: torch.Tensor, normalised: bool = False) -> torch.Tensor:
+        """What enters the network for one batch: normalised, on the device, in the memory order."""
+        order = torch.channels_last if self.channels_last else torch.contiguous_format
+        moved = images.to(self.torch_device, non_blocking=True)
+        return (moved if normalised else preprocessing.normalise(moved)).contiguous(memory_format=order)
+
+    def arithmetic(self) -> torch.autocast:
+        """The context in which the network computes: automatic mixed precision, where it is asked for."""
+        return torch.autocast(self.torch_device.type, torch.bfloat16, enabled=self.precision == "bf16")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,6 +56,14 @@ class SharedBackbone(nn.Module):
         features = self.backbone(images)
         return {name: ForwardPass(head(features), features) for name, head in self.heads.items()}
 
+    def logits_of(self, variant: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        """One variant alone: network input to logits."""
+        return nn.Sequential(self.backbone, self.heads[variant])
+
+    def last_layers(self) -> dict[str, nn.Linear]:
+        """The layer of each variant that makes logits of the features."""
+        return {name: _linear(head) for name, head in self.heads.items()}
+
 
 class Separate(nn.Module):
     """Classifiers that share nothing."""
@@ -73,6 +81,19 @@ class Separate(nn.Module):
             features = classifier.backbone(images)
             outputs[name] = ForwardPass(classifier.head(features), features)
         return outputs
+
+    def logits_of(self, variant: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        """One variant alone: network input to logits."""
+        return self.classifiers[variant]
+
+    def last_layers(self) -> dict[str, nn.Linear]:
+        """The layer of each variant that makes logits of the features."""
+        return {name: _linear(classifier.head) for name, classifier in self.classifiers.items()}
+
+
+def _linear(layer: object) -> nn.Linear:
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 class ClassCountError(ValueError):
@@ -93,7 +114,7 @@ def trainable(name: str, training: str, variant: Variant) -> nn.Module:
 
 def assemble(
     name: str, training: str, variants: list[Variant], states: Mapping[str, Mapping[str, torch.Tensor]]
-) -> nn.Module:
+) -> SharedBackbone | Separate:
     """The network of a benchmark, ready for inference.
 
     Args:

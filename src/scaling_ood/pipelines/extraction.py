@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 
+from scaling_ood.detectors import Detector, NotApplicableError, build_detector
+from scaling_ood.detectors.mc_dropout import posterior_variance
+from scaling_ood.detectors.odin import perturbed_logits
 from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, Preprocessing
-from scaling_ood.models import Forward
-from scaling_ood.parameters import RuntimeSpec
+from scaling_ood.models import Forward, ForwardPass, MultiLabelNetworks
+from scaling_ood.models.network import Separate, SharedBackbone
+from scaling_ood.parameters import OdinSpec, RuntimeSpec
 from scaling_ood.plans import Part
 from scaling_ood.preparation import Preparation
 
 Tensors = dict[str, torch.Tensor]
+Detectors = dict[str, dict[str, Any] | bool]
+
+MADE = frozenset({"logits", "features", "odin_logits"})
+"""Outputs that the forward pass over whole images can store."""
+
+
+@dataclass(frozen=True)
+class DropoutPasses:
+    """Passes behind the dropout of a multi-label head.
+
+    Attributes:
+        passes: How many.
+        seed: Of their masks, which are the same for all images.
+    """
+
+    passes: int = 10
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -28,8 +50,10 @@ class Extraction:
         preprocessing: Of the network's weights.
         forward: Device, precision, memory order.
         loading: Batches and workers.
-        fields: What to keep of a forward pass: `logits`, `features`.
+        fields: What to keep: `logits`, `features`, `odin_logits`, `posterior_variance`.
         shard_images: Images per shard.
+        odin: The step of ODIN, where its logits are kept.
+        dropout: Passes of multi-label networks, where the variance over them is kept.
     """
 
     manifest: pd.DataFrame
@@ -39,6 +63,8 @@ class Extraction:
     loading: Loading
     fields: Sequence[str]
     shard_images: int
+    odin: OdinSpec = field(default_factory=OdinSpec)
+    dropout: DropoutPasses = DropoutPasses()
 
     def parts(self, image_sets: Sequence[str]) -> list[Part]:
         """Shards of the image sets, such as `test-00003`, in the order of the manifest."""
@@ -51,7 +77,7 @@ class Extraction:
 
     def produce(self, network: nn.Module, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         """Outputs of the missing shards: `<variant>/<field>` to a float32 tensor (N, ...), on the CPU."""
-        network = self.forward.place(network)
+        network = self.forward.place(network).requires_grad_(False)
         for image_set in dict.fromkeys(image_set_of(part.name) for part in missing):
             mine = [part for part in missing if image_set_of(part.name) == image_set]
             source = self._source(image_set, mine)
@@ -66,13 +92,39 @@ class Extraction:
         held: list[Tensors] = []
         queue = list(parts)
         for images in batches:
-            passes = self.forward.batch(network, self.preprocessing, images, ready)
-            held.append({f"{v}/{f}": getattr(p, f).float().cpu() for v, p in passes.items() for f in self.fields})
+            held.append({name: tensor.float().cpu() for name, tensor in self._batch(network, images, ready).items()})
             while queue and sum(_rows(block) for block in held) >= queue[0].items:
                 part = queue.pop(0)
                 whole = {name: torch.cat([block[name] for block in held]) for name in held[0]}
                 yield part.name, {name: tensor[: part.items] for name, tensor in whole.items()}
                 held = [{name: tensor[part.items :] for name, tensor in whole.items()}]
+
+    def _batch(self, network: nn.Module, images: torch.Tensor, ready: bool) -> Tensors:
+        passes = self.forward.batch(network, self.preprocessing, images, ready)
+        direct = [each for each in self.fields if each in ForwardPass._fields]
+        block = {f"{name}/{each}": getattr(one, each) for name, one in passes.items() for each in direct}
+        if "posterior_variance" in self.fields:
+            block |= self._variances(network, passes)
+        if "odin_logits" not in self.fields:
+            return block
+        assert isinstance(network, SharedBackbone | Separate)
+        with self.forward.arithmetic():
+            inputs = self.forward.inputs(self.preprocessing, images, ready)
+            for name in passes:
+                block[f"{name}/odin_logits"] = perturbed_logits(
+                    network.logits_of(name), inputs, self.odin.temperature, self.odin.epsilon
+                )
+        return block
+
+    @torch.inference_mode()
+    def _variances(self, network: nn.Module, passes: Mapping[str, ForwardPass]) -> Tensors:
+        """Of the sigmoid posteriors over dropout masks; only what lies behind the dropout is repeated."""
+        assert isinstance(network, MultiLabelNetworks)
+        found = {}
+        for name, one in passes.items():
+            logits = network.classifier(name).head.dropout_passes(one.features, self.dropout.passes, self.dropout.seed)
+            found[f"{name}/posterior_variance"] = posterior_variance(logits, "sigmoid")
+        return found
 
     def _source(self, image_set: str, parts: Sequence[Part]) -> ImageSource:
         rows = self.manifest[self.manifest["image_set"] == image_set]
@@ -96,6 +148,23 @@ def image_set_of(part: str) -> str:
     'test'
     """
     return part.rsplit("-", 1)[0]
+
+
+def fields_for(detectors: Detectors, made: frozenset[str] = MADE) -> list[str]:
+    """Which of the outputs that a forward pass makes the detectors read; logits are always kept, for the accuracy."""
+    built = [build_detector(name, **options) for name, options in detectors.items() if isinstance(options, dict)]
+    return sorted(made & frozenset({"logits"}).union(*(one.needs for one in built)))
+
+
+def refuse_unmade(detector: Detector, made: frozenset[str] = MADE) -> None:
+    """Make sure that the forward pass leaves what a detector reads.
+
+    Raises:
+        NotApplicableError: It does not: the detector's own network is trained by no pipeline.
+    """
+    unmade = sorted(detector.needs - made)
+    if unmade:
+        raise NotApplicableError(f"no pipeline of this setting makes its {', '.join(unmade)} yet")
 
 
 def loading_of(runtime: RuntimeSpec) -> Loading:

@@ -11,7 +11,8 @@ from torch import nn
 
 from scaling_ood.models.segmentation import Difference, SpatialAutoencoder, reconstruction_error
 from scaling_ood.training.resumable import ResumableState, train_variants
-from scaling_ood.training.scenes import Sampling, SceneSets
+from scaling_ood.training.sampling import Sampling
+from scaling_ood.training.scenes import SceneSets
 
 
 @dataclass(frozen=True)

@@ -109,4 +109,7 @@ def _after(
 
 
 def _copied(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {key: tensor.detach().cpu().clone() for key, tensor in module.state_dict().items()}
+    return {
+        key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, tensor in module.state_dict().items()
+    }

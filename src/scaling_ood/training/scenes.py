@@ -20,8 +20,9 @@ from scaling_ood.images.loading import UnreadableImageError
 from scaling_ood.images.scenes import VOID, LabelMap, read_labels
 from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.segmentation import STRIDE
+from scaling_ood.training.sampling import Sampling
 
-_ORDER, _SCALE, _FLIP = range(3)
+_SCALE, _FLIP = 1, 2
 
 Item = TypeVar("Item")
 
@@ -132,42 +133,6 @@ class SceneSets:
     def validation_scenes(self) -> DataLoader[EvaluationScene]:
         """The validation scenes, in order, one by one because their sizes may differ."""
         return _loader(EvaluationScenes(self.validation, self.evaluation_edge, self.augmentation.longest), self.workers)
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How an epoch is cut into batches.
-
-    Attributes:
-        images: Scenes per batch, at least 2: batch norm has no variance over one.
-        seed: Of order, scales and flips.
-        steps: Batches per epoch; None for one pass over the scenes, without the smaller batch at its end.
-    """
-
-    images: int
-    seed: int
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a batch of one."""
-        if self.images < 2:  # noqa: PLR2004
-            raise ValueError(f"{self.images} scene a batch: batch norm needs at least 2")
-
-    def per_epoch(self, scenes: int) -> int:
-        """Number of batches; a set that is smaller than a batch is repeated within it."""
-        return self.steps or max(1, scenes // self.images)
-
-    def order(self, scenes: int, epoch: int) -> NDArray[np.int64]:
-        """Indices (steps, images) of one epoch: as many passes as it takes, each in an order of its own."""
-        wanted = self.per_epoch(scenes) * self.images
-        passes: list[NDArray[np.int64]] = []
-        while len(passes) * scenes < wanted:
-            passes.append(self.chance(_ORDER, epoch, len(passes)).permutation(scenes))
-        return np.concatenate(passes)[:wanted].reshape(-1, self.images)
-
-    def chance(self, purpose: int, epoch: int, number: int) -> np.random.Generator:
-        """A generator for one decision."""
-        return np.random.default_rng([self.seed, purpose, epoch, number])
 
 
 class TrainingBatch(NamedTuple):

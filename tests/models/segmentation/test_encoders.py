@@ -8,7 +8,7 @@ from torchvision.models import resnet18, resnet50
 
 from scaling_ood.models.architectures import architecture
 from scaling_ood.models.segmentation import segmenter
-from scaling_ood.models.segmentation.encoders import DilatedEfficientNetLite, DilatedResNet
+from scaling_ood.models.segmentation.encoders import DilatedDepthwise, DilatedEfficientNetLite, DilatedResNet
 
 IMAGES = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -99,3 +99,22 @@ def test_the_registered_lite0_encoder_carries_the_published_weights() -> None:
     assert torch.equal(encoder.stem.weight, network._conv_stem.weight)
     for mine, theirs in zip(encoder.blocks.parameters(), network._blocks.parameters(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 2), (5, 2), (3, 4), (5, 4)])
+@pytest.mark.parametrize("size", [(16, 24), (23, 30), (7, 5)])
+def test_a_dilated_depthwise_convolution_by_phase_is_the_same_with_its_gradient(
+    kernel: int, dilation: int, size: tuple[int, int]
+) -> None:
+    generator = torch.Generator().manual_seed(kernel + dilation)
+    plain = nn.Conv2d(6, 6, kernel, dilation=dilation, groups=6, bias=False).double()
+    around = dilation * (kernel - 1)
+    plain.static_padding = nn.ZeroPad2d((around // 2, around - around // 2) * 2)
+    images = torch.randn(2, 6, *size, generator=generator, dtype=torch.float64, requires_grad=True)
+    fast = DilatedDepthwise(plain)
+    expected, found = plain(plain.static_padding(images)), fast(images)
+    torch.testing.assert_close(found, expected)
+    wanted = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    gradients = [torch.autograd.grad((maps * wanted).sum(), (images, plain.weight)) for maps in (expected, found)]
+    torch.testing.assert_close(gradients[1], gradients[0])
+    assert fast.state_dict().keys() == plain.state_dict().keys()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import lru_cache
 
+from scaling_ood.fabrication.requests import image_folder
 from scaling_ood.fabrication.street.spec import StreetSpec
 
 SPLITS = ("training", "validation", "test")
@@ -96,10 +96,4 @@ def street_folder(spec: StreetSpec, folder: str, index: int) -> StreetFolder:
         KeyError: If the spec has no such folder; the message names the nearest one.
         IndexError: If the folder has no such image.
     """
-    known = _folders(spec)
-    if folder not in known:
-        nearest = difflib.get_close_matches(folder, known, n=1, cutoff=0.0)[0]
-        raise KeyError(f"no folder {folder!r} among the {len(known)} of this spec; did you mean {nearest!r}?")
-    if not 0 <= index < known[folder].images:
-        raise IndexError(f"image {index} of {folder!r}: allowed are 0 to {known[folder].images - 1}")
-    return known[folder]
+    return image_folder(_folders(spec), folder, index)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from scaling_ood.fabrication.requests import check_ranges
 
 _RANGES = {
     "training_towns": (1, 20),
@@ -52,13 +54,4 @@ class StreetSpec:
 
     def __post_init__(self) -> None:
         """Check every field, and report all problems at once."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        problems = [
-            f"{name}={value!r}, allowed: an integer from {_RANGES[name][0]} to {_RANGES[name][1]}"
-            for name, value in given.items()
-            if isinstance(value, bool)
-            or not isinstance(value, int)
-            or not _RANGES[name][0] <= value <= _RANGES[name][1]
-        ]
-        if problems:
-            raise ValueError("StreetSpec: " + "; ".join(problems))
+        check_ranges(self, _RANGES)

@@ -4,6 +4,9 @@
 into 45 `known` and 14 `held_out` ones (every fourth, by synset) for near-OOD benchmarks, and is missing for objects.
 `imagenet_1k`: the 1,000 classes of ILSVRC 2012 in the order of the published heads' outputs; two names, crane and
 maillot, stand for two classes each.
+`multi_label_ood`: the 20 classes of ImageNet's full set that the paper holds against PASCAL VOC and MS-COCO (appendix
+A). `name` is WordNet's, `paper_name` the paper's, with its spelling: n12285512 is an alder, no redwood. Those with
+`imagenet_21k_p` = `no` are not in ImageNet-21K-P, neither the fall 2011 nor the winter 2021 release.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torchvision.models.resnet import ResNet  # type: ignore[import-untyped]
 
 STRIDE = 8
@@ -89,6 +90,7 @@ class DilatedEfficientNetLite(Encoder):
                 dilation *= 2
                 self.middle_block = index - 1
             _dilate(_depthwise(block), dilation)
+            _compute_by_phase(block)
         for part in self.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.momentum = 0.1
@@ -104,6 +106,53 @@ class DilatedEfficientNetLite(Encoder):
             if index == self.middle_block:
                 middle = maps
         return Maps(middle, maps)
+
+
+class DilatedDepthwise(nn.Conv2d):
+    """A depthwise convolution of stride 1 that is fast on a processor when dilated, gradients included.
+
+    With dilation d the outputs of each of the d x d phases of the grid depend on the inputs of that phase alone: d x d
+    small convolutions without dilation give the same numbers, and PyTorch has fast code for those.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        """Take over its weight and, if it has one, its padding layer."""
+        super().__init__(
+            convolution.in_channels,
+            convolution.out_channels,
+            int(convolution.kernel_size[0]),
+            dilation=int(convolution.dilation[0]),
+            groups=convolution.groups,
+            bias=False,
+        )
+        self.weight = convolution.weight
+        padding = convolution.static_padding
+        assert isinstance(padding, nn.Module)
+        self.static_padding = padding
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) to (N, C, H, W)."""
+        padded: torch.Tensor = self.static_padding(input)
+        step = int(self.dilation[0])
+        if padded.device.type != "cpu":
+            return functional.conv2d(padded, self.weight, dilation=step, groups=self.groups)
+        height, width = (side - step * (self.kernel_size[0] - 1) for side in padded.shape[2:])
+        padded = functional.pad(padded, (0, -padded.shape[3] % step, 0, -padded.shape[2] % step))
+        images, channels, *size = padded.shape
+        rows, columns = (side // step for side in size)
+        phases = padded.view(images, channels, rows, step, columns, step)
+        phases = phases.permute(0, 3, 5, 1, 2, 4).reshape(-1, channels, rows, columns)  # (N d d, C, H/d, W/d)
+        maps = functional.conv2d(phases.contiguous(memory_format=torch.channels_last), self.weight, groups=self.groups)
+        rows, columns = maps.shape[2:]
+        maps = maps.reshape(images, step, step, channels, rows, columns).permute(0, 3, 4, 1, 5, 2)
+        joined = maps.reshape(images, channels, rows * step, columns * step)
+        return joined[:, :, :height, :width]
+
+
+def _compute_by_phase(block: nn.Module) -> None:
+    for name, part in block.named_children():
+        if isinstance(part, nn.Conv2d) and part.groups > 1 and part.dilation[0] > 1:
+            setattr(block, name, DilatedDepthwise(part))
 
 
 def _convolutions(module: nn.Module) -> list[nn.Conv2d]:

@@ -26,6 +26,7 @@ from scaling_ood.images.manifest import (
     set_digest,
 )
 from scaling_ood.images.tables import class_table
+from scaling_ood.label_parameters import LabelledSetSpec
 from scaling_ood.parameters import (
     DataSets,
     DataSpec,
@@ -76,12 +77,14 @@ def prepare_manifest(
         Manifest; quarantined images with their problem; the record of the preparation (see `Preparation`).
     """
     used = data_sets.used_by(data)
-    places = {name: _folder(spec, data_root, fabricated) for name, spec in used.items() if isinstance(spec, FolderSpec)}
-    known = _listed(data.in_dist, used[data.in_dist], places, data.seed)
+    places = {
+        name: folder_of(spec, data_root, fabricated) for name, spec in used.items() if isinstance(spec, FolderSpec)
+    }
+    known = listed(data.in_dist, used[data.in_dist], places, data.seed)
     classes = sorted(known["class_name"].unique())
-    roles = {role: _part(part) for role, part in _roles(data).items()}
+    roles = {role: claim(part) for role, part in _roles(data).items()}
     rows = [partition(known, roles, data.seed).assign(label=lambda r: r["class_name"].map(classes.index))]
-    rows += [_listed(name, used[name], places, data.seed).assign(image_set=name, label=-1) for name in data.ood]
+    rows += [listed(name, used[name], places, data.seed).assign(image_set=name, label=-1) for name in data.ood]
     manifest, bad = quarantine(pd.concat(rows, ignore_index=True), places, runtime.workers, data.most_unreadable)
     groups, group_of_class = _groups(data, classes)
     record = Preparation(
@@ -117,7 +120,8 @@ def _render(
         yield from zip(names, pool.map(partial(render_folder, spec), [sources[name] for name in names]), strict=True)
 
 
-def _folder(spec: FolderSpec, data_root: str, fabricated: StoredParts[Images] | None) -> str:
+def folder_of(spec: FolderSpec | LabelledSetSpec, data_root: str, fabricated: StoredParts[Any] | None) -> str:
+    """Where a data set's images are."""
     if spec.source == "photographs":
         return f"{data_root}/{spec.folder}"
     if fabricated is None:
@@ -125,7 +129,8 @@ def _folder(spec: FolderSpec, data_root: str, fabricated: StoredParts[Images] | 
     return f"{fabricated.folder}/{spec.folder}"
 
 
-def _listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> pd.DataFrame:
+def listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> pd.DataFrame:
+    """Rows of one data set, before they have a role."""
     if isinstance(spec, NoiseSpec):
         return list_noise(name, spec.images)
     classes = spec.classes
@@ -138,7 +143,8 @@ def _roles(data: DataSpec) -> dict[str, PartSpec]:
     return {role: part for role, part in roles.items() if part is not None}
 
 
-def _part(spec: PartSpec) -> Part:
+def claim(spec: PartSpec) -> Part:
+    """What a role draws."""
     return Part(spec.split, spec.per_class, spec.share)
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.parameters import SettingSpec
+from scaling_ood.pipelines.data_preparation.label_nodes import fabricate_composites, prepare_label_manifest
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
 from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes, prepare_scene_manifest
 from scaling_ood.scene_parameters import SegmentationSpec
-from scaling_ood.structure import image_settings, scene_settings
+from scaling_ood.structure import image_settings, label_settings, scene_settings
 
 _INPUTS = {"data_root": "data_root", "data": "params:data", "identity": "params:identity", "runtime": "params:runtime"}
 _FABRICATED = {"fabricated": "fabricated_images"}
@@ -24,8 +26,9 @@ _OUTPUTS = ["manifest", "quarantine", "preparation"]
 def create_pipeline() -> Pipeline:
     """Data preparation of every setting."""
     images = (_images(name, spec) for name, spec in image_settings().items())
+    labels = (_labels(name, spec) for name, spec in label_settings().items())
     scenes = (_scenes(name, spec) for name, spec in scene_settings().items())
-    return sum((*images, *scenes), Pipeline([]))
+    return sum((*images, *labels, *scenes), Pipeline([]))
 
 
 def _images(name: str, spec: SettingSpec) -> Pipeline:
@@ -38,10 +41,22 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)
 
 
+def _labels(name: str, spec: MultiLabelSpec) -> Pipeline:
+    inputs = _INPUTS | {"data_sets": "params:data_sets"}
+    nodes = []
+    if spec.fabrication:
+        nodes.append(Node(fabricate_composites, "params:fabrication", "fabricated_images", name="fabricate_images"))
+        inputs |= _FABRICATED
+    nodes.append(Node(prepare_label_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
+    return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)
+
+
 def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
     inputs, nodes = dict(_INPUTS), []
     if spec.fabrication:
         nodes.append(Node(fabricate_scenes, "params:fabrication", "fabricated_images", name="fabricate_images"))
         inputs |= _FABRICATED
+    if spec.model.training == "none":
+        inputs |= {"checkpoint": "checkpoint"}  # its fingerprint is part of every later key
     nodes.append(Node(prepare_scene_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
     return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scaling_ood.datasets import ImageFolder, StoredParts
+from scaling_ood.datasets import ImageFolder, ProvidedFile, StoredParts
 from scaling_ood.fabrication.street import (
     Label,
     StreetFolder,
@@ -21,7 +21,7 @@ from scaling_ood.fabrication.street import (
     street_folders,
     street_image_name,
 )
-from scaling_ood.images.scenes import SceneSource, anomalous_area, labels_of, prepare_scenes, scenes_digest
+from scaling_ood.images.scenes import anomalous_area, prepare_scenes, scenes_digest
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
 from scaling_ood.plans import Part, Plan, digest
 from scaling_ood.scene_parameters import SceneDataSpec, StreetFabricationSpec
@@ -44,6 +44,7 @@ def prepare_scene_manifest(
     identity: IdentitySpec,
     runtime: RuntimeSpec,
     fabricated: StoredParts[ImageFolder] | None = None,
+    checkpoint: ProvidedFile | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """List, check and divide the scenes of a benchmark.
 
@@ -55,9 +56,8 @@ def prepare_scene_manifest(
         if fabricated is None:
             raise ValueError(f"'{data.folder}' is to be fabricated, but the setting has no `fabrication`")
         folder = f"{fabricated.folder}/{data.folder}"
-    source = SceneSource(data.data_set, folder, data.layout, data.labels)
-    manifest, bad = prepare_scenes(source, runtime.workers, data.most_unreadable)
-    labels, area = labels_of(data.layout, data.labels), anomalous_area(manifest)
+    manifest, bad = prepare_scenes(data.scene_source(folder), runtime.workers, data.most_unreadable)
+    labels, area = data.label_map(), anomalous_area(manifest)
     subsets = manifest["subsets"].str.split(";").explode() if "subsets" in manifest else pd.Series(dtype=str)
     record = ScenePreparation(
         benchmark=identity.benchmark,
@@ -72,6 +72,9 @@ def prepare_scene_manifest(
         anomalous_share=area.mean_share,
         without_anomaly=area.without,
         unreadable=len(bad),
+        label_ids=data.paired.ids if data.paired else {},
+        label_names=data.paired.names if data.paired else {},
+        checkpoint=checkpoint.sha256 if checkpoint else "",
     )
     return manifest, bad, record.model_dump(mode="json")
 

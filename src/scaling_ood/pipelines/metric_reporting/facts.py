@@ -29,8 +29,11 @@ def detector_run(
     """Tags, parameters and metrics of one detector's run; the same names in every setting."""
     values = {"top1": _top1(accuracy, spec)}
     for row in results[results["gap"].isna() | (results["gap"] == "")].to_dict("records"):
-        values |= {f"{metric}.{row['ood_set']}": row[metric] for metric in METRICS}
-    others = metrics[metrics["labels"] != spec.labels[0]]
+        first = row["positive_class"] == reporting.positive_classes[0]
+        ending = "" if first else f".{row['positive_class']}_positive"
+        values |= {f"{metric}.{row['ood_set']}{ending}": row[metric] for metric in METRICS}
+    first_class = metrics["positive_class"] == reporting.positive_classes[0]
+    others = metrics[(metrics["labels"] != spec.labels[0]) & first_class]
     for labels, rows in others.groupby("labels"):
         values |= {f"{metric}.{labels}.mean": float(rows[metric].mean()) for metric in METRICS}
     for variant, numbers in scores.diagnostics.items():

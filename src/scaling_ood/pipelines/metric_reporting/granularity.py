@@ -25,7 +25,8 @@ def compare_labels(
         beside the top class within its group, and the same in groups of as many arbitrary classes. Coarse classes have
         no look-alikes: their groups are arbitrary ones, and both columns agree.
     """
-    mean = metrics.groupby(["labels", "detector", "ood_set"], sort=False)[list(METRICS)].mean().reset_index()
+    first = metrics[metrics["positive_class"] == metrics["positive_class"].iloc[0]] if len(metrics) else metrics
+    mean = first.groupby(["labels", "detector", "ood_set"], sort=False)[list(METRICS)].mean().reset_index()
     rows = []
     size = Counter(prepared.group_of_class).most_common(1)[0][1]
     for variant in prepared.variants(spec):

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, ReportingSpec
+from scaling_ood.pipelines.extraction import Detectors, fields_for
 from scaling_ood.pipelines.metric_reporting.examples import low_confidence_examples
 from scaling_ood.pipelines.metric_reporting.facts import detector_run, report_facts
 from scaling_ood.pipelines.metric_reporting.granularity import compare_labels
 from scaling_ood.pipelines.metric_reporting.tables import mark_ties, measure_scores, summarise
-from scaling_ood.pipelines.score_extraction.nodes import Detectors, fields_for
 from scaling_ood.preparation import Preparation, outputs_key, refuse_stale, scores_key
 from scaling_ood.records import RunRecord
 from scaling_ood.report import (
@@ -72,7 +72,7 @@ def record_detector(
         return run
     own = {scores.detector: scores.first(spec)}
     figures = {
-        "roc": roc_figure(own, prepared.ood, positive_class=reporting.positive_class),
+        "roc": roc_figure(own, prepared.ood, positive_class=reporting.positive_classes[0]),
         "scores": histogram_figure(own, prepared.ood),
     }
     return RunRecord(run.name, run.tags, run.parameters, run.metrics, {}, figures, {"results": results})
@@ -111,7 +111,7 @@ def draw_figures(
     frames = {one.detector: one.first(spec) for one in present}
     examples = low_confidence_examples(outputs, manifest, prepared, spec, reporting.examples)
     return (
-        roc_figure(frames, prepared.ood, positive_class=reporting.positive_class),
+        roc_figure(frames, prepared.ood, positive_class=reporting.positive_classes[0]),
         histogram_figure(frames, prepared.ood),
         dispersal_figure(examples),
     )

@@ -15,8 +15,9 @@ from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.parameters import SettingSpec
 from scaling_ood.pipelines.metric_reporting import nodes
+from scaling_ood.pipelines.metric_reporting.label_pipeline import label_reporting
 from scaling_ood.pipelines.metric_reporting.scene_pipeline import scene_reporting
-from scaling_ood.structure import detectors_of, image_settings, scene_settings
+from scaling_ood.structure import detectors_of, image_settings, label_settings, scene_settings
 
 _SHARED = ["outputs", "accuracy", "preparation", "training_run"]
 _PARAMETERS = ["params:model", "params:extraction", "params:detectors", "params:reporting", "params:identity"]
@@ -25,7 +26,9 @@ _PARAMETERS = ["params:model", "params:extraction", "params:detectors", "params:
 def create_pipeline() -> Pipeline:
     """Metric reporting of every setting."""
     images = (_images(name, spec) for name, spec in image_settings().items())
-    return sum((*images, *(scene_reporting(name, spec) for name, spec in scene_settings().items())), Pipeline([]))
+    labels = (label_reporting(name, spec) for name, spec in label_settings().items())
+    scenes = (scene_reporting(name, spec) for name, spec in scene_settings().items())
+    return sum((*images, *labels, *scenes), Pipeline([]))
 
 
 def _images(name: str, spec: SettingSpec) -> Pipeline:

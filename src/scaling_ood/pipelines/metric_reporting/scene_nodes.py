@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.images import read_image
-from scaling_ood.images.scenes import label_map
-from scaling_ood.models.segmentation import segmenter
-from scaling_ood.parameters import IdentitySpec, ReportingSpec
+from scaling_ood.parameters import IdentitySpec
+from scaling_ood.pipelines.extraction import Detectors
+from scaling_ood.pipelines.metric_reporting.scene_maps import scene_examples
 from scaling_ood.pipelines.metric_reporting.scene_tables import (
-    chosen_scenes,
+    SCENE_COLUMNS,
     mark_scene_ties,
     measure_scenes,
-    score_pixels,
     summarise_scenes,
 )
-from scaling_ood.pipelines.score_extraction.nodes import Detectors, fields_for
-from scaling_ood.pipelines.score_extraction.scene_nodes import SCENE_MADE, build_scene_detector, scenes
+from scaling_ood.pipelines.score_extraction.scene_nodes import (
+    build_scene_detector,
+    detector_outputs_key,
+    product_name,
+)
 from scaling_ood.preparation import refuse_stale, scores_key
 from scaling_ood.records import METRICS, RunRecord
-from scaling_ood.report import Illustration, ReportContent, SceneExample, render_report, results_text, scene_figure
-from scaling_ood.scene_parameters import SceneExtractionSpec, SegmenterSpec
-from scaling_ood.scene_preparation import ScenePreparation, scene_outputs_key, scene_preprocessing
+from scaling_ood.report import Illustration, ReportContent, render_report, results_text, scene_figure
+from scaling_ood.scene_networks import network_of
+from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
+from scaling_ood.scene_preparation import ScenePreparation, scene_preprocessing, weights_of
 
 Record = dict[str, Any]
 
@@ -37,9 +39,10 @@ def measure_scene_detector(
     manifest: pd.DataFrame,
     preparation: Record,
     spec: SegmenterSpec,
+    networks: NetworksSpec,
     extraction: SceneExtractionSpec,
     detectors: Detectors,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
     identity: IdentitySpec,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Metrics of one detector per test scene, and its rows of the results table.
@@ -49,44 +52,45 @@ def measure_scene_detector(
     """
     prepared = ScenePreparation.model_validate(preparation)
     name, options = scores["detector"], scores["options"]
-    key = scene_outputs_key(prepared, spec, extraction, fields_for(detectors, SCENE_MADE))
-    refuse_stale(outputs, key, f"{identity.setting}.outputs")
+    key = detector_outputs_key(prepared, spec, extraction, networks, detectors, name)
+    refuse_stale(outputs, key, product_name(identity, name if network_of(name, options) else "", "outputs"))
     if scores["key"] != scores_key(key, name, options):
         raise ValueError(
             f"{identity.setting}.{name}.scores is stale: kedro run --to-outputs {identity.setting}.{name}.scores"
         )
-    per_scene, metrics = pd.DataFrame(columns=["id", "n_in", "n_out", *METRICS]), pd.DataFrame()
+    per_scene, metrics = pd.DataFrame(columns=list(SCENE_COLUMNS)), pd.DataFrame()
     if not scores["gap"]:
         detector = build_scene_detector(name, options, prepared)
-        metrics, per_scene = measure_scenes(detector, outputs, manifest, prepared, reporting)
+        metrics, per_scene = measure_scenes(detector, outputs, manifest, prepared, reporting, spec.seeds)
     return per_scene, summarise_scenes(metrics, name, scores["gap"], prepared, spec, reporting, identity)
 
 
 def record_scene_detector(
     scores: Record,
     results: pd.DataFrame,
+    score_maps: StoredShards,
     outputs: StoredShards,
     accuracy: Record,
+    manifest: pd.DataFrame,
     preparation: Record,
     training_run: Record,
     spec: SegmenterSpec,
-    reporting: ReportingSpec,
-    identity: IdentitySpec,
 ) -> RunRecord:
     """What the detector's tracked run shows; parameters and metrics as in the other settings."""
+    row = results.iloc[0]
     prepared = ScenePreparation.model_validate(preparation)
-    values = {"miou": accuracy["validation"]["miou"], "pixel_accuracy": accuracy["validation"]["pixel_accuracy"]}
-    for row in results[results["auroc"].notna()].to_dict("records"):
-        values |= {f"{metric}.{row['aggregation']}.{row['ood_set']}": row[metric] for metric in METRICS}
-        if row["aggregation"] == "per_image":
-            values |= {f"{metric}.{row['ood_set']}": row[metric] for metric in METRICS}
+    values = dict(accuracy.get("validation", {}))
+    for one in results[results["auroc"].notna()].to_dict("records"):
+        values |= {f"{metric}.{one['aggregation']}.{one['ood_set']}": one[metric] for metric in METRICS}
+        if one["aggregation"] == "per_image":
+            values |= {f"{metric}.{one['ood_set']}": one[metric] for metric in METRICS}
     values["extraction_images_per_second"] = outputs.items_per_second
     tags = {
         "kind": "detector",
-        "setting": identity.setting,
-        "benchmark": identity.benchmark,
+        "setting": row["setting"],
+        "benchmark": row["benchmark"],
         "detector": scores["detector"],
-        "model": spec.architecture,
+        "model": str(outputs.about["model"]),
         "training_run": str(training_run.get("run_id", "")),
         "device": str(outputs.about["device"]),
         "gap": scores["gap"],
@@ -97,27 +101,30 @@ def record_scene_detector(
         "ood": ";".join(prepared.ood_sets),
         "detector": scores["detector"],
         **{f"detector.{name}": value for name, value in scores["options"].items()},
-        "model": spec.architecture,
-        "training": "network",
-        "weights": segmenter(spec.architecture).weights if spec.pretrained else "random initialisation",
+        "model": str(outputs.about["model"]),
+        "training": spec.training,
+        "weights": outputs.about["weights"],
         "labels": "fine",
-        "seeds": str(spec.seed),
+        "seeds": ",".join(map(str, spec.seeds)),
         "label_smoothing": 0.0,
         "input_px": spec.test_edge or 0,
         "precision": outputs.about["precision"],
-        "positive_class": reporting.positive_class,
-        "fpr_rule": reporting.fpr_rule,
+        "positive_class": row["positive_class"],
+        "fpr_rule": row["fpr_rule"],
         "data_seed": 0,
-        "fit_images": prepared.images["validation"],
+        "fit_images": prepared.images.get("validation", 0),
         "test_images": prepared.images["test"],
-        "fit_digest": prepared.digests["validation"],
+        "fit_digest": prepared.digests.get("validation", ""),
         "test_digest": prepared.digests["test"],
     }
-    return RunRecord(f"{identity.setting}.{scores['detector']}", tags, parameters, values, tables={"results": results})
+    name = scores["detector"]
+    examples = scene_examples({name: score_maps}, manifest, prepared)
+    figures = {} if scores["gap"] else {"score_maps": scene_figure(examples)}
+    return RunRecord(f"{row['setting']}.{name}", tags, parameters, values, {}, figures, {"results": results})
 
 
 def collect_scene_results(
-    manifest: pd.DataFrame, preparation: Record, reporting: ReportingSpec, **by_detector: pd.DataFrame
+    manifest: pd.DataFrame, preparation: Record, reporting: SceneReportingSpec, **by_detector: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The setting's results table with ties marked, and every scene's metrics.
 
@@ -135,16 +142,16 @@ def collect_scene_results(
     return mark_scene_ties(results, per_scene, manifest, prepared, reporting), every
 
 
-def draw_score_maps(
-    outputs: StoredShards,
-    manifest: pd.DataFrame,
-    preparation: Record,
-    reporting: ReportingSpec,
-    **by_detector: Record,
-) -> Figure:
-    """A few test scenes with each detector's highest scores (the paper, Figures 4 and 5)."""
+def draw_score_maps(manifest: pd.DataFrame, preparation: Record, **by_detector: StoredShards) -> Figure:
+    """A few test scenes with each detector's highest scores (the paper, Figures 4 and 5).
+
+    Args:
+        manifest: All scenes.
+        preparation: Record of the data.
+        by_detector: `<detector>_score_maps`, in the order of the columns.
+    """
     prepared = ScenePreparation.model_validate(preparation)
-    return scene_figure(_examples(outputs, manifest, prepared, reporting.examples, list(by_detector.values())))
+    return scene_figure(scene_examples(_of_kind("_score_maps", by_detector), manifest, prepared))
 
 
 def write_scene_report(
@@ -155,18 +162,31 @@ def write_scene_report(
     manifest: pd.DataFrame,
     model: StoredModel,
     spec: SegmenterSpec,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
     identity: IdentitySpec,
-    **by_detector: Record,
+    **by_detector: Any,
 ) -> tuple[str, str]:
-    """The report as one HTML file, and the table as text."""
+    """The report as one HTML file, and the table as text.
+
+    Args:
+        results: The setting's results table.
+        outputs: For device, precision and throughput.
+        accuracy: Of the segmenter.
+        preparation: Record of the data.
+        manifest: All scenes.
+        model: The segmenter.
+        spec: Its parameters.
+        reporting: Caveats and conventions.
+        identity: Setting and benchmark.
+        by_detector: `<detector>_score_maps`, and `<detector>_accuracy` of those with a network of their own.
+    """
     prepared = ScenePreparation.model_validate(preparation)
-    maps = scene_figure(_examples(outputs, manifest, prepared, reporting.examples, list(by_detector.values())))
+    maps = scene_figure(scene_examples(_of_kind("_score_maps", by_detector), manifest, prepared))
     content = ReportContent(
         benchmark=identity.benchmark,
         setting=identity.setting,
         results=results,
-        facts=_facts(prepared, model, spec, outputs, accuracy),
+        facts=_facts(prepared, model, spec, outputs, accuracy) | _own_facts(_of_kind("_accuracy", by_detector)),
         caveats=reporting.caveats,
         figures={
             "Score maps": Illustration(
@@ -178,32 +198,28 @@ def write_scene_report(
     return render_report(content), results_text(results)
 
 
-def _examples(
-    outputs: StoredShards, manifest: pd.DataFrame, prepared: ScenePreparation, count: int, scores: list[Record]
-) -> list[SceneExample]:
-    wanted = set(chosen_scenes(manifest, count))
-    built = {one["detector"]: one["options"] for one in scores if not one["gap"]}
-    detectors = {name: build_scene_detector(name, options, prepared) for name, options in built.items()}
-    palette = label_map(prepared.labels).palette
-    examples = []
-    for scene in scenes(outputs, manifest, prepared, "test"):
-        if scene.row["id"] in wanted:
-            height, width = scene.train_ids.shape
-            image = read_image(f"{prepared.folder}/{scene.row['path']}").resize((width, height))
-            maps = {name: score_pixels(detector, scene) for name, detector in detectors.items()}
-            examples.append(SceneExample(scene.row["id"], np.asarray(image), palette[scene.train_ids], maps))
-    return examples
+def _of_kind(ending: str, by_detector: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removesuffix(ending): value for name, value in by_detector.items() if name.endswith(ending)}
+
+
+def _own_facts(qualities: Mapping[str, Record]) -> dict[str, dict[str, object]]:
+    words = {"miou": "mIoU {:.1%}", "pixel_accuracy": "pixel accuracy {:.1%}", "loss": "reconstruction error {:.4f}"}
+    told = {
+        name: ", ".join(words[measure].format(value) for measure, value in quality["validation"].items())
+        for name, quality in qualities.items()
+    }
+    return {"Networks of single detectors, on the validation scenes": dict(told)} if told else {}
 
 
 def _facts(
     prepared: ScenePreparation, model: StoredModel, spec: SegmenterSpec, outputs: StoredShards, accuracy: Record
 ) -> dict[str, dict[str, object]]:
     preprocessing = scene_preprocessing(spec)
-    weights = f"{segmenter(spec.architecture).weights} (encoder)" if spec.pretrained else "random initialisation"
     quality = {
         f"{role}: mIoU / pixel accuracy": f"{accuracy[role]['miou']:.1%} / {accuracy[role]['pixel_accuracy']:.1%}"
         for role in ("validation", "test")
-    }
+        if role in accuracy
+    } or {"mIoU": "not known: the labels tell anomalous from known alone"}
     return {
         "Data": {
             "Data set": f"{prepared.data_set} (layout {prepared.layout}, labels {prepared.labels})",
@@ -215,11 +231,12 @@ def _facts(
         },
         "Model": {
             "Architecture": f"{spec.architecture}, decoder of {spec.width} channels",
-            "Weights": weights,
-            "Epochs": f"{spec.epochs}, the best of them by validation mIoU (seed {spec.seed})",
+            "Weights": weights_of(spec),
+            "Epochs": f"{spec.epochs}, the best of them by validation mIoU",
+            "Seeds": ", ".join(map(str, spec.seeds)),
             **quality,
             "Least mIoU accepted": f"{spec.least_miou:.1%}",
-            "Input": f"shorter side {spec.test_edge or 'as it is'}, mean {preprocessing.mean}, std {preprocessing.std}",
+            "Input": f"shorter side {outputs.about['scales']}, mean {preprocessing.mean}, std {preprocessing.std}",
         },
         "Extraction": {
             "Device": outputs.about["device"],

@@ -10,28 +10,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scaling_ood.datasets import StoredShards
-from scaling_ood.detectors import Detector, Outputs
+from scaling_ood.detectors import Detector
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
 from scaling_ood.metrics import DetectionMetrics, NonFiniteScoreError, PerImageMean, PooledThresholds
-from scaling_ood.models.segmentation import upsample
-from scaling_ood.parameters import IdentitySpec, ReportingSpec
-from scaling_ood.pipelines.score_extraction.scene_nodes import StoredScene, scenes
+from scaling_ood.parameters import IdentitySpec
+from scaling_ood.pipelines.metric_reporting.tables import over_seeds
+from scaling_ood.pipelines.scene_extraction import StoredScene, stored_scenes
 from scaling_ood.records import METRICS, RESULT_COLUMNS
-from scaling_ood.scene_parameters import SegmenterSpec
-from scaling_ood.scene_preparation import WHOLE, ScenePreparation
+from scaling_ood.scene_parameters import SceneReportingSpec, SegmenterSpec
+from scaling_ood.scene_preparation import WHOLE, ScenePreparation, variant_of
 
 AGGREGATIONS = ("per_image", "pooled")
+SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *METRICS)
 
 
-def score_pixels(detector: Detector, scene: StoredScene) -> NDArray[Any]:
+def score_pixels(detector: Detector, scene: StoredScene, seed: int) -> NDArray[Any]:
     """Scores (H, W) at the label image's own size: outputs are up-sampled first, exactly as the network would."""
-    size, stored = scene.train_ids.shape, scene.outputs
-    variance = stored.posterior_variance
-    outputs = Outputs(
-        logits=upsample(stored.logits, size),  # (1, C, H, W)
-        posterior_variance=None if variance is None else upsample(variance[:, None], size)[:, 0],
-    )
-    return np.asarray(detector.score(outputs)[0].numpy())
+    return np.asarray(detector.score(scene.outputs(variant_of(seed)))[0].numpy())
 
 
 def measure_scenes(
@@ -39,21 +34,36 @@ def measure_scenes(
     outputs: StoredShards,
     manifest: pd.DataFrame,
     prepared: ScenePreparation,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
+    seeds: Sequence[int] = (0,),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory.
+    """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory per seed.
 
     Returns:
-        `ood_set, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`; and per scene with both kinds of
-        pixels `id, n_in, n_out, fpr95, auroc, aupr`.
+        `seed, ood_set, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`; and per scene with both kinds
+        of pixels `seed, id, n_in, n_out, fpr95, auroc, aupr`.
 
     Raises:
         NonFiniteScoreError: A score is NaN; names detector, scene and count.
     """
+    found = {seed: _measure_seed(detector, outputs, manifest, prepared, reporting, seed) for seed in seeds}
+    metrics = pd.concat([one[0].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
+    per_scene = pd.concat([one[1].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
+    return metrics[["seed", *metrics.columns[:-1]]], per_scene[list(SCENE_COLUMNS)]
+
+
+def _measure_seed(
+    detector: Detector,
+    outputs: StoredShards,
+    manifest: pd.DataFrame,
+    prepared: ScenePreparation,
+    reporting: SceneReportingSpec,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     members = {name: _members(manifest, name) for name in prepared.ood_sets}
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
     thresholds = {name: PooledThresholds(reporting.positive_class) for name in members}
-    for name, frame in _frames(detector, outputs, manifest, prepared):
+    for name, frame in _frames(detector, outputs, manifest, prepared, seed):
         try:
             mean.add(name, *frame)
         except NonFiniteScoreError as error:
@@ -62,7 +72,7 @@ def measure_scenes(
             if name in members[subset]:
                 collected.add(*frame, image=name)
     counts = {name: collected.counts() for name, collected in thresholds.items()}
-    for name, frame in _frames(detector, outputs, manifest, prepared):
+    for name, frame in _frames(detector, outputs, manifest, prepared, seed):
         for subset, counted in counts.items():
             if name in members[subset]:
                 counted.add(*frame, image=name)
@@ -87,12 +97,12 @@ def summarise_scenes(
     gap: str,
     prepared: ScenePreparation,
     spec: SegmenterSpec,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
     identity: IdentitySpec,
 ) -> pd.DataFrame:
     """Rows of the results table for one detector: every set of test scenes, per image and pooled, and the mean.
 
-    The subsets are part of all test scenes, so the mean is over all of them alone.
+    Metrics are means over the seeds. The subsets are part of all test scenes, so the mean is over all of them alone.
     """
     fixed: dict[str, Any] = {
         "benchmark": identity.benchmark,
@@ -100,7 +110,7 @@ def summarise_scenes(
         "in_dist": prepared.data_set,
         "detector": detector,
         "positive_class": reporting.positive_class,
-        "seeds": 1,
+        "seeds": len(spec.seeds),
         "labels": "fine",
         "fpr_rule": reporting.fpr_rule,
         "model": spec.architecture,
@@ -110,7 +120,9 @@ def summarise_scenes(
         sets = [(name, aggregation) for name in (*prepared.ood_sets, "mean") for aggregation in AGGREGATIONS]
         rows = [{**fixed, "ood_set": name, "aggregation": aggregation} for name, aggregation in sets]
         return pd.DataFrame(rows).reindex(columns=list(RESULT_COLUMNS))
-    table = metrics.assign(**fixed)
+    groups = metrics.groupby(["ood_set", "aggregation"], sort=False)
+    means = pd.DataFrame([over_seeds(per_seed) for _, per_seed in groups])
+    table = groups.head(1).drop(columns=["seed", *METRICS]).reset_index(drop=True).join(means).assign(**fixed)
     whole = table[table["ood_set"] == WHOLE].assign(ood_set="mean", mean_of=WHOLE, base_rate=np.nan)
     return pd.concat([table, whole], ignore_index=True).reindex(columns=list(RESULT_COLUMNS))
 
@@ -120,26 +132,32 @@ def mark_scene_ties(
     per_scene: Mapping[str, pd.DataFrame],
     manifest: pd.DataFrame,
     prepared: ScenePreparation,
-    reporting: ReportingSpec,
+    reporting: SceneReportingSpec,
 ) -> pd.DataFrame:
     """Say for the per-image rows which detectors cannot be told from the best: a paired bootstrap over the scenes.
 
-    Pixels of one scene are not independent, so nothing is said of pooled rows.
+    With several seeds a detector is tied if it is in any of them. Pixels of one scene are not independent, so nothing
+    is said of pooled rows.
     """
     marked = results.astype({f"{metric}_tied": object for metric in METRICS})
     for name in prepared.ood_sets:
         ids = _members(manifest, name)
-        tables = {d: rows[rows["id"].isin(ids)].set_index("id") for d, rows in per_scene.items() if len(rows)}
-        for metric in METRICS if tables else ():
-            values = np.stack([table[metric].to_numpy() for table in tables.values()])  # (D, scenes)
-            tied = _tied_means(values, metric, reporting)
-            for detector, flag in zip(tables, tied, strict=True):
+        own = {d: rows[rows["id"].isin(ids)] for d, rows in per_scene.items() if len(rows)}
+        for metric in METRICS if own else ():
+            by_seed = [_seed_values(own, seed, metric) for seed in next(iter(own.values()))["seed"].unique()]
+            tied = np.any([_tied_means(values, metric, reporting) for values in by_seed], axis=0)
+            for detector, flag in zip(own, tied, strict=True):
                 mine = (marked["detector"] == detector) & (marked["ood_set"] == name)
                 marked.loc[mine & (marked["aggregation"] == "per_image"), f"{metric}_tied"] = bool(flag)
     return marked
 
 
-def _tied_means(values: NDArray[np.float64], metric: str, reporting: ReportingSpec) -> NDArray[np.bool_]:
+def _seed_values(tables: Mapping[str, pd.DataFrame], seed: int, metric: str) -> NDArray[np.float64]:
+    """Values of one metric: (D, scenes), the scenes in the same order for every detector."""
+    return np.stack([rows[rows["seed"] == seed].sort_values("id")[metric].to_numpy() for rows in tables.values()])
+
+
+def _tied_means(values: NDArray[np.float64], metric: str, reporting: SceneReportingSpec) -> NDArray[np.bool_]:
     mean = values.mean(axis=1)
     best = int(mean.argmin() if metric == "fpr95" else mean.argmax())
     count = values.shape[1]
@@ -150,11 +168,11 @@ def _tied_means(values: NDArray[np.float64], metric: str, reporting: ReportingSp
 
 
 def _frames(
-    detector: Detector, outputs: StoredShards, manifest: pd.DataFrame, prepared: ScenePreparation
+    detector: Detector, outputs: StoredShards, manifest: pd.DataFrame, prepared: ScenePreparation, seed: int
 ) -> Iterator[tuple[str, tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]]]:
-    for scene in scenes(outputs, manifest, prepared, "test"):
+    for scene in stored_scenes(outputs, manifest, prepared, "test"):
         ids = scene.train_ids
-        yield str(scene.row["id"]), (score_pixels(detector, scene), ids == ANOMALY, ids != VOID)
+        yield str(scene.row["id"]), (score_pixels(detector, scene, seed), ids == ANOMALY, ids != VOID)
 
 
 def _members(manifest: pd.DataFrame, name: str) -> frozenset[str]:
@@ -163,24 +181,17 @@ def _members(manifest: pd.DataFrame, name: str) -> frozenset[str]:
     return frozenset(manifest.loc[chosen, "id"])
 
 
-def _mean_row(own: pd.DataFrame, reporting: ReportingSpec) -> dict[str, float]:
+def _mean_row(own: pd.DataFrame, reporting: SceneReportingSpec) -> dict[str, float]:
     share = own["n_out"] / (own["n_in"] + own["n_out"])
     rate = float((share if reporting.positive_class == "ood" else 1 - share).mean())
     counts = {"n_in": int(own["n_in"].sum()), "n_out": int(own["n_out"].sum()), "base_rate": rate}
     return counts | {metric: float(own[metric].mean()) for metric in METRICS}
 
 
-def _counted(n_in: int, n_ood: int, reporting: ReportingSpec) -> dict[str, float]:
+def _counted(n_in: int, n_ood: int, reporting: SceneReportingSpec) -> dict[str, float]:
     positive = n_ood if reporting.positive_class == "ood" else n_in
     return {"n_in": n_in, "n_out": n_ood, "base_rate": positive / (n_in + n_ood)}
 
 
 def _named(metrics: DetectionMetrics) -> dict[str, float]:
     return {"fpr95": metrics.fpr, "auroc": metrics.auroc, "aupr": metrics.aupr}
-
-
-def chosen_scenes(manifest: pd.DataFrame, count: int) -> Sequence[str]:
-    """Ids of a few test scenes with an anomaly, the same for every detector: drawn by a fixed seed."""
-    ids = manifest.loc[(manifest["image_set"] == "test") & (manifest["anomalous"] > 0), "id"].to_numpy()
-    drawn = np.random.default_rng(0).permutation(len(ids))[:count]
-    return [str(name) for name in ids[np.sort(drawn)]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from scaling_ood.metrics import OneClassError, TooFewImagesError, detection_metrics, tied_with_best
-from scaling_ood.parameters import IdentitySpec, ModelSpec, ReportingSpec
-from scaling_ood.preparation import Preparation
+from scaling_ood.parameters import IdentitySpec, ReportingSpec
+from scaling_ood.preparation import Preparation, TrainedModel
 from scaling_ood.records import METRICS, RESULT_COLUMNS
 from scaling_ood.scores import Scores
 
@@ -17,11 +18,11 @@ MEAN = "mean"
 _TIE_METRIC = {"fpr95": "fpr", "auroc": "auroc", "aupr": "aupr"}
 
 
-def measure_scores(scores: Scores, prepared: Preparation, spec: ModelSpec, reporting: ReportingSpec) -> pd.DataFrame:
-    """Metrics of one detector: one row per kind of labels, seed and OOD set; none where it has no meaning.
+def measure_scores(scores: Scores, prepared: Preparation, spec: TrainedModel, reporting: ReportingSpec) -> pd.DataFrame:
+    """Metrics of one detector, a row per kind of labels, seed, OOD set and positive class; none if it has no meaning.
 
     Returns:
-        `labels, seed, ood_set, n_in, n_out, fpr95, auroc, aupr, distinct_scores`.
+        `labels, seed, ood_set, positive_class, n_in, n_out, fpr95, auroc, aupr, distinct_scores`.
 
     Raises:
         OneClassError: A set is empty; names detector and set.
@@ -31,15 +32,17 @@ def measure_scores(scores: Scores, prepared: Preparation, spec: ModelSpec, repor
         by_set = scores.of(variant.labels, variant.seed) if variant.labels not in scores.gaps else {}
         for ood_set in prepared.ood if by_set else ():
             score, is_ood = _pair(by_set, ood_set)
-            positive = _oriented(score, is_ood, reporting)
-            try:
-                auroc, aupr, fpr = detection_metrics(*positive, fpr_rule=reporting.fpr_rule)
-            except OneClassError as error:
-                raise ValueError(f"detector {scores.detector}, OOD set {ood_set}: {error}") from error
+            fixed = {"labels": variant.labels, "seed": variant.seed, "ood_set": ood_set}
             counts = {"n_in": int((~is_ood).sum()), "n_out": int(is_ood.sum())}
-            values = {"fpr95": fpr, "auroc": auroc, "aupr": aupr, "distinct_scores": len(np.unique(score))}
-            rows.append({"labels": variant.labels, "seed": variant.seed, "ood_set": ood_set, **counts, **values})
-    columns = ["labels", "seed", "ood_set", "n_in", "n_out", *METRICS, "distinct_scores"]
+            distinct = len(np.unique(score))
+            for positive in reporting.positive_classes:
+                try:
+                    found = detection_metrics(*_oriented(score, is_ood, positive), fpr_rule=reporting.fpr_rule)
+                except OneClassError as error:
+                    raise ValueError(f"detector {scores.detector}, OOD set {ood_set}: {error}") from error
+                values = {"fpr95": found.fpr, "auroc": found.auroc, "aupr": found.aupr, "distinct_scores": distinct}
+                rows.append({**fixed, "positive_class": positive, **counts, **values})
+    columns = ["labels", "seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, "distinct_scores"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -47,13 +50,29 @@ def summarise(
     metrics: pd.DataFrame,
     scores: Scores,
     prepared: Preparation,
-    spec: ModelSpec,
+    spec: TrainedModel,
     reporting: ReportingSpec,
     identity: IdentitySpec,
 ) -> pd.DataFrame:
     """Rows of the results table for one detector, for the first kind of labels: OOD sets, then means."""
+    tables = [
+        _summary(metrics, scores, prepared, spec, reporting, identity, positive)
+        for positive in reporting.positive_classes
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _summary(
+    metrics: pd.DataFrame,
+    scores: Scores,
+    prepared: Preparation,
+    spec: TrainedModel,
+    reporting: ReportingSpec,
+    identity: IdentitySpec,
+    positive: str,
+) -> pd.DataFrame:
     labels = spec.labels[0]
-    own = metrics[metrics["labels"] == labels]
+    own = metrics[(metrics["labels"] == labels) & (metrics["positive_class"] == positive)]
     gap = scores.gaps.get(labels, "")
     n_in = prepared.images["test"]
     fixed = {
@@ -61,7 +80,7 @@ def summarise(
         "setting": identity.setting,
         "in_dist": prepared.in_dist,
         "detector": scores.detector,
-        "positive_class": reporting.positive_class,
+        "positive_class": positive,
         "aggregation": "pooled",
         "n_in": n_in,
         "seeds": len(spec.seeds),
@@ -80,18 +99,18 @@ def summarise(
                 **fixed,
                 "ood_set": ood_set,
                 "n_out": n_out,
-                "base_rate": (n_out if reporting.positive_class == "ood" else n_in) / (n_in + n_out),
+                "base_rate": (n_out if positive == "ood" else n_in) / (n_in + n_out),
                 "ood_source": prepared.sources[ood_set],
                 "noise_range": noise.noise_range if noise else "",
                 "distinct_scores": per_seed["distinct_scores"].min(),
-                **_over_seeds(per_seed),
+                **over_seeds(per_seed),
             }
         )
     for name, members in mean_groups(prepared).items():
         per_seed = own[own["ood_set"].isin(members)].groupby("seed")[list(METRICS)].mean()
         n_out = sum(prepared.images[member] for member in members)
         row = {**fixed, "ood_set": name, "n_out": n_out, "mean_of": ";".join(members)}
-        rows.append({**row, **_over_seeds(per_seed)})
+        rows.append({**row, **over_seeds(per_seed)})
     return pd.DataFrame(rows).reindex(columns=list(RESULT_COLUMNS))
 
 
@@ -112,7 +131,7 @@ def mark_ties(
     results: pd.DataFrame,
     scores: Sequence[Scores],
     prepared: Preparation,
-    spec: ModelSpec,
+    spec: TrainedModel,
     reporting: ReportingSpec,
 ) -> pd.DataFrame:
     """Say for each detector and OOD set whether it can be told from the best, on the identical images.
@@ -122,21 +141,22 @@ def mark_ties(
     """
     present = [one for one in scores if spec.labels[0] not in one.gaps]
     marked = results.astype({f"{metric}_tied": object for metric in METRICS})
-    for ood_set in prepared.ood if present else ():
-        tied = _tied(present, ood_set, spec, reporting)
+    for ood_set, positive in product(prepared.ood if present else (), reporting.positive_classes):
+        tied = _tied(present, ood_set, spec, reporting, positive)
+        column = (marked["ood_set"] == ood_set) & (marked["positive_class"] == positive)
         for metric, by_detector in tied.items():
             for detector, value in by_detector.items():
-                marked.loc[(marked["detector"] == detector) & (marked["ood_set"] == ood_set), f"{metric}_tied"] = value
+                marked.loc[column & (marked["detector"] == detector), f"{metric}_tied"] = value
     return marked
 
 
 def _tied(
-    scores: Sequence[Scores], ood_set: str, spec: ModelSpec, reporting: ReportingSpec
+    scores: Sequence[Scores], ood_set: str, spec: TrainedModel, reporting: ReportingSpec, positive: str
 ) -> dict[str, dict[str, bool]]:
     tied: dict[str, dict[str, bool]] = {metric: {} for metric in METRICS}
     for seed in spec.seeds:
         pairs = [_pair(one.of(spec.labels[0], seed), ood_set) for one in scores]
-        stacked, is_ood = _oriented(np.stack([score for score, _ in pairs]), pairs[0][1], reporting)
+        stacked, is_ood = _oriented(np.stack([score for score, _ in pairs]), pairs[0][1], positive)
         for metric in METRICS:
             try:
                 flags = tied_with_best(
@@ -161,12 +181,13 @@ def _pair(by_set: Mapping[str, pd.Series[float]], ood_set: str) -> tuple[np.ndar
     return np.concatenate([known, unseen]), np.arange(len(known) + len(unseen)) >= len(known)
 
 
-def _oriented(score: np.ndarray, is_ood: np.ndarray, reporting: ReportingSpec) -> tuple[np.ndarray, np.ndarray]:
+def _oriented(score: np.ndarray, is_ood: np.ndarray, positive: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores and mask as the metrics want them, which take the True ones as the positive class."""
-    return (score, is_ood) if reporting.positive_class == "ood" else (-score, ~is_ood)
+    return (score, is_ood) if positive == "ood" else (-score, ~is_ood)
 
 
-def _over_seeds(per_seed: pd.DataFrame) -> dict[str, float]:
+def over_seeds(per_seed: pd.DataFrame) -> dict[str, float]:
+    """Mean and standard deviation of each metric over the seeds, which are the rows; NaN for the spread of one."""
     values = {metric: float(per_seed[metric].mean()) for metric in METRICS}
     spread = {f"{metric}_sd": float(per_seed[metric].std(ddof=1)) for metric in METRICS}
     return values | spread

@@ -12,7 +12,7 @@ from torch import nn
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.images import Photographs
-from scaling_ood.models import Forward, Variant, architecture, assemble, published_digest, trainable
+from scaling_ood.models import Forward, ForwardPass, Variant, architecture, assemble, published_digest, trainable
 from scaling_ood.parameters import IdentitySpec, ModelSpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import Extraction, Tensors, loading_of
 from scaling_ood.plans import Part, Plan, TrainingPlan
@@ -121,19 +121,19 @@ def record_training(
 
 def _features(extraction: Extraction, name: str, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
     backbone, _ = architecture(name).build(True)
-    yield from extraction.produce(_FeaturesOnly(backbone), missing)
+    yield from extraction.produce(FeaturesOnly(backbone), missing)
 
 
-class _FeaturesOnly(nn.Module):
-    """A backbone in the form of a network of one variant."""
+class FeaturesOnly(nn.Module):
+    """A backbone in the form of a network of one variant, `features`, without logits."""
 
     def __init__(self, backbone: nn.Module) -> None:
+        """Take over the backbone."""
         super().__init__()
         self.backbone = backbone
 
     def forward(self, images: torch.Tensor) -> dict[str, Any]:
-        from scaling_ood.models import ForwardPass
-
+        """Features of normalised images (N, 3, H, W)."""
         features = self.backbone(images)
         return {"features": ForwardPass(features[:, :0], features)}
 

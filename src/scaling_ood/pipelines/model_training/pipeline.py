@@ -4,18 +4,26 @@
     network:  manifest -> train_networks -> model
     none:     preparation -> verify_published -> model
 
-    scenes:   manifest -> train_segmenter -> model
+    multi-label: as head or network, with the fit images to choose the best epoch on
+
+    scenes:   manifest -> train_segmenter -> model, or checkpoint -> adopt_checkpoint -> model
+              manifest -> train_confidence_branch | train_autoencoder -> <detector>.model
 
 and in each: model -> record_training -> training_run.
 """
 
 from __future__ import annotations
 
+from functools import partial, update_wrapper
+
 from kedro.pipeline import Node, Pipeline
 
+from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.parameters import SettingSpec
-from scaling_ood.pipelines.model_training import nodes, scene_nodes
-from scaling_ood.structure import image_settings, scene_settings
+from scaling_ood.pipelines.model_training import label_nodes, nodes, scene_nodes
+from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE
+from scaling_ood.scene_parameters import SegmentationSpec
+from scaling_ood.structure import image_settings, label_settings, own_networks, scene_settings
 
 _IMAGES = ["manifest", "preparation", "params:model", "params:runtime"]
 
@@ -23,7 +31,8 @@ _IMAGES = ["manifest", "preparation", "params:model", "params:runtime"]
 def create_pipeline() -> Pipeline:
     """Model training of every setting."""
     images = (_images(name, spec) for name, spec in image_settings().items())
-    return sum((*images, *(_scenes(name) for name in scene_settings())), Pipeline([]))
+    labels = (_labels(name, spec) for name, spec in label_settings().items())
+    return sum((*images, *labels, *(_scenes(name, spec) for name, spec in scene_settings().items())), Pipeline([]))
 
 
 def _images(name: str, spec: SettingSpec) -> Pipeline:
@@ -45,9 +54,38 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     return Pipeline(stage, namespace=name, parameters=stage.inputs() & {"params:runtime"}, tags=name)
 
 
-def _scenes(name: str) -> Pipeline:
+def _labels(name: str, spec: MultiLabelSpec) -> Pipeline:
+    training = {
+        "head": [
+            Node(label_nodes.plan_label_features, _IMAGES, "training_features", name="extract_training_features"),
+            Node(
+                label_nodes.train_label_heads,
+                ["training_features", *_IMAGES, "params:identity"],
+                "model",
+                name="train_heads",
+            ),
+        ],
+        "network": [Node(label_nodes.train_label_networks, _IMAGES, "model", name="train_networks")],
+    }[spec.model.training]
+    record = Node(
+        label_nodes.record_label_training,
+        ["model", "preparation", "params:model", "params:identity"],
+        "training_run",
+        name="record_training",
+    )
+    return Pipeline([*training, record], namespace=name, parameters={"params:runtime"}, tags=name)
+
+
+def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
+    train = Node(scene_nodes.train_segmenter, _IMAGES, "model", name="train_segmenter")
+    adopt = Node(
+        scene_nodes.adopt_checkpoint,
+        ["checkpoint", "preparation", "params:model"],
+        "model",
+        name="adopt_checkpoint",
+    )
     stage = [
-        Node(scene_nodes.train_segmenter, _IMAGES, "model", name="train_segmenter"),
+        train if spec.model.training == "network" else adopt,
         Node(
             scene_nodes.record_segmenter,
             ["model", "preparation", "params:model", "params:identity"],
@@ -55,4 +93,21 @@ def _scenes(name: str) -> Pipeline:
             name="record_training",
         ),
     ]
-    return Pipeline(stage, namespace=name, parameters={"params:runtime"}, tags=name)
+    own = [_own_network(detector, kind) for detector, kind in own_networks(spec).items()]
+    stage_and_own = Pipeline([Pipeline(stage), *own])
+    parameters = stage_and_own.inputs() & {"params:runtime"}
+    return Pipeline(stage_and_own, namespace=name, parameters=parameters, tags=name)
+
+
+def _own_network(detector: str, kind: str) -> Pipeline:
+    record = update_wrapper(
+        partial(scene_nodes.record_network, kind=kind, detector=detector), scene_nodes.record_network
+    )
+    train = {CONFIDENCE: scene_nodes.train_confidence_branch, AUTOENCODER: scene_nodes.train_autoencoder}[kind]
+    settings = ["params:model", "params:networks"]
+    stage = [
+        Node(train, ["manifest", "preparation", *settings, "params:runtime"], "model", name=train.__name__),
+        Node(record, ["model", "preparation", *settings, "params:identity"], "training_run", name="record_training"),
+    ]
+    parameters = {p: p for p in (*settings, "params:runtime", "params:identity")}
+    return Pipeline(stage, namespace=detector, inputs={"manifest", "preparation"}, parameters=parameters)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,20 @@ import pandas as pd
 import torch
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.detectors import Detector, NotApplicableError, Outputs, build_detector
+from scaling_ood.detectors import Detector, LinearHead, NotApplicableError, Outputs, build_detector
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.models import Forward, Variant, assemble
 from scaling_ood.parameters import ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
-from scaling_ood.pipelines.extraction import Extraction, Tensors, image_set_of, loading_of
+from scaling_ood.pipelines.extraction import (
+    MADE,
+    Detectors,
+    Extraction,
+    Tensors,
+    fields_for,
+    image_set_of,
+    loading_of,
+    refuse_unmade,
+)
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import (
     Preparation,
@@ -28,10 +37,8 @@ from scaling_ood.preparation import (
 )
 from scaling_ood.scores import Scores
 
-Detectors = dict[str, dict[str, Any] | bool]
-
-MADE = frozenset({"logits", "features"})
-"""Outputs that the forward pass over whole images can store."""
+HEADS = "heads"
+"""Part of the outputs that holds each classifier's last layer, for detectors that change the features before it."""
 
 
 class WrongModelError(ValueError):
@@ -52,9 +59,16 @@ def plan_outputs(
     prepared = Preparation.model_validate(preparation)
     refuse_stale(model, model_key(prepared, spec), f"{identity.setting}.model")
     forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
-    fields = fields_for(detectors)
+    stored = fields_for(detectors)
     pass_over = Extraction(
-        manifest, prepared, preprocessing_of(spec), forward, loading_of(runtime), fields, extraction.shard_images
+        manifest,
+        prepared,
+        preprocessing_of(spec),
+        forward,
+        loading_of(runtime),
+        stored,
+        extraction.shard_images,
+        extraction.odin,
     )
     about = {
         "device": forward.device_name,
@@ -62,8 +76,10 @@ def plan_outputs(
         "model": spec.architecture,
         "torch": torch.__version__,
     }
-    key = outputs_key(prepared, spec, extraction, fields)
-    return Plan(key, pass_over.parts(prepared.extracted_sets), partial(_outputs, pass_over, spec, model), about)
+    key = outputs_key(prepared, spec, extraction, stored)
+    heads = [Part(HEADS, 0)] if "features" in stored else []
+    parts = [*heads, *pass_over.parts(prepared.extracted_sets)]
+    return Plan(key, parts, partial(_outputs, pass_over, spec, model), about)
 
 
 def check_accuracy(
@@ -119,15 +135,38 @@ def fit_and_score(
     prepared = Preparation.model_validate(preparation)
     key = outputs_key(prepared, spec, extraction, fields_for(detectors))
     refuse_stale(outputs, key, f"{identity.setting}.outputs")
+    return fit_variants(
+        outputs,
+        manifest,
+        prepared,
+        prepared.variants(spec),
+        partial(_fit_view, outputs, manifest, prepared),
+        (detector, options),
+        scores_key(key, detector, options),
+        MADE,
+    )
+
+
+def fit_variants(
+    outputs: StoredShards,
+    manifest: pd.DataFrame,
+    prepared: Preparation,
+    variants: Sequence[Variant],
+    fit_view: Callable[[Variant], StoredOutputs],
+    method: tuple[str, dict[str, Any]],
+    key: str,
+    made: frozenset[str],
+) -> Scores:
+    """Scores of one detector, by its name and options, for each network; see `fit_and_score`."""
+    detector, options = method
     ids = {name: rows["id"].to_numpy() for name, rows in manifest.groupby("image_set", sort=False)}
     blocks, gaps, diagnostics = [], {}, {}
     started, scored = time.perf_counter(), 0
-    for variant in prepared.variants(spec):
-        groups = torch.tensor(prepared.group_of_class) if variant.labels == "fine" and prepared.groups else None
+    for variant in variants:
         built = build_detector(detector, **options)
         try:
-            refuse_unmade(built)
-            built.fit(StoredOutputs(outputs, "fit", variant.name, groups))
+            refuse_unmade(built, made)
+            built.fit(fit_view(variant))
         except NotApplicableError as reason:
             gaps[variant.labels] = f"not applicable: {reason}"
             continue
@@ -138,7 +177,7 @@ def fit_and_score(
             scored += len(block)
     frame = pd.concat(blocks, ignore_index=True) if blocks else _no_scores()
     speed = scored / (time.perf_counter() - started)
-    return Scores(detector, options, scores_key(key, detector, options), frame, gaps, diagnostics, speed)
+    return Scores(detector, options, key, frame, gaps, diagnostics, speed)
 
 
 @dataclass(frozen=True)
@@ -149,38 +188,47 @@ class StoredOutputs:
     image_set: str
     variant: str
     class_groups: torch.Tensor | None = None
+    labels: torch.Tensor | None = None
+
+    @property
+    def head(self) -> LinearHead | None:
+        """The classifier's last layer, where it is stored."""
+        if HEADS not in self.shards.parts:
+            return None
+        stored = self.shards.read(HEADS)
+        return LinearHead(stored[f"{self.variant}/weight"], stored[f"{self.variant}/bias"])
 
     def __iter__(self) -> Iterator[Outputs]:
         """Chunks in the order of the manifest."""
         for name in self.shards.parts:
             if image_set_of(name) == self.image_set:
                 tensors = self.shards.read(name)
-                yield Outputs(tensors[f"{self.variant}/logits"], tensors.get(f"{self.variant}/features"))
-
-
-def fields_for(detectors: Detectors, made: frozenset[str] = MADE) -> list[str]:
-    """Which of the outputs that a forward pass makes the detectors read; logits are always kept, for the accuracy."""
-    built = [build_detector(name, **options) for name, options in detectors.items() if isinstance(options, dict)]
-    return sorted(made & frozenset({"logits"}).union(*(one.needs for one in built)))
-
-
-def refuse_unmade(detector: Detector, made: frozenset[str] = MADE) -> None:
-    """Make sure that the forward pass leaves what a detector reads.
-
-    Raises:
-        NotApplicableError: It does not: the detector's own network is trained by no pipeline.
-    """
-    unmade = sorted(detector.needs - made)
-    if unmade:
-        raise NotApplicableError(f"no pipeline of this setting makes its {', '.join(unmade)} yet")
+                own = {
+                    f.name: tensors[f"{self.variant}/{f.name}"]
+                    for f in fields(Outputs)
+                    if f"{self.variant}/{f.name}" in tensors
+                }
+                yield Outputs(**own)
 
 
 def _outputs(
     extraction: Extraction, spec: ModelSpec, model: StoredModel, missing: Sequence[Part]
 ) -> Iterator[tuple[str, Tensors]]:
     variants: list[Variant] = extraction.preparation.variants(spec)
-    states: Mapping[str, Any] = model.states()
-    yield from extraction.produce(assemble(spec.architecture, spec.training, variants, states), missing)
+    network = assemble(spec.architecture, spec.training, variants, model.states())
+    if any(part.name == HEADS for part in missing):
+        layers = {name: LinearHead.of(layer)._asdict() for name, layer in network.last_layers().items()}
+        yield HEADS, {f"{name}/{kind}": tensor for name, layer in layers.items() for kind, tensor in layer.items()}
+    yield from extraction.produce(network, [part for part in missing if part.name != HEADS])
+
+
+def _fit_view(outputs: StoredShards, manifest: pd.DataFrame, prepared: Preparation, variant: Variant) -> StoredOutputs:
+    """What a detector may learn from: the fit images with their classes, and what the classes have in common."""
+    fine = torch.tensor(manifest.loc[manifest["image_set"] == "fit", "label"].to_numpy())
+    groups = torch.tensor(prepared.group_of_class)
+    if variant.labels == "fine":
+        return StoredOutputs(outputs, "fit", variant.name, groups if prepared.groups else None, fine)
+    return StoredOutputs(outputs, "fit", variant.name, None, groups[fine])
 
 
 def _score_set(built: Detector, view: StoredOutputs, ids: Any) -> pd.DataFrame:

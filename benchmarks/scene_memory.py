@@ -1,0 +1,155 @@
+"""Memory and time of segmentation at full size: 200 rendered frames of 720 x 1280 pixels.
+
+Run: `python benchmarks/scene_memory.py [FRAMES]`. Renders the frames, runs an untrained segmenter over them, and
+measures one detector (per image and pooled, exact), each step in a process of its own, for a quarter of the frames and
+for all of them: peak memory must not grow with their number. Beside it, the time of the three scikit-learn calls for
+the per-image numbers of one frame.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from timing import table
+
+from scaling_ood.datasets import FabricatedImagesDataset, ShardsDataset, StoredModel
+from scaling_ood.images.scenes import ANOMALY, SceneSource, anomalous_area, label_map, prepare_scenes, scenes_digest
+from scaling_ood.models import Forward
+from scaling_ood.models.segmentation import build_segmenter
+from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes
+from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes, score_pixels
+from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
+from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
+from scaling_ood.plans import Plan
+from scaling_ood.scene_networks import SHARED
+from scaling_ood.scene_parameters import (
+    NetworksSpec,
+    SceneExtractionSpec,
+    SceneReportingSpec,
+    SegmenterSpec,
+    StreetFabricationSpec,
+)
+from scaling_ood.scene_preparation import ScenePreparation
+
+SPEC = SegmenterSpec(architecture="pspnet_efficientnet_lite0_short", pretrained=False, width=64, longest_edge=1280)
+REPORTING = SceneReportingSpec()
+DETECTOR = "max_logit"
+
+
+def prepare(root: Path, frames: int) -> None:
+    """Render the frames and survey them; store an untrained segmenter."""
+    spec = StreetFabricationSpec.model_validate(
+        {
+            **{f"{split}_towns": 1 for split in ("training", "validation", "test")},
+            **{"training_images": 1, "validation_images": 1, "test_images": frames, "control_images": 0},
+            **{"height_px": 720, "width_px": 1280},
+        }
+    )
+    images = FabricatedImagesDataset(filepath=str(root / "images"))
+    images.save(fabricate_scenes(spec))
+    manifest, _ = prepare_scenes(SceneSource("street", root / "images", "streethazards"))
+    manifest.to_parquet(root / "manifest.parquet")
+    network = build_segmenter(SPEC.architecture, 13, pretrained=False, width=SPEC.width)
+    save_file({f"seed0.best/{name}": value for name, value in network.state_dict().items()}, root / "model.safetensors")
+
+
+def part_of(root: Path, frames: int) -> tuple[pd.DataFrame, ScenePreparation]:
+    """The first test frames and their record."""
+    whole = pd.read_parquet(root / "manifest.parquet")
+    manifest = whole[whole["image_set"] == "test"].head(frames)
+    labels, area = label_map("streethazards"), anomalous_area(manifest)
+    record = ScenePreparation(
+        benchmark="memory", data_set="street", folder=str(root / "images"), layout="streethazards", labels=labels.name,
+        classes=labels.classes, subsets=(), images={"test": frames}, digests={"test": scenes_digest(manifest, labels)},
+        anomalous_share=area.mean_share, without_anomaly=area.without, unreadable=0,
+    )  # fmt: skip
+    return manifest, record
+
+
+def extract(root: Path, frames: int) -> None:
+    """Run the segmenter over the frames."""
+    manifest, prepared = part_of(root, frames)
+    extraction, forward = SceneExtractionSpec(), Forward("cpu")
+    passes = SceneExtraction(manifest, prepared, SPEC, NetworksSpec(), extraction, forward, SHARED, ("logits",), 0)
+    model = StoredModel("", {}, [], root / "model.safetensors")
+    dataset = ShardsDataset(filepath=str(root / f"outputs_{frames}"))
+    dataset.save(Plan("memory", passes.parts(), lambda missing: passes.produce(model, missing)))
+
+
+def measure(root: Path, frames: int) -> None:
+    """Measure one detector over the frames, per image and pooled."""
+    manifest, prepared = part_of(root, frames)
+    outputs = ShardsDataset(filepath=str(root / f"outputs_{frames}")).load()
+    measure_scenes(build_scene_detector(DETECTOR, {}, prepared), outputs, manifest, prepared, REPORTING)
+
+
+def scikit_learn_seconds(root: Path, frames: int, rounds: int = 5) -> float:
+    """Time of AUROC, AUPR and FPR95 of one frame, mean over a few frames, scores at hand."""
+    manifest, prepared = part_of(root, frames)
+    outputs = ShardsDataset(filepath=str(root / f"outputs_{frames}")).load()
+    detector, seconds = build_scene_detector(DETECTOR, {}, prepared), []
+    for scene, _ in zip(stored_scenes(outputs, manifest, prepared, "test"), range(rounds), strict=False):
+        score, is_ood = score_pixels(detector, scene, 0).ravel(), scene.train_ids.ravel() == ANOMALY
+        started = time.perf_counter()
+        roc_auc_score(is_ood, score)
+        average_precision_score(is_ood, score)
+        roc_curve(is_ood, score, drop_intermediate=False)
+        seconds.append(time.perf_counter() - started)
+    return float(np.mean(seconds))
+
+
+def watched(step: Callable[[Path, int], None], root: Path, frames: int) -> tuple[float, float]:
+    """Seconds of a step, and the peak memory in MB of the process that did nothing else."""
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    step(root, frames)
+    seconds = time.perf_counter() - started
+    return seconds, peak_megabytes()
+
+
+def peak_megabytes() -> float:
+    """Largest memory of this process since it began (Linux); `ru_maxrss` would be that of its parent at the fork."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a fresh process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def main() -> None:
+    """Print one row per step and number of frames."""
+    frames = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    with tempfile.TemporaryDirectory() as folder:
+        root, rows = Path(folder), []
+        prepare(root, frames)
+        for step in (extract, measure):
+            for count in (frames // 4, frames):
+                seconds, megabytes = alone(watched, step, root, count)
+                rows.append(
+                    [f"{step.__name__} {count} frames", f"{1000 * seconds / count:.0f} ms", f"{megabytes:.0f} MB"]
+                )
+        theirs = alone(scikit_learn_seconds, root, frames)
+        stored = sum(path.stat().st_size for path in (root / f"outputs_{frames}").glob("*.safetensors"))
+    print(f"{frames} rendered frames of 720 x 1280 pixels, one thread; {DETECTOR}, both aggregations")
+    print(table(["step", "per frame", "peak memory"], rows))
+    print(f"stored logits: {stored / frames / 1e6:.2f} MB a frame (float32, 13 classes)")
+    print(f"three scikit-learn calls: {1000 * theirs:.0f} ms a frame, per-image numbers alone", end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Files that a person provides: read only, and known by their content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+from scaling_ood.datasets.planned import file_digest
+
+
+@dataclass(frozen=True)
+class ProvidedFile:
+    """A file that is read where it lies.
+
+    Attributes:
+        path: Absolute.
+        sha256: Of its content.
+    """
+
+    path: str
+    sha256: str
+
+
+class ProvidedFileDataset(AbstractDataset[None, ProvidedFile]):
+    """One file, such as a checkpoint.
+
+    YAML:
+        ```yaml
+        segmentation.checkpoint:
+          type: scaling_ood.datasets.ProvidedFileDataset
+          filepath: data/01_raw/checkpoint.pth
+        ```
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        """Remember where it is.
+
+        Args:
+            filepath: The file.
+            metadata: For Kedro-Viz; not used here.
+        """
+        self._path = Path(filepath).resolve()
+        self.metadata = metadata
+
+    def load(self) -> ProvidedFile:
+        """Its place and the fingerprint of its content."""
+        return ProvidedFile(str(self._path), file_digest(self._path))
+
+    def save(self, data: None) -> None:  # noqa: ARG002
+        """Refused: nothing here may write into a person's data."""
+        raise DatasetError(f"{self._path} is read only")
+
+    def _exists(self) -> bool:
+        return self._path.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}

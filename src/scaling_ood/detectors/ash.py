@@ -1,0 +1,73 @@
+"""Activation shaping (Djurisic et al. 2023): the energy of the logits, after most activations were removed."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import torch
+
+from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, check_choice, detector
+from scaling_ood.detectors.fit_views import head_of
+from scaling_ood.detectors.head import LinearHead
+
+
+@detector
+class ASH(Detector):
+    """-log sum_k exp(W s(f) + b)_k, with s(f) the largest activations of the image, shaped by one of three rules.
+
+    Fitting passes once over the images, to see that no activation is negative. Holds the last layer.
+    """
+
+    needs = frozenset({"features"})
+    dense = False
+    head: LinearHead
+
+    def __init__(self, variant: Literal["s", "b", "p"] = "s", percentile: float = 90.0) -> None:
+        """Set the rule, and how much is removed.
+
+        Args:
+            variant: `"p"` prunes only. `"b"` gives all that is kept the same value, so that the sum stays what it was.
+                `"s"` scales what is kept by exp(sum before / sum after).
+            percentile: Share of the D activations that is removed, in percent: at least 0 and under 100. The authors'
+                run on ImageNet has `"s"` at 90; their functions' own default is 65.
+        """
+        check_choice("variant", variant, ("s", "b", "p"))
+        if not (isinstance(percentile, int | float) and 0 <= percentile < 100):  # noqa: PLR2004 - a percentage
+            raise ValueError(f"percentile must be a number of at least 0 and under 100, not {percentile!r}")
+        self.variant = variant
+        self.percentile = percentile
+
+    def fit(self, outputs: OutputsView) -> Self:
+        """Take over the last layer.
+
+        Raises:
+            NotApplicableError: The last layer is not known, or there are negative activations, whose sums mean nothing.
+        """
+        self.head = head_of(outputs)
+        if any(bool((self.read(chunk, "features") < 0).any()) for chunk in outputs):
+            raise NotApplicableError("some activations of the fit images are negative, as none after a ReLU is")
+        return self
+
+    def score(self, chunk: Outputs) -> torch.Tensor:
+        """Free energy of the shaped features, in float64; range: any real number."""
+        shaped = shape(self.read(chunk, "features").double(), self.variant, float(self.percentile))
+        return -self.head.logits(shaped).logsumexp(dim=1)
+
+
+def shape(features: torch.Tensor, variant: Literal["s", "b", "p"], percentile: float) -> torch.Tensor:
+    """Features (N, D) of which only the largest of each image are kept, at least one; of equal ones, the first.
+
+    >>> shape(torch.tensor([[1.0, 0.0, 2.0, 1.0]]), "b", 50).tolist()
+    [[2.0, 0.0, 2.0, 0.0]]
+    """
+    width = features.shape[1]
+    kept = max(width - round(width * percentile / 100), 1)
+    order = features.sort(dim=1, descending=True, stable=True).indices[:, :kept]  # (N, kept)
+    largest = features.gather(1, order)
+    before, after = features.sum(dim=1, keepdim=True), largest.sum(dim=1, keepdim=True)
+    if variant == "b":
+        largest = (before / kept).expand_as(largest)
+    elif variant == "s":
+        # An image without any activation keeps none.
+        largest = largest * (before / after.where(after > 0, 1)).exp()
+    return torch.zeros_like(features).scatter_(1, order, largest)

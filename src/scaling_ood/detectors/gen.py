@@ -1,0 +1,49 @@
+"""Generalised entropy (Liu et al. 2023, "GEN: Pushing the limits of softmax-based out-of-distribution detection")."""
+
+from __future__ import annotations
+
+import torch
+
+from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+
+
+@detector
+class GEN(Detector):
+    """sum over the M most probable classes of p^g (1 - p)^g.
+
+    Computed from log p and log(1 - p), both of which stay finite when p rounds to 0 or 1: confident images do not tie.
+
+    >>> GEN(gamma=0.5).score(Outputs(torch.zeros(1, 2))).item()
+    1.0
+    """
+
+    def __init__(self, gamma: float = 0.1, top: int | None = 100) -> None:
+        """Set the exponent, and how many classes count.
+
+        Args:
+            gamma: g, above 0 and under 1, where the sum is an entropy.
+            top: M, at least 1; None, or more than there are, takes all classes. Liu et al. take 100 for ImageNet.
+        """
+        if not (isinstance(gamma, int | float) and 0 < gamma < 1):
+            raise ValueError(f"gamma must be a number above 0 and under 1, not {gamma!r}")
+        if not (top is None or (isinstance(top, int) and top >= 1)):
+            raise ValueError(f"top must be an integer of at least 1, or none, not {top!r}")
+        self.gamma = gamma
+        self.top = top
+
+    def score(self, chunk: Outputs) -> torch.Tensor:
+        """Generalised entropy, in (0, M^(1 - g)]."""
+        logits = at_least_float32(chunk.logits)
+        classes = logits.shape[1]
+        ordered = logits.topk(min(self.top or classes, classes), dim=1).values  # (N, M, ...)
+        log_p = ordered - logits.logsumexp(dim=1, keepdim=True)
+        top = logits.argmax(dim=1, keepdim=True)
+        others = logits.scatter(1, top, -torch.inf).logsumexp(dim=1, keepdim=True)
+        # Only the first probability can be near 1, where 1 - p is known from the other classes alone.
+        log_rest = torch.cat([others - logits.logsumexp(dim=1, keepdim=True), _log1m_exp(log_p[:, 1:])], dim=1)
+        return (self.gamma * (log_p + log_rest)).exp().sum(dim=1)
+
+
+def _log1m_exp(log_p: torch.Tensor) -> torch.Tensor:
+    """log(1 - p) of probabilities up to 1/2."""
+    return torch.log1p(-log_p.exp())

@@ -1,0 +1,122 @@
+"""Layouts of data sets whose images may be of several classes at once: which there are, and how one is read.
+
+A reader is one function `(root, source, problems) -> Listing`, registered under the layout's name with
+`@multi_label_layout`. It opens annotations and no image, and notes in `problems` whatever makes a label doubtful, so
+that the user sees all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+from scaling_ood.images.multi_label.listing import AnnotationError, Listing, MultiLabelImage, Problems
+from scaling_ood.images.wording import unknown
+
+HardObjects = Literal["counted", "ignored"]
+
+
+@dataclass(frozen=True)
+class MultiLabelSource:
+    """A data set and how it is read.
+
+    Attributes:
+        name: Starts every id.
+        folder: The data set's own folder.
+        layout: A registered layout.
+        splits: Which of its own splits to read; None reads all. Files of the others may be missing.
+        year: Edition, where a folder holds several: `voc` and `coco`.
+        hard_objects: Whether an object that is marked as `difficult` (`voc`), or a region marked as a crowd (`coco`,
+            `iscrowd`), makes its class present. `counted` is what the paper's code did for both; with `ignored` a class
+            is present only through an object without the mark.
+        unlabelled: Splits whose annotations are left alone, because they are not meant for classification: `voc`. The
+            test archive of 2012 annotates only images of its other competitions.
+        manifest: File with one row per image, relative to the folder: `table`.
+        classes: Columns of that file which are classes, in the order of the class indices: `table`.
+    """
+
+    name: str
+    folder: str | Path
+    layout: str
+    splits: Sequence[str] | None = None
+    year: int | None = None
+    hard_objects: HardObjects = "counted"
+    unlabelled: Sequence[str] = ()
+    manifest: str = ""
+    classes: Sequence[str] | None = None
+
+
+Reader = Callable[[Path, MultiLabelSource, Problems], Listing]
+_READERS: dict[str, Reader] = {}
+_OPTIONS: dict[str, tuple[str, ...]] = {}
+_ALWAYS = ("name", "folder", "layout", "splits")
+
+
+def multi_label_layout(name: str, options: tuple[str, ...]) -> Callable[[Reader], Reader]:
+    """Register a reader under the name by which YAML asks for it.
+
+    Args:
+        name: The layout's name.
+        options: Attributes of a source that mean something to it, beside name, folder, layout and splits.
+    """
+
+    def register(reader: Reader) -> Reader:
+        _READERS[name] = reader
+        _OPTIONS[name] = options
+        return reader
+
+    return register
+
+
+def multi_label_layout_names() -> list[str]:
+    """Every layout that can be read, in alphabetical order."""
+    return sorted(_READERS)
+
+
+def read_listing(source: MultiLabelSource) -> Listing:
+    """All images of a data set with the classes in them, sorted by split and key.
+
+    Raises:
+        ValueError: Unknown layout, split, year or rule, or an option that means nothing to the layout.
+        FileNotFoundError: The data set's folder is missing.
+        AnnotationError: Images or labels that cannot be relied on, all of it at once; or no image at all.
+    """
+    _check(source)
+    root = Path(source.folder)
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}")
+    problems = Problems()
+    classes, images = _READERS[source.layout](root, source, problems)
+    _check_unique(images, problems)
+    where = f"{source.name}, {source.layout} in {root}"
+    problems.refuse(where)
+    if not images:
+        raise AnnotationError(f"{where}: no image")
+    return Listing(classes, sorted(images, key=lambda image: (image.split, image.key)))
+
+
+def _check(source: MultiLabelSource) -> None:
+    if source.layout not in _READERS:
+        raise ValueError(unknown("multi-label layout", source.layout, _READERS))
+    taken = _OPTIONS[source.layout]
+    wrong = [
+        f"layout {source.layout} takes no {each.name} (it takes: {', '.join(taken)})"
+        for each in fields(source)
+        if each.name not in (*_ALWAYS, *taken) and getattr(source, each.name) not in (each.default, [])
+    ]
+    if source.hard_objects not in get_args(HardObjects):
+        wrong.append(unknown("rule for hard objects", source.hard_objects, get_args(HardObjects)))
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+
+def _check_unique(images: list[MultiLabelImage], problems: Problems) -> None:
+    splits = defaultdict(list)
+    for image in images:
+        splits[image.path].append(image.split)
+    for path, found in splits.items():
+        if len(found) > 1:
+            problems.add("images listed more than once", f"{path} in {' and '.join(found)}")

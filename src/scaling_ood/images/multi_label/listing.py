@@ -1,0 +1,78 @@
+"""What a reader finds: images with the classes in them, and everything that is wrong with the annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from scaling_ood.images.wording import listed, unknown
+
+
+class AnnotationError(ValueError):
+    """Annotations that cannot be relied on: all that is wrong with a data set, in one message."""
+
+
+class MultiLabelImage(NamedTuple):
+    """One image and what it shows.
+
+    Attributes:
+        key: Unique in its data set, and the same wherever the data set's folders lie.
+        path: Relative to the data set's folder, with forward slashes.
+        split: The data set's own.
+        labels: Indices of the classes in it, ascending; empty if it shows none of them; None if nobody says.
+    """
+
+    key: str
+    path: str
+    split: str
+    labels: tuple[int, ...] | None
+
+
+class Listing(NamedTuple):
+    """A data set as it lies on disk.
+
+    Attributes:
+        classes: Names, in the order of the class indices; empty where no file names them.
+        images: In the reader's order.
+    """
+
+    classes: tuple[str, ...]
+    images: list[MultiLabelImage]
+
+
+class Problems:
+    """Collects what is wrong, by kind, so that one message can say it all."""
+
+    def __init__(self) -> None:
+        """Nothing is wrong yet."""
+        self._found: dict[str, list[str]] = {}
+
+    def add(self, kind: str, what: str) -> None:
+        """Note one more problem of a kind, such as `malformed annotations`."""
+        self._found.setdefault(kind, []).append(what)
+
+    def refuse(self, where: str) -> None:
+        """Make sure that nothing is wrong.
+
+        Args:
+            where: Data set, for the error.
+
+        Raises:
+            AnnotationError: Something is. A line for each kind, with its number and the first ten.
+        """
+        if self._found:
+            lines = [f"{kind} ({len(found):,}): {listed(found)}" for kind, found in self._found.items()]
+            raise AnnotationError("\n  ".join([f"{where}:", *lines]))
+
+
+def wanted_splits(wanted: Sequence[str] | None, there: Iterable[str]) -> list[str]:
+    """The splits to read: the wanted ones, or all that are there.
+
+    Raises:
+        ValueError: A wanted split is not there; all such are named.
+    """
+    known = list(there)
+    wrong = [split for split in wanted or [] if split not in known]
+    if wrong:
+        raise ValueError("; ".join(unknown("split", split, known) for split in wrong))
+    return known if wanted is None else list(wanted)

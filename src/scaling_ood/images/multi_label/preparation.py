@@ -1,0 +1,116 @@
+"""From the folders of a multi-label benchmark to its manifest, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from scaling_ood.images.manifest import COLUMNS, Part, classes_of_table, list_folder, partition, quarantine
+from scaling_ood.images.multi_label.labels import join_labels
+from scaling_ood.images.multi_label.layouts import MultiLabelSource, read_listing
+from scaling_ood.images.tables import class_table
+
+UNSEEN = "multi_label_ood"
+"""Table of the paper's 20 OOD classes."""
+
+
+@dataclass(frozen=True)
+class UnseenSource:
+    """An OOD set: images of classes that the in-distribution set does not have.
+
+    Attributes:
+        name: Starts every id, and is the image set's name.
+        folder: The data set's own folder.
+        layout: A layout of `images/layouts.py`.
+        table: Shipped table of the classes that must be there; None takes every class of the folder.
+        column: With `value`: which of the table's classes, such as `imagenet_21k_p` and `yes`.
+        value: None takes them all.
+    """
+
+    name: str
+    folder: str | Path
+    layout: str = "class_folders"
+    table: str | None = UNSEEN
+    column: str = "wnid"
+    value: str | None = None
+
+
+class Prepared(NamedTuple):
+    """A benchmark's images.
+
+    Attributes:
+        manifest: `COLUMNS` of `images/manifest.py` and `labels`, see `labels.py`; OOD images are unlabelled.
+        quarantine: Unreadable images: `id`, `data_set`, `path`, `problem`.
+        classes: Names of the in-distribution classes, in the order of their indices.
+    """
+
+    manifest: pd.DataFrame
+    quarantine: pd.DataFrame
+    classes: tuple[str, ...]
+
+
+def list_multi_label(source: MultiLabelSource) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """In-distribution images before they have a role, and the names of the classes.
+
+    Returns:
+        Rows of a manifest without `image_set` and `content`, sorted by split and id.
+
+    Raises:
+        ValueError, FileNotFoundError, AnnotationError: What `read_listing` raises.
+    """
+    classes, images = read_listing(source)
+    rows = [(f"{source.name}/{each.key}", each.path, each.split, join_labels(each.labels)) for each in images]
+    frame = pd.DataFrame(rows, columns=["id", "path", "split", "labels"])
+    return frame.assign(data_set=source.name, number=-1, label=-1, class_name=""), classes
+
+
+def list_unseen(source: UnseenSource) -> pd.DataFrame:
+    """Rows of an OOD set, whose `class_name` is the folder's.
+
+    Raises:
+        PartitionError: Classes of the table have no folder; all of them are named.
+        FileNotFoundError: The folder is missing.
+        EmptyClassError: Folders of these classes hold no image; all of them are named.
+    """
+    wanted, titles = None, {}
+    if source.table is not None:
+        wanted = classes_of_table(source.table, source.column, source.value)
+        titles = dict(class_table(source.table)[["wnid", "name"]].itertuples(index=False, name=None))
+    rows = list_folder(source.name, str(source.folder), source.layout, class_names=wanted, titles=titles)
+    return rows.assign(image_set=source.name, label=-1, labels=None)
+
+
+def prepare_multi_label(
+    source: MultiLabelSource,
+    parts: Mapping[str, Part],
+    unseen: Sequence[UnseenSource] = (),
+    seed: int = 0,
+    workers: int = 2,
+    most: float = 0.0,
+) -> Prepared:
+    """List, divide and check the images of a benchmark; nothing is copied.
+
+    Args:
+        source: In-distribution images. If it names no splits, those that the parts draw from are read.
+        parts: Role to its claim on a split, see `partition`.
+        unseen: OOD sets.
+        seed: Of the division.
+        workers: Images that are opened at a time.
+        most: Largest tolerated share of unreadable images.
+
+    Raises:
+        ValueError, FileNotFoundError: What `list_multi_label`, `list_unseen`, `partition` and `quarantine` raise.
+    """
+    names = [source.name, *(each.name for each in unseen)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two data sets have the same name: {', '.join(names)}")
+    splits = source.splits or sorted({part.split for part in parts.values()})
+    known, classes = list_multi_label(replace(source, splits=splits))
+    rows = pd.concat([partition(known, parts, seed), *map(list_unseen, unseen)], ignore_index=True)
+    folders = {source.name: str(source.folder), **{each.name: str(each.folder) for each in unseen}}
+    good, bad = quarantine(rows, folders, workers, most)
+    return Prepared(good[[*COLUMNS, "labels"]].reset_index(drop=True), bad.reset_index(drop=True), classes)

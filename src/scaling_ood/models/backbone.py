@@ -1,0 +1,54 @@
+"""What is known of a backbone: how it is built, and what belongs to its published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from torch import nn
+
+from scaling_ood.images.transforms import Preprocessing
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A backbone and what belongs to its published weights.
+
+    Attributes:
+        build: `(pretrained) -> (backbone, head)`; the head is the published one, or None where there is none.
+        features: Width D of the backbone's output.
+        preprocessing: Of the published weights; for a network without any, the one it is trained with here.
+        classes: Number of classes of the published head; 0 without one.
+        published_top1: Top-1 accuracy stated by the weights' authors, a fraction; None without weights, or where their
+            record does not state it.
+        sample_top1: Top-1 accuracy measured here on the 1,000 photographs of `imagenet_sample`, a fraction; None
+            without weights, or where nobody measured it. They were probably in the training set: it tells a wrong
+            preprocessing, not how good the model is.
+        weights: Where the published weights come from; empty without weights.
+        weights_digest: Of the published weights, as `published_digest` gives it; empty without weights, or where
+            nobody recorded it.
+        weights_file: Name of the weights' file where it holds the file's own digest, which is verified when the file is
+            fetched; else empty.
+    """
+
+    build: Callable[[bool], tuple[nn.Module, nn.Linear | None]]
+    features: int
+    preprocessing: Preprocessing
+    classes: int = 0
+    published_top1: float | None = None
+    sample_top1: float | None = None
+    weights: str = ""
+    weights_digest: str = ""
+    weights_file: str = ""
+
+
+class WeightsUnavailableError(RuntimeError):
+    """Published weights that can be neither found nor fetched, or are not what they should be."""
+
+
+def unknown_weights(network: str, wanted: str, known: list[str]) -> ValueError:
+    """The error for a network that exists, but not with these weights."""
+    near = get_close_matches(wanted, known, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return ValueError(f"{network} has no published weights '{wanted}'{hint} (known: {', '.join(known) or 'none'})")

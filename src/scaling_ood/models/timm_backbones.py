@@ -1,0 +1,105 @@
+"""Backbones of timm by rule: what belongs to their weights stands in the library's own record.
+
+timm is imported when a name asks for it; the project does not need it otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from difflib import get_close_matches
+from functools import lru_cache, partial
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from scaling_ood.images.transforms import INTERPOLATION, Preprocessing
+from scaling_ood.models.backbone import Architecture, WeightsUnavailableError, unknown_weights
+from scaling_ood.models.skeleton import skeleton
+
+TIMM = "timm:"
+"""What the names of timm's networks start with."""
+
+_COLOURS = 3
+
+
+@lru_cache(maxsize=16)
+def timm_architecture(name: str) -> Architecture:
+    """A network of timm, such as `timm:resnet101.tv_in1k`; without the tag, timm's default weights.
+
+    A network whose head is more than one linear layer gives a backbone only.
+
+    Raises:
+        ValueError: timm is not installed, has no such network or weights, or prepares their images in a way that is not
+            supported here.
+    """
+    timm, own = _timm(name), name.removeprefix(TIMM)
+    network, _, tag = own.partition(".")
+    if not timm.is_model(network):
+        near = get_close_matches(network, timm.list_models(), 1)
+        hint = f"; did you mean '{TIMM}{near[0]}'?" if near else ""
+        raise ValueError(f"timm {timm.__version__} has no network '{network}'{hint}")
+    tags = [other.partition(".")[2] for other in timm.list_models(f"{network}.*", pretrained=True)]
+    if tag and tag not in tags:
+        raise unknown_weights(f"{TIMM}{network}", tag, tags)
+    record = timm.get_pretrained_cfg(own)
+    _, head, features = _split(skeleton(partial(timm.create_model, own, pretrained=False)), name)
+    source = f"timm {timm.__version__}, {network}.{record.tag} ({record.license or 'licence not stated'})"
+    return Architecture(
+        partial(_build, name),
+        features=features,
+        preprocessing=_preprocessing(name, record),
+        classes=head.out_features if head and tags else 0,
+        weights=source if tags else "",
+    )
+
+
+def _timm(name: str) -> Any:
+    try:
+        return import_module("timm")
+    except ImportError as error:
+        raise ValueError(f"'{name}' is a network of timm, which cannot be imported: pip install timm") from error
+
+
+def _preprocessing(name: str, record: Any) -> Preprocessing:
+    channels, height, width = record.input_size
+    strange = {
+        f"{channels} channels": channels != _COLOURS,
+        f"{height} x {width} pixels": height != width,
+        f"crop mode '{record.crop_mode}'": record.crop_mode != "center",
+        f"interpolation '{record.interpolation}'": record.interpolation not in INTERPOLATION,
+        f"a crop of {record.crop_pct:g} of the image": record.crop_pct > 1,
+    }
+    if any(strange.values()):
+        found = ", ".join(what for what, is_strange in strange.items() if is_strange)
+        raise ValueError(
+            f"'{name}' takes images that are prepared in a way that is not supported: {found} (supported: a central "
+            "square of 3 channels out of the image scaled by its shorter side, bilinear or bicubic)"
+        )
+    resize_px = math.floor(height / record.crop_pct)
+    return Preprocessing(resize_px, height, record.interpolation, tuple(record.mean), tuple(record.std))
+
+
+def _build(name: str, pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
+    create = partial(_timm(name).create_model, name.removeprefix(TIMM))
+    if not pretrained:
+        return _split(create(pretrained=False), name)[0], None
+    try:
+        network = create(pretrained=True)
+    except Exception as error:
+        raise WeightsUnavailableError(
+            f"the published weights of {name} cannot be loaded ({error}); load them once where they can be, and bring "
+            "the folder of the Hugging Face cache here"
+        ) from error
+    return _split(network, name)[:2]
+
+
+def _split(network: Any, name: str) -> tuple[nn.Module, nn.Linear | None, int]:
+    """Backbone, head, and width of the features between them."""
+    if not hasattr(network, "reset_classifier"):
+        raise ValueError(f"'{name}' is no classification network, but a {type(network).__name__}")
+    head = network.get_classifier()
+    network.reset_classifier(0)
+    if isinstance(head, nn.Linear):
+        return network, head, head.in_features
+    return network, None, int(network.head_hidden_size)

@@ -1,0 +1,119 @@
+"""Nodes of data preparation for multi-label images."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from scaling_ood.datasets import ImageFolder, StoredParts
+from scaling_ood.fabrication.composite import (
+    SPLITS,
+    CompositeSpec,
+    composite_folders,
+    draw_composite,
+    instances,
+)
+from scaling_ood.images.manifest import COLUMNS, partition, quarantine, set_digest
+from scaling_ood.images.multi_label import list_multi_label
+from scaling_ood.label_parameters import CompositeFabricationSpec, LabelDataSpec
+from scaling_ood.parameters import DataSets, FolderSpec, IdentitySpec, NoiseSpec, RuntimeSpec
+from scaling_ood.pipelines.data_preparation.nodes import claim, folder_of, listed
+from scaling_ood.plans import Part, Plan, digest
+from scaling_ood.preparation import Preparation
+
+RENDERER = 1
+"""To be raised with every change of the rendering, so that older images are not taken for the present ones."""
+
+ANNOTATIONS = "in_dist/annotations"
+YEAR = 2017
+"""COCO's folders and files bear their edition's; those that are rendered bear that of the usual one."""
+_CHUNK = 50
+"""Images that a process renders at a time."""
+
+
+def fabricate_composites(fabrication: CompositeFabricationSpec) -> Plan[ImageFolder]:
+    """Plan the rendering of scenes of several objects: `in_dist` in COCO's layout, `ood` and `control` by class."""
+    spec = fabrication.composite()
+    parts = [Part(_place(name), folder.images) for name, folder in composite_folders(spec).items()]
+    plan = [Part(ANNOTATIONS, len(SPLITS)), *parts]
+    return Plan(digest("composite", RENDERER, spec), plan, partial(_render, spec), {"composite": vars(spec)})
+
+
+def prepare_label_manifest(
+    data_root: str,
+    data_sets: DataSets,
+    data: LabelDataSpec,
+    identity: IdentitySpec,
+    runtime: RuntimeSpec,
+    fabricated: StoredParts[ImageFolder] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """List, divide and check the images of a benchmark; the manifest's `labels` are indices of the classes shown.
+
+    Returns:
+        Manifest; quarantined images with their problem; the record of the preparation (see `Preparation`).
+    """
+    used = {name: data_sets.root[name] for name in data.ood}
+    places = {
+        name: folder_of(spec, data_root, fabricated) for name, spec in used.items() if isinstance(spec, FolderSpec)
+    }
+    places[data.in_dist] = folder_of(data.labelled, data_root, fabricated)
+    roles = {"train": claim(data.train), "fit": claim(data.fit), "test": claim(data.test)}
+    source = data.labelled.labelled_source(
+        data.in_dist, places[data.in_dist], sorted({r.split for r in roles.values()})
+    )
+    known, classes = list_multi_label(source)
+    rows = [partition(known, roles, data.seed)]
+    rows += [
+        listed(name, used[name], places, data.seed).assign(image_set=name, label=-1, labels=None) for name in data.ood
+    ]
+    manifest, bad = quarantine(pd.concat(rows, ignore_index=True), places, runtime.workers, data.most_unreadable)
+    manifest = manifest[[*COLUMNS, "labels"]].reset_index(drop=True)
+    record = Preparation(
+        benchmark=identity.benchmark,
+        in_dist=data.in_dist,
+        ood=data.ood,
+        folders=places,
+        classes=classes,
+        titles=classes,
+        groups=(),
+        group_of_class=(),
+        sources={name: used[name].source for name in data.ood},
+        noise={name: spec for name, spec in used.items() if isinstance(spec, NoiseSpec)},
+        images=manifest.groupby("image_set", sort=False).size().to_dict(),
+        digests={str(name): set_digest(part) for name, part in manifest.groupby("image_set", sort=False)},
+        unreadable=len(bad),
+        seed=data.seed,
+    )
+    return manifest, bad, record.model_dump(mode="json")
+
+
+def _place(folder: str) -> str:
+    return f"in_dist/{folder}{YEAR}" if folder in SPLITS else folder
+
+
+def _render(spec: CompositeSpec, missing: Sequence[Part]) -> Iterator[tuple[str, ImageFolder]]:
+    """Render a few images of a folder at a time, in parallel: one folder may hold most of them."""
+    sources = {_place(name): name for name in composite_folders(spec)}
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        for part in missing:
+            if part.name == ANNOTATIONS:
+                yield part.name, dict(zip(*_annotations(spec, pool), strict=True))
+                continue
+            chunks = [range(start, min(start + _CHUNK, part.items)) for start in range(0, part.items, _CHUNK)]
+            rendered = pool.map(partial(_render_some, spec, sources[part.name]), chunks)
+            yield part.name, {name: pixels for chunk in rendered for name, pixels in chunk.items()}
+
+
+def _annotations(spec: CompositeSpec, pool: ProcessPoolExecutor) -> tuple[list[str], list[dict[str, Any]]]:
+    return [f"instances_{split}{YEAR}.json" for split in SPLITS], list(pool.map(partial(instances, spec), SPLITS))
+
+
+def _render_some(spec: CompositeSpec, folder: str, indices: range) -> ImageFolder:
+    name_of = composite_folders(spec)[folder].image_name
+    return {name_of(index): draw_composite(spec, folder, index).image for index in indices}

@@ -1,0 +1,235 @@
+"""Images with any number of labels on their way into a training: cached features, or photographs read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import RandomResizedCrop  # type: ignore[import-untyped]
+
+from scaling_ood.images import Loading, Photographs, Preprocessing, read_image
+from scaling_ood.images.transforms import INTERPOLATION
+from scaling_ood.training.sampling import Sampling
+
+UNLABELLED = -1
+"""In all of an image's targets where nobody says what it shows; an image that shows nothing known has zeros."""
+
+_AUGMENTATION = 1
+_MOST_NAMED = 5
+
+
+class MultiLabelError(ValueError):
+    """Images that cannot be trained on, or that no best epoch can be chosen on."""
+
+
+class MultiLabelBatch(NamedTuple):
+    """Inputs (N, ...) for `MultiLabelSource.network_input`, and targets (N, C), float32, 1 where a class is present."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+
+class MultiLabelSource(Protocol):
+    """Labelled images."""
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """(N, C): 1 present, 0 absent, `UNLABELLED`."""
+        ...
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        ...
+
+    def name(self, index: int) -> str:
+        """What an error calls an image."""
+        ...
+
+    def training_batches(self, sampling: Sampling, epoch: int) -> Iterable[MultiLabelBatch]:
+        """The batches of one epoch, changed by chance; they depend on the sampling and the epoch alone."""
+        ...
+
+    def evaluation_batches(self) -> Iterable[torch.Tensor]:
+        """Inputs of all images, in order, unchanged."""
+        ...
+
+    def network_input(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What the module takes, of inputs that are on its device."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """Features of a frozen backbone, held in memory; they are never changed by chance.
+
+    Attributes:
+        features: (N, D), float32.
+        targets: (N, C).
+    """
+
+    features: torch.Tensor
+    targets: torch.Tensor
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.features)
+
+    def name(self, index: int) -> str:
+        """The number of the image."""
+        return f"image {index}"
+
+    def training_batches(self, sampling: Sampling, epoch: int) -> Iterable[MultiLabelBatch]:
+        """Features and targets of each step."""
+        for indices in torch.from_numpy(sampling.order(len(self), epoch)):
+            yield MultiLabelBatch(self.features[indices], self.targets[indices].float())
+
+    def evaluation_batches(self) -> Iterable[torch.Tensor]:
+        """All features at once."""
+        return (self.features,)
+
+    def network_input(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The features."""
+        return inputs
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """What chance does to a training image: a rectangle of it is scaled to the network's input, and may be mirrored.
+
+    The defaults are the released code's. A rectangle that does not fit into the image is drawn anew, ten times at most;
+    then it is the largest one in the middle whose sides are as allowed.
+
+    Attributes:
+        area: Smallest and largest area of the rectangle, as a share of the image's.
+        aspect: Smallest and largest ratio of its width to its height.
+        flips: Share of the images that are mirrored.
+    """
+
+    area: tuple[float, float] = (0.5, 2.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flips: float = 0.5
+
+    def apply(self, image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
+        """uint8 (3, crop_px, crop_px); chance comes from the global generator."""
+        top, left, height, width = RandomResizedCrop.get_params(image, list(self.area), list(self.aspect))
+        side = preprocessing.crop_px
+        cut = image.crop((left, top, left + width, top + height))
+        pixels = np.asarray(cut.resize((side, side), INTERPOLATION[preprocessing.interpolation]))
+        pixels = pixels[:, ::-1] if torch.rand(()).item() < self.flips else pixels
+        return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class LabelledPhotographs:
+    """Image files, read when their batch is due: never all in memory.
+
+    Attributes:
+        paths: Of the files.
+        targets: (N, C).
+        preprocessing: Of the network's weights; training images have its normalisation and interpolation.
+        crop: Of the training images.
+        loading: Processes that decode, and images per batch of an evaluation; changes speed, never results.
+    """
+
+    paths: Sequence[str]
+    targets: torch.Tensor
+    preprocessing: Preprocessing
+    crop: RandomCrop = RandomCrop()
+    loading: Loading = field(default_factory=Loading)
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        """The image's path."""
+        return self.paths[index]
+
+    def training_batches(self, sampling: Sampling, epoch: int) -> DataLoader[MultiLabelBatch]:
+        """Random crops of each step, uint8."""
+        batches = _Crops(self, sampling, epoch, sampling.order(len(self), epoch))
+        # A generator of its own: the loader must not take numbers from the one that dropout uses.
+        return DataLoader(batches, batch_size=None, num_workers=self.loading.workers, generator=torch.Generator())
+
+    def evaluation_batches(self) -> DataLoader[torch.Tensor]:
+        """Images as the network is tested on them, uint8."""
+        return self.loading.batches(Photographs(self.paths, self.preprocessing), pin_memory=False)
+
+    def network_input(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Normalised images, in the memory order that is fastest for convolutions."""
+        return self.preprocessing.normalise(inputs).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class _Crops(Dataset[MultiLabelBatch]):
+    """The batches of one epoch, by the number of the step."""
+
+    source: LabelledPhotographs
+    sampling: Sampling
+    epoch: int
+    order: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, step: int) -> MultiLabelBatch:
+        if not 0 <= step < len(self):
+            raise IndexError(step)
+        indices = self.order[step]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(self.sampling.chance(_AUGMENTATION, self.epoch, step).integers(2**63)))
+            images = [read_image(self.source.paths[index]) for index in indices]
+            pixels = [self.source.crop.apply(image, self.source.preprocessing) for image in images]
+        return MultiLabelBatch(torch.stack(pixels), self.source.targets[torch.from_numpy(indices)].float())
+
+
+@dataclass(frozen=True)
+class MultiLabelSets:
+    """The images of a training.
+
+    Attributes:
+        train: Images to learn from.
+        validation: Images to choose the best epoch on.
+    """
+
+    train: MultiLabelSource
+    validation: MultiLabelSource
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained on before a training starts; all problems at once."""
+        parts = {"training": self.train, "validation": self.validation}
+        problems = [problem for part, source in parts.items() for problem in _problems(part, source)]
+        if not problems and self.train.targets.shape[1] != self.validation.targets.shape[1]:
+            counts = [source.targets.shape[1] for source in parts.values()]
+            problems.append(f"training images have {counts[0]} classes, validation images {counts[1]}")
+        if not problems and not self.validation.targets.any():
+            problems.append("no validation image shows any class: the best epoch cannot be chosen")
+        if problems:
+            raise MultiLabelError("; ".join(problems))
+
+
+def _problems(part: str, source: MultiLabelSource) -> list[str]:
+    if not len(source):
+        return [f"there are no {part} images"]
+    if source.targets.ndim != 2 or len(source.targets) != len(source):  # noqa: PLR2004
+        return [f"{len(source):,} {part} images need targets ({len(source)}, C), not {tuple(source.targets.shape)}"]
+    unlabelled = (source.targets == UNLABELLED).all(dim=1)
+    wrong = ~((source.targets == 0) | (source.targets == 1)).all(dim=1) & ~unlabelled
+    kinds = {"without labels": unlabelled, "with targets that are neither 0 nor 1": wrong}
+    return [
+        f"{int(rows.sum()):,} of {len(source):,} {part} images {kind}: {_named(source, rows)}"
+        for kind, rows in kinds.items()
+        if rows.any()
+    ]
+
+
+def _named(source: MultiLabelSource, rows: torch.Tensor) -> str:
+    indices = rows.nonzero().flatten().tolist()
+    more = f" and {len(indices) - _MOST_NAMED:,} more" if len(indices) > _MOST_NAMED else ""
+    return ", ".join(source.name(index) for index in indices[:_MOST_NAMED]) + more

@@ -1,0 +1,27 @@
+"""Files that people provide."""
+
+import hashlib
+
+import pytest
+from kedro.io import DatasetError
+
+from scaling_ood.datasets import ProvidedFileDataset
+
+
+def test_a_file_is_known_by_its_content(tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"weights")
+    loaded = ProvidedFileDataset(filepath=str(tmp_path / "weights.pth")).load()
+    assert loaded.sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert loaded.path == str(tmp_path / "weights.pth")
+
+
+def test_whether_it_is_there(tmp_path):
+    dataset = ProvidedFileDataset(filepath=str(tmp_path / "weights.pth"))
+    assert not dataset.exists()
+    (tmp_path / "weights.pth").write_bytes(b"")
+    assert dataset.exists()
+
+
+def test_it_is_read_only(tmp_path):
+    with pytest.raises(DatasetError):
+        ProvidedFileDataset(filepath=str(tmp_path / "weights.pth")).save(None)
