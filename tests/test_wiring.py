@@ -16,7 +16,7 @@ from scaling_ood.pipelines import comparison, data_preparation, metric_reporting
 from scaling_ood.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
-PROVIDED = {"data_root", "segmentation.checkpoint"}
+PROVIDED = {"data_root", "multi_class.checkpoint", "segmentation.checkpoint"}
 LAYERS = {"raw", "manifests", "models", "outputs", "scores", "reporting"}
 ENVIRONMENTS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "local")
 BENCHMARKS = [name for name in ENVIRONMENTS if name != "base"]

@@ -14,7 +14,7 @@ def library(name: str, purpose: str) -> ModuleType:
     """An optional package.
 
     Args:
-        name: Of the package, to import and to install.
+        name: Of the package to import, and of the project's extra that installs it.
         purpose: What it is needed for; begins the message.
 
     Raises:
@@ -26,5 +26,6 @@ def library(name: str, purpose: str) -> ModuleType:
         if error.name != name:
             raise
         raise MissingLibraryError(
-            f"{purpose} needs the package {name}, which is not installed: pip install {name}"
-        ) from (error)
+            f"{purpose} needs the package {name}, which is not installed: pip install -e '.[{name}]' in the project's "
+            "folder"
+        ) from error

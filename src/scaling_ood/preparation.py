@@ -55,6 +55,8 @@ class Preparation(BaseModel):
         digests: Image set to the fingerprint of its ids, labels and contents.
         unreadable: Number of quarantined images.
         seed: Of every draw.
+        differences: In what copies of data sets differ from what was published, in words.
+        checkpoint: SHA-256 of the file of weights that are used as they are; empty without one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +75,8 @@ class Preparation(BaseModel):
     digests: dict[str, str]
     unreadable: int
     seed: int
+    differences: tuple[str, ...] = ()
+    checkpoint: str = ""
 
     @property
     def scored_sets(self) -> tuple[str, ...]:
@@ -102,10 +106,12 @@ def training_features_key(preparation: Preparation, spec: ModelSpec) -> str:
 
 def model_key(preparation: Preparation, spec: ModelSpec) -> str:
     """Key of the trained or verified model."""
+    if spec.weights == "checkpoint":
+        return digest(spec.architecture, preparation.checkpoint, preparation.classes)
     weights = "" if spec.training == "network" else published_digest(spec.architecture)
     if spec.training == "none":
         return digest(spec.architecture, weights, preparation.classes)
-    options = spec.model_dump(mode="json", exclude={"least_top1"})
+    options = spec.model_dump(mode="json", exclude={"least_top1", "weights"})
     return digest(options, weights, preprocessing_of(spec), preparation.digests["train"], preparation.group_of_class)
 
 
@@ -120,6 +126,32 @@ def outputs_key(preparation: Preparation, spec: ModelSpec, extraction: Extractio
 def scores_key(outputs: str, detector: str, options: Mapping[str, Any]) -> str:
     """Key of one detector's scores."""
     return digest(outputs, detector, dict(options))
+
+
+class File(Protocol):
+    """A file that a person provides."""
+
+    @property
+    def path(self) -> str:
+        """Absolute."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of its content."""
+        ...
+
+
+def refuse_other_file(checkpoint: File, sha256: str) -> None:
+    """Make sure that weights are still those that the data was prepared with.
+
+    Raises:
+        StaleProductError: They are not.
+    """
+    if checkpoint.sha256 != sha256:
+        raise StaleProductError(
+            f"{checkpoint.path} is not the file that the data was prepared with: run data_preparation again"
+        )
 
 
 class Keyed(Protocol):

@@ -28,6 +28,7 @@ class ListedSplit:
     labelled: bool = True
 
 
+_CATEGORIES = "categories_places365.txt"
 _PLACES365 = (
     # data_256 is what the archives hold, data_256_standard what torchvision renames it to.
     *(
@@ -52,7 +53,7 @@ def _places365(root: Path, wanted: Wanted) -> list[Entry]:
     `categories_places365.txt` lie beside them, or in a folder `filelist…`. The test split has no classes. The sorted
     class names are in the order of the published heads.
     """
-    return _listed(root, wanted, _PLACES365, "categories_places365.txt")
+    return _listed(root, wanted, _PLACES365, _CATEGORIES)
 
 
 @split_layout("places69")
@@ -62,6 +63,18 @@ def _places69(root: Path, wanted: Wanted) -> list[Entry]:
     Or `data_large_extra` with `extra69_large_{train,test}.txt`; and `categories_extra69.txt`.
     """
     return _listed(root, wanted, _PLACES69, "categories_extra69.txt")
+
+
+def places365_classes(root: Path) -> tuple[str, ...]:
+    """The 365 classes in the order of the published heads, which is alphabetical.
+
+    Raises:
+        FileNotFoundError: There is no `categories_places365.txt`.
+        LayoutError: It is not in that order.
+    """
+    if _find(root, _CATEGORIES) is None:
+        raise FileNotFoundError(f"{_CATEGORIES} not in {root}: it says which classes there are")
+    return tuple(_classes(_lines(root, _CATEGORIES), _CATEGORIES))
 
 
 def _listed(root: Path, wanted: Wanted, known: Sequence[ListedSplit], categories: str) -> list[Entry]:

@@ -1,5 +1,6 @@
 """Networks: builders, their weights, what belongs to the weights, and how they are run."""
 
+from scaling_ood.models.adoption import adopted_state
 from scaling_ood.models.architectures import ARCHITECTURES, architecture
 from scaling_ood.models.backbone import Architecture, WeightsUnavailableError
 from scaling_ood.models.checkpoints import (
@@ -36,6 +37,7 @@ __all__ = [
     "MultiLabelNetworks",
     "Variant",
     "WeightsUnavailableError",
+    "adopted_state",
     "architecture",
     "assemble",
     "assemble_multilabel",

@@ -38,6 +38,20 @@ def counted_data_sets() -> list[str]:
     return sorted(expected_counts()["data_set"].unique())
 
 
+def known_part(data_set: str, part: str | None = None) -> None:
+    """Make sure that a data set, and a part of it, are in the table.
+
+    Raises:
+        ValueError: They are not; says the nearest match and all known ones.
+    """
+    known = expected_counts()
+    if data_set not in set(known["data_set"]):
+        raise ValueError(unknown("data set", data_set, counted_data_sets()))
+    parts = set(known.loc[known["data_set"] == data_set, "part"])
+    if part is not None and part not in parts:
+        raise ValueError(unknown(f"part of {data_set}", part, parts))
+
+
 def count_differences(data_set: str, images: pd.DataFrame, part: str | None = None) -> list[str]:
     """In what a copy of a data set differs from what was published.
 
@@ -55,11 +69,8 @@ def count_differences(data_set: str, images: pd.DataFrame, part: str | None = No
         ValueError: The data set or the part is unknown.
     """
     known = expected_counts()
-    if data_set not in set(known["data_set"]):
-        raise ValueError(unknown("data set", data_set, counted_data_sets()))
+    known_part(data_set, part)
     rows = known[known["data_set"] == data_set]
-    if part is not None and part not in set(rows["part"]):
-        raise ValueError(unknown(f"part of {data_set}", part, set(rows["part"])))
     by = str(rows["by"].iloc[0])
     parts = _parts(by, images) if part is None else {part: images}
     if by == "supercategory" and part is None:

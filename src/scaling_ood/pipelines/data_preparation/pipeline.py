@@ -3,7 +3,8 @@
     [fabricate_images] -> fabricated_images -.
                                  data_root --+-> prepare_manifest -> manifest, quarantine, preparation
 
-The first node is there only where the setting has `fabrication`.
+The first node is there only where the setting has `fabrication`; `checkpoint` is read too where the model's weights are
+those of a file.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scaling_ood.structure import image_settings, label_settings, scene_settings
 
 _INPUTS = {"data_root": "data_root", "data": "params:data", "identity": "params:identity", "runtime": "params:runtime"}
 _FABRICATED = {"fabricated": "fabricated_images"}
+_CHECKPOINT = {"checkpoint": "checkpoint"}  # its fingerprint is part of every later key
 _OUTPUTS = ["manifest", "quarantine", "preparation"]
 
 
@@ -37,6 +39,8 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     if spec.fabrication:
         nodes.append(Node(fabricate_images, "params:fabrication", "fabricated_images", name="fabricate_images"))
         inputs |= _FABRICATED
+    if spec.model.weights == "checkpoint":
+        inputs |= _CHECKPOINT
     nodes.append(Node(prepare_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
     return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)
 
@@ -57,6 +61,6 @@ def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
         nodes.append(Node(fabricate_scenes, "params:fabrication", "fabricated_images", name="fabricate_images"))
         inputs |= _FABRICATED
     if spec.model.training == "none":
-        inputs |= {"checkpoint": "checkpoint"}  # its fingerprint is part of every later key
+        inputs |= _CHECKPOINT
     nodes.append(Node(prepare_scene_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
     return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)

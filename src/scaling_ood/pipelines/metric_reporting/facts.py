@@ -60,7 +60,7 @@ def detector_run(
         **{f"detector.{name}": value for name, value in scores.options.items()},
         "model": spec.architecture,
         "training": spec.training,
-        "weights": _weights(spec),
+        "weights": _weights(spec, prepared),
         "labels": spec.labels[0],
         "seeds": ",".join(map(str, spec.seeds)),
         "label_smoothing": spec.label_smoothing,
@@ -88,7 +88,7 @@ def report_facts(
     """Sections of the report's record."""
     preprocessing = preprocessing_of(spec)
     roles = [role for role in ("train", "fit", "test") if role in prepared.images]
-    published = architecture(spec.architecture).published_top1 if spec.training == "none" else None
+    published = architecture(spec.architecture).published_top1 if spec.stored == "none" else None
     return {
         "Data": {
             "In-distribution": prepared.in_dist,
@@ -97,11 +97,12 @@ def report_facts(
             **{f"OOD {name}": f"{prepared.images[name]:,} ({prepared.sources[name]})" for name in prepared.ood},
             **{f"Noise {name}": _noise(prepared, name) for name in prepared.noise},
             "Unreadable images left out": prepared.unreadable,
+            "Copies that differ from what was published": "; ".join(prepared.differences) or "none",
             "Seed of the draws": prepared.seed,
         },
         "Model": {
             "Architecture": spec.architecture,
-            "Weights": _weights(spec),
+            "Weights": _weights(spec, prepared),
             "Training": spec.training,
             "Seeds": ", ".join(map(str, spec.seeds)),
             **({"Epochs": spec.epochs, "Label smoothing": spec.label_smoothing} if model.history else {}),
@@ -132,7 +133,9 @@ def _top1(accuracy: dict[str, Any], spec: ModelSpec) -> float:
     return float(sum(values) / len(values))
 
 
-def _weights(spec: ModelSpec) -> str:
+def _weights(spec: ModelSpec, prepared: Preparation) -> str:
+    if spec.weights == "checkpoint":
+        return f"checkpoint with SHA-256 {prepared.checkpoint}, as it is"
     if spec.training == "network":
         return "random initialisation, trained here"
     head = "with their own head" if spec.training == "none" else "frozen, a linear head trained here"

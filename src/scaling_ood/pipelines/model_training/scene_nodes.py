@@ -19,8 +19,8 @@ from scaling_ood.models.segmentation import (
     build_segmenter,
 )
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
-from scaling_ood.plans import StaleProductError, TrainingPlan
-from scaling_ood.preparation import refuse_stale
+from scaling_ood.plans import TrainingPlan
+from scaling_ood.preparation import refuse_other_file, refuse_stale
 from scaling_ood.records import RunRecord
 from scaling_ood.scene_networks import AUTOENCODER, CONFIDENCE
 from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SegmenterSpec
@@ -99,10 +99,7 @@ def adopt_checkpoint(checkpoint: ProvidedFile, preparation: dict[str, Any], mode
         CheckpointError: They do not, or the file holds no weights.
     """
     prepared = ScenePreparation.model_validate(preparation)
-    if checkpoint.sha256 != prepared.checkpoint:
-        raise StaleProductError(
-            f"{checkpoint.path} is not the file that the data was prepared with: run data_preparation again"
-        )
+    refuse_other_file(checkpoint, prepared.checkpoint)
     network = _segmenter(model, prepared.network_classes(model), model.seeds[0], False)()
     weights = fitting_state(network, read_checkpoint(checkpoint.path), optional=("auxiliary.",))
     adopted: ResumableState = {"models": {f"{variant_of(model.seeds[0])}.best": weights}, "history": []}

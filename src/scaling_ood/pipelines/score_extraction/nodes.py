@@ -215,7 +215,7 @@ def _outputs(
     extraction: Extraction, spec: ModelSpec, model: StoredModel, missing: Sequence[Part]
 ) -> Iterator[tuple[str, Tensors]]:
     variants: list[Variant] = extraction.preparation.variants(spec)
-    network = assemble(spec.architecture, spec.training, variants, model.states())
+    network = assemble(spec.architecture, spec.stored, variants, model.states())
     if any(part.name == HEADS for part in missing):
         layers = {name: LinearHead.of(layer)._asdict() for name, layer in network.last_layers().items()}
         yield HEADS, {f"{name}/{kind}": tensor for name, layer in layers.items() for kind, tensor in layer.items()}
