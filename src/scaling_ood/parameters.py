@@ -312,11 +312,13 @@ class ExtractionSpec(Spec):
 
     Attributes:
         precision: Arithmetic of the network: `bf16` is automatic mixed precision. Every published number is `float32`.
+        stored: Type of what is kept. What is kept of each image is what the detectors that are on read, and the logits.
         shard_images: Images per stored file, which is also what a killed run loses at most.
         odin: The step of ODIN, where a detector wants it: two more forward passes and one backward.
     """
 
     precision: Literal["float32", "bf16"] = "float32"
+    stored: Literal["float32", "float16"] = "float32"
     shard_images: Count = 512
     odin: OdinSpec = OdinSpec()
 

@@ -119,7 +119,10 @@ def outputs_key(preparation: Preparation, spec: ModelSpec, extraction: Extractio
     """Key of the stored outputs."""
     sets = {name: preparation.digests[name] for name in preparation.extracted_sets}
     noise = {name: options.model_dump(mode="json") for name, options in preparation.noise.items()}
-    stored = extraction.model_dump(mode="json", exclude=set() if "odin_logits" in fields else {"odin"})
+    # Options count where they change what is stored, so that keys from before an option was there stay what they were.
+    unused = {"odin"} - ({"odin"} if "odin_logits" in fields else set())
+    unused |= {"stored"} if extraction.stored == "float32" else set()
+    stored = extraction.model_dump(mode="json", exclude=unused)
     return digest(model_key(preparation, spec), preprocessing_of(spec), sets, noise, stored, fields)
 
 

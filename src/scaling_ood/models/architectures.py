@@ -16,6 +16,7 @@ from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.backbone import Architecture, WholeNetwork
 from scaling_ood.models.timm_backbones import TIMM, timm_architecture
 from scaling_ood.models.torchvision_backbones import torchvision_architecture, torchvision_names
+from scaling_ood.models.wide_resnet import CIFAR_PREPROCESSING, WideResNetBackbone
 
 
 class EfficientNetLiteBackbone(nn.Module):
@@ -100,6 +101,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "small_resnet": Architecture(
         _small_resnet, features=256, preprocessing=Preprocessing(64, 64, "bilinear", _HALF, _HALF)
+    ),
+    "wide_resnet40_2": Architecture(
+        lambda _: (WideResNetBackbone(40, 2), None), features=128, preprocessing=CIFAR_PREPROCESSING
     ),
 }
 
