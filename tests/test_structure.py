@@ -199,7 +199,7 @@ def test_switching_every_detector_off_is_an_error() -> None:
 
 def test_switching_every_setting_off_is_an_error() -> None:
     assert problems(change("multi_class", False)) == [
-        "no setting is switched on (there are: multi_class, segmentation)"
+        "no setting is switched on (there are: multi_class, multi_label, segmentation)"
     ]
 
 
@@ -303,10 +303,17 @@ def test_rendered_sets_need_the_fabrication() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"training": "head"}, "'small_resnet' has no published weights: training must be 'network'"),
+        (
+            {"training": "head"},
+            "'small_resnet' has no published weights: training must be 'network', or weights 'checkpoint'",
+        ),
+        (
+            {"weights": "checkpoint"},
+            "weights: checkpoint belongs to training: none, and nothing is trained on top of it",
+        ),
         (
             {"architecture": "efficientnet_lite0", "training": "none"},
-            "a published model has labels: [fine] and seeds: [0]",
+            "a model that is not trained here has labels: [fine] and seeds: [0]",
         ),
         ({"labels": ["fine", "fine"]}, "labels names one twice: fine, fine"),
     ],

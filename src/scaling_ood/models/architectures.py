@@ -48,7 +48,7 @@ def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
 def _whole_efficientnet(classes: int) -> nn.Module:
     from efficientnet_lite_pytorch import EfficientNet
 
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0", override_params={"num_classes": classes})
+    network: nn.Module = EfficientNet.from_name("efficientnet-lite0", num_classes=classes)
     return network
 
 

@@ -18,7 +18,7 @@ CIFAR_PREPROCESSING = Preprocessing(
 
 
 class _Block(nn.Module):
-    """Norm, activation and convolution twice, beside a shortcut; where widths differ, it begins after the first norm."""
+    """Norm, activation and convolution twice, beside a shortcut, which starts after the first norm if widths differ."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
