@@ -83,14 +83,16 @@ class ProjectHooks:
 
     def _missing_products(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         return [
-            f"{name} ({_place(catalog, name)}): {self._remedy(name)}"
+            f"{name} ({_place(catalog, name)}): {self._remedy(name, Path(_place(catalog, name)))}"
             for name in sorted(pipeline.inputs())
             if not name.startswith("params:") and name != "data_root" and not catalog[name].exists()
         ]
 
-    def _remedy(self, name: str) -> str:
+    def _remedy(self, name: str, place: Path) -> str:
         if name.endswith(".checkpoint"):
-            return "docs/data.md says what weights; name the file that holds them: --params checkpoint=FILE"
+            told = "docs/data.md says what weights; name the file that holds them: --params checkpoint=FILE"
+            here = [each.message(_root_of(place, each.name)) for each in BY_HAND if place.match(each.name)]
+            return "\n".join([told, *here])
         return f"kedro run --to-outputs {name}{self._options()}"
 
     def _options(self) -> str:
@@ -119,6 +121,11 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     told = [message for place in wanted if not os.path.isdir(place) for message in _how_to_get(place, root)]
     remedy = "get the photographs with `make samples`, or name the folder that holds them: --params data_root=DIR"
     return [*missing, *dict.fromkeys(told), f"docs/data.md says what is where; {remedy}"]
+
+
+def _root_of(place: Path, name: str) -> Path:
+    """The folder that a place is below, by that name."""
+    return place.parents[len(Path(name).parts) - 1]
 
 
 def _how_to_get(place: str, root: str) -> list[str]:
