@@ -14,7 +14,13 @@ from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
 from scaling_ood import structure
-from scaling_ood.datasets import CheckpointDataset, DamagedPartError, ImageRootDataset, ProvidedFileDataset, ShardsDataset
+from scaling_ood.datasets import (
+    CheckpointDataset,
+    DamagedPartError,
+    ImageRootDataset,
+    ProvidedFileDataset,
+    ShardsDataset,
+)
 from scaling_ood.hooks import ProjectHooks
 from scaling_ood.plans import StaleProductError
 

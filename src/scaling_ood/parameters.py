@@ -22,6 +22,7 @@ from scaling_ood.fabrication import MiniatureSpec
 from scaling_ood.images import Noise, layout_names
 from scaling_ood.images.class_lists import class_list_names
 from scaling_ood.images.counts import known_part
+from scaling_ood.images.quality import quality_measure
 from scaling_ood.models import architecture
 
 Labels = Literal["fine", "coarse"]
@@ -111,6 +112,30 @@ class PublishedSpec(Spec):
         return self
 
 
+class CurationSpec(Spec):
+    """Which images of a scraped data set are left out (the paper, appendix C); see `scaling_ood.images.curation`.
+
+    Attributes:
+        quality: No-reference measure; None leaves quality out.
+        cutoff: The worst value that stays; belongs to `quality`.
+        flags: CSV of the images that somebody flagged by hand, relative to the data root, with `image` and `reason`.
+    """
+
+    quality: str | None = None
+    cutoff: float | None = None
+    flags: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.quality is None) != (self.cutoff is None):
+            raise ValueError("quality and cutoff belong together: give both or neither")
+        if self.quality is None and self.flags is None:
+            raise ValueError("give quality with cutoff, flags, or both")
+        if self.quality is not None:
+            quality_measure(self.quality)
+        return self
+
+
 class FolderSpec(Spec):
     """Images on disk.
 
@@ -123,6 +148,7 @@ class FolderSpec(Spec):
         species: Which species count, of the layout `species`; all by default.
         class_list: All classes that a published head knows, in its order; by default those that are there, sorted.
         published: What the folder is a copy of; where its size differs, preparation says so and goes on.
+        curation: What is left out for its quality; nothing by default.
         titles: Shipped table that gives class names a person can read; by default the folders' names.
         images: At most so many, drawn by the benchmark's seed; all by default.
     """
@@ -135,6 +161,7 @@ class FolderSpec(Spec):
     species: SpeciesSelection | None = None
     class_list: str | None = None
     published: PublishedSpec | None = None
+    curation: CurationSpec | None = None
     titles: str | None = None
     images: Count | None = None
 
@@ -424,6 +451,11 @@ class SettingSpec(Spec):
     extraction: ExtractionSpec
     detectors: DetectorSwitches
     reporting: ReportingSpec
+
+    def curated(self) -> list[str]:
+        """Data sets of the benchmark that are curated."""
+        used = self.data_sets.used_by(self.data).items()
+        return [name for name, spec in used if isinstance(spec, FolderSpec) and spec.curation is not None]
 
     def photographs(self) -> dict[str, str]:
         """Data sets of photographs that the benchmark reads: name to folder, relative to the data root."""

@@ -57,6 +57,7 @@ class Preparation(BaseModel):
         seed: Of every draw.
         differences: In what copies of data sets differ from what was published, in words.
         checkpoint: SHA-256 of the file of weights that are used as they are; empty without one.
+        curated: Data set to the number of its images that were left out for their quality.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +78,7 @@ class Preparation(BaseModel):
     seed: int
     differences: tuple[str, ...] = ()
     checkpoint: str = ""
+    curated: dict[str, int] = {}
 
     @property
     def scored_sets(self) -> tuple[str, ...]:

@@ -14,9 +14,12 @@ from toy_benchmark import CLASSES, write_squares
 
 from scaling_ood.datasets import FabricatedImagesDataset, ProvidedFile
 from scaling_ood.fabrication import MiniatureSpec, folders, render_image
+from scaling_ood.images import quality
 from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
+from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.species import split_species
 from scaling_ood.parameters import DataSets, DataSpec, FabricationSpec, IdentitySpec, RuntimeSpec
+from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
 from scaling_ood.preparation import Preparation
 
@@ -217,6 +220,54 @@ def test_weights_from_a_file_are_known_by_their_content(data_root: str, data_set
     file = ProvidedFile("/weights.pth", "c" * 64)
     record = prepare_manifest(data_root, data_sets, data, IDENTITY, RUNTIME, checkpoint=file)[2]
     assert record["checkpoint"] == "c" * 64
+
+
+def brightness(image: Any) -> float:
+    return float(np.asarray(image).mean())
+
+
+def test_a_curated_set_is_left_without_dark_and_flagged_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(quality._MEASURES, "brisque", QualityMeasure("brisque", "lower", brightness))
+    write_squares(tmp_path / "known", 3, {"a": (200, 200, 200), "b": (180, 180, 180)})
+    write_squares(tmp_path / "scraped", 2, {"dark": (10, 10, 10), "light": (240, 240, 240)})
+    (tmp_path / "flags.csv").write_text("image,reason\nlight/001.png,a drawing\n")
+    rule = {"quality": "brisque", "cutoff": 60, "flags": "flags.csv"}
+    sets = library(
+        known={"layout": "class_folders", "folder": "known"},
+        scraped={"layout": "class_folders", "folder": "scraped", "curation": rule},
+    )
+    data = DataSpec.model_validate({"in_dist": "known", "ood": ["scraped"], **SPLIT})
+    report = curate_images(str(tmp_path), sets, data, RUNTIME)
+    assert report["id"].tolist() == ["scraped/dark/000.png", "scraped/dark/001.png", "scraped/light/001.png"]
+    assert set(report["data_set"]) == {"scraped"}
+    assert report["reason"].iloc[2] == "flagged: a drawing"
+    manifest, _, record = prepare_manifest(str(tmp_path), sets, data, IDENTITY, RUNTIME, curation=report)
+    assert manifest.loc[manifest["image_set"] == "scraped", "id"].tolist() == ["scraped/light/000.png"]
+    assert (record["images"]["test"], record["curated"]) == (4, {"scraped": 3})
+
+
+def test_where_nothing_is_left_out_the_report_has_its_columns_and_no_row(tmp_path: Path) -> None:
+    write_squares(tmp_path / "known", 2, {"a": (200, 200, 200)})
+    (tmp_path / "flags.csv").write_text("image,reason\n")
+    entry = {"layout": "class_folders", "folder": "known"}
+    sets = library(known=entry | {"curation": {"flags": "flags.csv"}}, other=entry)
+    data = DataSpec.model_validate({"in_dist": "known", "ood": ["other"], **SPLIT})
+    report = curate_images(str(tmp_path), sets, data, RUNTIME)
+    assert list(report.columns) == ["data_set", "id", "path", "class_name", "quality", "reason"]
+    assert report.empty
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ({"quality": "brisque"}, "quality and cutoff belong together"),
+        ({}, "give quality with cutoff, flags, or both"),
+        ({"quality": "brisk", "cutoff": 1}, "unknown quality measure 'brisk'; did you mean 'brisque'"),
+    ],
+)
+def test_half_a_rule_of_curation_is_refused(rule: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        library(known={"layout": "class_folders", "folder": "known", "curation": rule})
 
 
 def test_the_plan_of_the_miniature_has_one_part_per_class_folder() -> None:

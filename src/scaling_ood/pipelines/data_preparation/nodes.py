@@ -71,6 +71,7 @@ def prepare_manifest(
     runtime: RuntimeSpec,
     fabricated: StoredParts[Images] | None = None,
     checkpoint: ProvidedFile | None = None,
+    curation: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """List, select, divide and check the images of a benchmark.
 
@@ -82,6 +83,7 @@ def prepare_manifest(
         runtime: For the number of images that are opened at a time.
         fabricated: Rendered images, where the benchmark has any.
         checkpoint: Weights, where they come from a file; they become part of every later key.
+        curation: Images that are left out for their quality, where any data set is curated.
 
     Returns:
         Manifest; quarantined images with their problem; the record of the preparation (see `Preparation`).
@@ -90,7 +92,8 @@ def prepare_manifest(
     places = {
         name: folder_of(spec, data_root, fabricated) for name, spec in used.items() if isinstance(spec, FolderSpec)
     }
-    found = {name: compared(name, spec, places, data.seed) for name, spec in used.items()}
+    dropped = frozenset() if curation is None else frozenset(curation["id"])
+    found = {name: compared(name, spec, places, data.seed, dropped) for name, spec in used.items()}
     known = found[data.in_dist].rows
     classes = _classes(data.in_dist, used[data.in_dist], places, known)
     differences = [f"{name}: {told}" for name, one in found.items() for told in one.differences]
@@ -118,6 +121,7 @@ def prepare_manifest(
         seed=data.seed,
         differences=tuple(differences),
         checkpoint=checkpoint.sha256 if checkpoint else "",
+        curated={} if curation is None else curation.groupby("data_set").size().to_dict(),
     )
     return manifest, bad, record.model_dump(mode="json")
 
@@ -157,20 +161,32 @@ class Listed(NamedTuple):
     differences: list[str]
 
 
-def compared(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> Listed:
+def compared(
+    name: str,
+    spec: FolderSpec | NoiseSpec,
+    places: Mapping[str, str],
+    seed: int,
+    dropped: frozenset[str] = frozenset(),
+) -> Listed:
     """Rows of one data set, and how complete the copy is that they are from."""
     if isinstance(spec, NoiseSpec):
         return Listed(list_noise(name, spec.images), [])
-    classes = spec.classes
-    chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
-    whole = list_folder(name, places[name], spec.layout, spec.splits, chosen)
+    whole = whole_copy(name, spec, places[name])
     published = spec.published
     differences = [] if published is None else count_differences(published.data_set, whole, published.part)
-    rows = whole
+    rows = whole[~whole["id"].isin(dropped)].reset_index(drop=True) if dropped else whole
     if spec.species is not None:
+        # Of the whole copy: which species are held out does not change with what is curated.
         split = split_species(whole["class_name"], spec.species.share, spec.species.seed)
-        rows = whole[whole["class_name"].isin(getattr(split, spec.species.take))].reset_index(drop=True)
+        rows = rows[rows["class_name"].isin(getattr(split, spec.species.take))].reset_index(drop=True)
     return Listed(sample(rows, spec.images, seed), differences)
+
+
+def whole_copy(name: str, spec: FolderSpec, place: str) -> pd.DataFrame:
+    """Every image of the splits and classes that count, before anything is left out or drawn."""
+    classes = spec.classes
+    chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
+    return list_folder(name, place, spec.layout, spec.splits, chosen)
 
 
 def listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> pd.DataFrame:

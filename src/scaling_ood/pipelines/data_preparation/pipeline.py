@@ -4,7 +4,7 @@
                                  data_root --+-> prepare_manifest -> manifest, quarantine, preparation
 
 The first node is there only where the setting has `fabrication`; `checkpoint` is read too where the model's weights are
-those of a file.
+those of a file, and a node `curate_images` comes before where a data set has `curation`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.parameters import SettingSpec
+from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
 from scaling_ood.pipelines.data_preparation.label_nodes import fabricate_composites, prepare_label_manifest
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
 from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes, prepare_scene_manifest
@@ -39,6 +40,10 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     if spec.fabrication:
         nodes.append(Node(fabricate_images, "params:fabrication", "fabricated_images", name="fabricate_images"))
         inputs |= _FABRICATED
+    if spec.curated():
+        read = {name: place for name, place in inputs.items() if name != "identity"}
+        nodes.append(Node(curate_images, read, "curation", name="curate_images"))
+        inputs |= {"curation": "curation"}
     if spec.model.weights == "checkpoint":
         inputs |= _CHECKPOINT
     nodes.append(Node(prepare_manifest, inputs, _OUTPUTS, name="prepare_manifest"))

@@ -97,6 +97,7 @@ def report_facts(
             **{f"OOD {name}": f"{prepared.images[name]:,} ({prepared.sources[name]})" for name in prepared.ood},
             **{f"Noise {name}": _noise(prepared, name) for name in prepared.noise},
             "Unreadable images left out": prepared.unreadable,
+            **{f"Left out of {name} for quality": f"{count:,}" for name, count in prepared.curated.items()},
             "Copies that differ from what was published": "; ".join(prepared.differences) or "none",
             "Seed of the draws": prepared.seed,
         },
