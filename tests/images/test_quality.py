@@ -55,7 +55,7 @@ def test_an_unknown_measure_names_the_nearest():
 def test_without_its_package_brisque_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "piq", None)
     with pytest.raises(
-        MissingLibraryError, match="brisque needs the package piq, which is not installed: pip install piq"
+        MissingLibraryError, match=r"brisque needs the package piq, which is not installed: pip install -e '\.\[piq\]'"
     ):
         quality_measure("brisque").score(Image.new("RGB", (8, 8)))
 
