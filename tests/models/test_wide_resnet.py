@@ -8,11 +8,15 @@ from scaling_ood.models import Classifier, architecture
 from scaling_ood.models.wide_resnet import WideResNetBackbone
 
 
-def test_it_has_the_published_number_of_weights() -> None:
+def test_it_has_as_many_weights_as_its_description_says() -> None:
     built = architecture("wide_resnet40_2")
     network = Classifier(built.build(False)[0], nn.Linear(built.features, 10))
-    # Zagoruyko and Komodakis (2016), Table 4: 2.2 million; counted layer by layer, 2,243,546 with ten classes.
-    assert sum(parameter.numel() for parameter in network.parameters()) == 2_243_546
+    groups, blocks = ((16, 32), (32, 64), (64, 128)), 6
+    expected = 3 * 16 * 9 + 2 * 128 + 128 * 10 + 10
+    for narrow, wide in groups:
+        expected += narrow * wide * (9 + 1) + (2 * blocks - 1) * wide * wide * 9  # convolutions and shortcut
+        expected += 2 * narrow + (2 * blocks - 1) * 2 * wide  # norms
+    assert sum(parameter.numel() for parameter in network.parameters()) == expected == 2_243_546
 
 
 def test_it_has_forty_layers_with_weights_beside_its_three_shortcuts() -> None:
