@@ -14,7 +14,13 @@ from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
 
 from scaling_ood import structure
-from scaling_ood.datasets import CheckpointDataset, DamagedPartError, ImageRootDataset, ShardsDataset
+from scaling_ood.datasets import (
+    CheckpointDataset,
+    DamagedPartError,
+    ImageRootDataset,
+    ProvidedFileDataset,
+    ShardsDataset,
+)
 from scaling_ood.hooks import ProjectHooks
 from scaling_ood.plans import StaleProductError
 
@@ -227,3 +233,29 @@ def test_on_the_command_line_missing_inputs_end_in_one_message_before_any_node_a
     if (tmp_path / "mlflow.db").exists():
         with sqlite3.connect(tmp_path / "mlflow.db") as store:
             assert store.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+
+
+def test_a_missing_set_of_the_paper_is_told_with_source_terms_and_place(
+    catalog: DataCatalog, tmp_path: Path, photographs: None
+) -> None:
+    library = structure._bound["parameters"]["multi_class"]["data_sets"]
+    library["cats"] |= {"layout": "imagenet_21k_p", "folder": "imagenet21k"}
+    library["dogs"] |= {"folder": "species/Fish"}
+    library["cars"] |= {"layout": "dtd", "folder": "dtd"}
+    told = message(preparing(), catalog)
+    root = catalog["data_root"].load()
+    assert f"no folder {root}/species/Fish, for multi_class dogs" in told
+    assert "Terms: none stated; images from iNaturalist, each under its photographer's licence" in told
+    assert "ImageNet's terms of access: non-commercial research and education only" in told
+    assert f"Lay it out below {root}:\n    imagenet21k/imagenet21k_val/<wnid>/*" in told
+    assert "dtd: python -m scaling_ood.downloads paper --only dtd. Terms: Describable Textures Dataset: for res" in told
+
+
+def test_missing_weights_that_are_got_by_hand_are_told_with_their_source(tmp_path: Path) -> None:
+    place = tmp_path / "raw/weights/resnet50_places365.pth.tar"
+    catalog = DataCatalog({"multi_class.checkpoint": ProvidedFileDataset(filepath=str(place))})
+    adopt = Pipeline([Node(lambda weights: weights, "multi_class.checkpoint", "multi_class.model", name="adopt")])
+    told = message(adopt, catalog)
+    assert "name the file that holds them: --params checkpoint=FILE" in told
+    assert "http://places2.csail.mit.edu/models_places365/resnet50_places365.pth.tar" in told
+    assert f"Lay it out below {tmp_path / 'raw'}" in told

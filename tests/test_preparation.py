@@ -8,6 +8,7 @@ import pytest
 from toy_benchmark import model_spec, preparation
 
 from scaling_ood import preparation as module
+from scaling_ood.datasets import ProvidedFile
 from scaling_ood.images import Preprocessing
 from scaling_ood.models import ARCHITECTURES
 from scaling_ood.parameters import ExtractionSpec, ModelSpec, NoiseSpec
@@ -17,6 +18,7 @@ from scaling_ood.preparation import (
     model_key,
     outputs_key,
     preprocessing_of,
+    refuse_other_file,
     refuse_stale,
     scores_key,
     training_features_key,
@@ -49,7 +51,7 @@ def digests(**changes: str) -> dict[str, Any]:
 
 
 def test_every_field_of_the_model_is_tried() -> None:
-    assert OTHER_MODEL.keys() == ModelSpec.model_fields.keys() - {"least_top1"}
+    assert OTHER_MODEL.keys() == ModelSpec.model_fields.keys() - {"least_top1", "weights"}
 
 
 @pytest.mark.parametrize("field", OTHER_MODEL)
@@ -87,11 +89,31 @@ def test_another_input_size_of_a_published_model_changes_the_outputs_and_not_the
     assert outputs_of(preparation(), small) != outputs_of(preparation(), model_spec(**PUBLISHED))
 
 
-@pytest.mark.parametrize("extraction", [ExtractionSpec(precision="bf16"), ExtractionSpec(shard_images=8)])
+@pytest.mark.parametrize(
+    "extraction",
+    [ExtractionSpec(precision="bf16"), ExtractionSpec(stored="float16"), ExtractionSpec(shard_images=8)],
+)
 def test_the_key_of_the_outputs_changes_with_every_field_of_the_extraction(extraction: ExtractionSpec) -> None:
     # The step of ODIN counts only where its logits are stored: `tests/pipelines/test_score_extraction.py`.
-    assert ExtractionSpec.model_fields.keys() == {"precision", "shard_images", "odin"}
+    assert ExtractionSpec.model_fields.keys() == {"precision", "stored", "shard_images", "odin"}
     assert outputs_of(preparation(), extraction=extraction) != outputs_of(preparation())
+
+
+def test_the_keys_of_weights_from_a_file_are_those_of_the_files_content_and_the_classes() -> None:
+    given = model_spec(training="none", labels=("fine",), weights="checkpoint", architecture="toy_network")
+    one, other = (preparation(checkpoint=sha256) for sha256 in ("a" * 64, "b" * 64))
+    assert model_key(one, given) != model_key(other, given)
+    assert outputs_of(one, given) != outputs_of(other, given)
+    assert model_key(one, given) != model_key(preparation(checkpoint="a" * 64, classes=("a", "b")), given)
+    again = preparation(checkpoint="a" * 64, **digests(fit="other", test="other"))
+    assert model_key(again, given) == model_key(one, given)
+
+
+def test_weights_that_changed_since_the_data_was_prepared_are_refused() -> None:
+    file = ProvidedFile("/weights.pth", "b" * 64)
+    refuse_other_file(file, "b" * 64)
+    with pytest.raises(StaleProductError, match=r"^/weights\.pth is not the file that the data was prepared with"):
+        refuse_other_file(file, "a" * 64)
 
 
 def test_the_key_of_the_outputs_changes_with_the_stored_fields() -> None:

@@ -312,10 +312,17 @@ def test_rendered_sets_need_the_fabrication() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"training": "head"}, "'small_resnet' has no published weights: training must be 'network'"),
+        (
+            {"training": "head"},
+            "'small_resnet' has no published weights: training must be 'network', or weights 'checkpoint'",
+        ),
+        (
+            {"weights": "checkpoint"},
+            "weights: checkpoint belongs to training: none, and nothing is trained on top of it",
+        ),
         (
             {"architecture": "efficientnet_lite0", "training": "none"},
-            "a published model has labels: [fine] and seeds: [0]",
+            "a model that is not trained here has labels: [fine] and seeds: [0]",
         ),
         ({"labels": ["fine", "fine"]}, "labels names one twice: fine, fine"),
     ],

@@ -16,7 +16,7 @@ from scaling_ood.pipelines import comparison, data_preparation, metric_reporting
 from scaling_ood.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
-PROVIDED = {"data_root", "segmentation.checkpoint"}
+PROVIDED = {"data_root", "multi_class.checkpoint", "segmentation.checkpoint"}
 LAYERS = {"raw", "manifests", "models", "outputs", "scores", "reporting"}
 ENVIRONMENTS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "local")
 BENCHMARKS = [name for name in ENVIRONMENTS if name != "base"]
@@ -166,7 +166,22 @@ def test_no_catalog_entry_is_unused_in_every_environment() -> None:
         used |= {wired.entry(name) for name in wired.products}
     structure._bound.clear()
     structure._bound.update(bound)
-    assert there - used == comparison.create_pipeline().datasets()
+    # No benchmark curates: the published Species is clean.
+    assert there - used == comparison.create_pipeline().datasets() | {"multi_class.curation"}
+
+
+def test_a_curated_data_set_leaves_a_report() -> None:
+    bound = dict(structure._bound)
+    wired = Wired("species_ecology")
+    library = wired.parameters["multi_class"]["data_sets"]
+    library["species_known"]["curation"] = {"flags": "species/flags.csv"}
+    structure.bind(wired.parameters)
+    preparation = data_preparation.create_pipeline()
+    structure._bound.clear()
+    structure._bound.update(bound)
+    assert "multi_class.curation" in preparation.outputs() | preparation.datasets()
+    assert wired.entry("multi_class.curation") == "multi_class.curation"
+    assert {node.short_name for node in preparation.nodes} == {"curate_images", "prepare_manifest"}
 
 
 def test_the_command_line_reaches_image_root_device_and_precision() -> None:

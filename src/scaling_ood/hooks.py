@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from kedro.pipeline import Pipeline
 
 from scaling_ood import structure
 from scaling_ood.datasets import DamagedPartError
+from scaling_ood.downloads import BY_HAND, PAPER
 
 # What a person can put right. Everything else is a bug and keeps its traceback.
 USER_ERRORS = (ValueError, FileNotFoundError, DamagedPartError, RuntimeError)
@@ -81,14 +83,16 @@ class ProjectHooks:
 
     def _missing_products(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         return [
-            f"{name} ({_place(catalog, name)}): {self._remedy(name)}"
+            f"{name} ({_place(catalog, name)}): {self._remedy(name, Path(_place(catalog, name)))}"
             for name in sorted(pipeline.inputs())
             if not name.startswith("params:") and name != "data_root" and not catalog[name].exists()
         ]
 
-    def _remedy(self, name: str) -> str:
+    def _remedy(self, name: str, place: Path) -> str:
         if name.endswith(".checkpoint"):
-            return "docs/data.md says what weights; name the file that holds them: --params checkpoint=FILE"
+            told = "docs/data.md says what weights; name the file that holds them: --params checkpoint=FILE"
+            here = [each.message(_root_of(place, each.name)) for each in BY_HAND if place.match(each.name)]
+            return "\n".join([told, *here])
         return f"kedro run --to-outputs {name}{self._options()}"
 
     def _options(self) -> str:
@@ -112,8 +116,24 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     missing = [
         f"no folder {folder}, for {', '.join(names)}" for folder, names in wanted.items() if not os.path.isdir(folder)
     ]
+    if not missing:
+        return []
+    told = [message for place in wanted if not os.path.isdir(place) for message in _how_to_get(place, root)]
     remedy = "get the photographs with `make samples`, or name the folder that holds them: --params data_root=DIR"
-    return [*missing, f"docs/data.md says what is where; {remedy}"] if missing else []
+    return [*missing, *dict.fromkeys(told), f"docs/data.md says what is where; {remedy}"]
+
+
+def _root_of(place: Path, name: str) -> Path:
+    """The folder that a place is below, by that name."""
+    return place.parents[len(Path(name).parts) - 1]
+
+
+def _how_to_get(place: str, root: str) -> list[str]:
+    """From where, on what terms and how to lay out what a missing folder should hold; nothing for unknown sets."""
+    below = os.path.relpath(place, root).replace(os.sep, "/").split("/")[0]
+    terms = [source.terms for source in PAPER if source.name.split("/")[0] == below]
+    fetched = [f"{below}: python -m scaling_ood.downloads paper --only {below}. Terms: {each}" for each in terms]
+    return [*dict.fromkeys(fetched), *(each.message(Path(root)) for each in BY_HAND if each.name == below)]
 
 
 def _place(catalog: DataCatalog, name: str) -> str:

@@ -20,6 +20,9 @@ from pydantic import (
 from scaling_ood.detectors import build_detector
 from scaling_ood.fabrication import MiniatureSpec
 from scaling_ood.images import Noise, layout_names
+from scaling_ood.images.class_lists import class_list_names
+from scaling_ood.images.counts import known_part
+from scaling_ood.images.quality import quality_measure
 from scaling_ood.models import architecture
 
 Labels = Literal["fine", "coarse"]
@@ -78,6 +81,61 @@ class ClassSelection(Spec):
     value: str | None = None
 
 
+class SpeciesSelection(Spec):
+    """Some species of every supercategory, drawn by a seed; see `scaling_ood.images.species.split_species`.
+
+    Attributes:
+        take: `known`: what a classifier learns; `held_out`: what it meets as unknown.
+        share: Of a supercategory's species that are held out.
+        seed: Of the draw.
+    """
+
+    take: Literal["known", "held_out"]
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class PublishedSpec(Spec):
+    """Which published data set a folder holds, to compare its size with; see `scaling_ood.images.counts`.
+
+    Attributes:
+        data_set: Its name in the table.
+        part: The one part that the folder holds, such as a supercategory of Species; by default its splits tell.
+    """
+
+    data_set: str
+    part: str | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        known_part(self.data_set, self.part)
+        return self
+
+
+class CurationSpec(Spec):
+    """Which images of a scraped data set are left out (the paper, appendix C); see `scaling_ood.images.curation`.
+
+    Attributes:
+        quality: No-reference measure; None leaves quality out.
+        cutoff: The worst value that stays; belongs to `quality`.
+        flags: CSV of the images that somebody flagged by hand, relative to the data root, with `image` and `reason`.
+    """
+
+    quality: str | None = None
+    cutoff: float | None = None
+    flags: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.quality is None) != (self.cutoff is None):
+            raise ValueError("quality and cutoff belong together: give both or neither")
+        if self.quality is None and self.flags is None:
+            raise ValueError("give quality with cutoff, flags, or both")
+        if self.quality is not None:
+            quality_measure(self.quality)
+        return self
+
+
 class FolderSpec(Spec):
     """Images on disk.
 
@@ -87,6 +145,10 @@ class FolderSpec(Spec):
         folder: Relative to the data root, or to the project for rendered images.
         splits: Which of the data set's own splits count; all by default.
         classes: Which classes count; all by default.
+        species: Which species count, of the layout `species`; all by default.
+        class_list: All classes that a published head knows, in its order; by default those that are there, sorted.
+        published: What the folder is a copy of; where its size differs, preparation says so and goes on.
+        curation: What is left out for its quality; nothing by default.
         titles: Shipped table that gives class names a person can read; by default the folders' names.
         images: At most so many, drawn by the benchmark's seed; all by default.
     """
@@ -96,6 +158,10 @@ class FolderSpec(Spec):
     folder: str
     splits: tuple[str, ...] | None = None
     classes: ClassSelection | None = None
+    species: SpeciesSelection | None = None
+    class_list: str | None = None
+    published: PublishedSpec | None = None
+    curation: CurationSpec | None = None
     titles: str | None = None
     images: Count | None = None
 
@@ -105,6 +171,19 @@ class FolderSpec(Spec):
         if value not in layout_names():
             raise ValueError(f"unknown layout '{value}'{did_you_mean(value, layout_names())}")
         return value
+
+    @field_validator("class_list")
+    @classmethod
+    def _known_list(cls, value: str | None) -> str | None:
+        if value is not None and value not in class_list_names():
+            raise ValueError(f"unknown class list '{value}'{did_you_mean(value, class_list_names())}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Self:
+        if self.classes is not None and self.species is not None:
+            raise ValueError("give classes or species, not both")
+        return self
 
 
 class NoiseSpec(Spec):
@@ -190,6 +269,8 @@ class ModelSpec(Spec):
         architecture: Registered backbone.
         training: `none`: the published weights and head, verified; `head`: a linear head on frozen, cached features of
             the published backbone; `network`: everything, from random weights.
+        weights: With `training: none`, whose: `published`, or `checkpoint`: those of the catalog's `checkpoint`, a file
+            (--params checkpoint=FILE) with the classes of the data set in their order.
         input_px: Side of the network's input in pixels; by default that of the published weights. Normalisation and
             interpolation always stay those of the weights.
         labels: What one classifier each is trained on; the first is the one that the results table shows.
@@ -204,6 +285,7 @@ class ModelSpec(Spec):
 
     architecture: str
     training: Literal["none", "head", "network"]
+    weights: Literal["published", "checkpoint"] = "published"
     input_px: Annotated[int, Field(ge=16)] | None = None
     labels: Annotated[tuple[Labels, ...], Field(min_length=1)] = ("fine",)
     seeds: Seeds = (0,)
@@ -222,13 +304,22 @@ class ModelSpec(Spec):
 
     @model_validator(mode="after")
     def _weights_exist(self) -> Self:
-        if self.training != "network" and not architecture(self.architecture).weights:
-            raise ValueError(f"'{self.architecture}' has no published weights: training must be 'network'")
+        if self.weights == "checkpoint" and self.training != "none":
+            raise ValueError("weights: checkpoint belongs to training: none, and nothing is trained on top of it")
+        if self.stored != "network" and not architecture(self.architecture).weights:
+            raise ValueError(
+                f"'{self.architecture}' has no published weights: training must be 'network', or weights 'checkpoint'"
+            )
         if self.training == "none" and (self.labels, self.seeds) != (("fine",), (0,)):
-            raise ValueError("a published model has labels: [fine] and seeds: [0]")
+            raise ValueError("a model that is not trained here has labels: [fine] and seeds: [0]")
         if len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels names one twice: {', '.join(self.labels)}")
         return self
+
+    @property
+    def stored(self) -> Literal["none", "head", "network"]:
+        """What of each classifier is stored as the model: nothing, its head, or all its weights."""
+        return "network" if self.weights == "checkpoint" else self.training
 
 
 class HintSpec(Spec):
@@ -301,11 +392,13 @@ class ExtractionSpec(Spec):
 
     Attributes:
         precision: Arithmetic of the network: `bf16` is automatic mixed precision. Every published number is `float32`.
+        stored: Type of what is kept. What is kept of each image is what the detectors that are on read, and the logits.
         shard_images: Images per stored file, which is also what a killed run loses at most.
         odin: The step of ODIN, where a detector wants it: two more forward passes and one backward.
     """
 
     precision: Literal["float32", "bf16"] = "float32"
+    stored: Literal["float32", "float16"] = "float32"
     shard_images: Count = 512
     odin: OdinSpec = OdinSpec()
 
@@ -425,6 +518,11 @@ class SettingSpec(Spec):
     extraction: ExtractionSpec
     detectors: DetectorSwitches
     reporting: ReportingSpec
+
+    def curated(self) -> list[str]:
+        """Data sets of the benchmark that are curated."""
+        used = self.data_sets.used_by(self.data).items()
+        return [name for name, spec in used if isinstance(spec, FolderSpec) and spec.curation is not None]
 
     def photographs(self) -> dict[str, str]:
         """Data sets of photographs that the benchmark reads: name to folder, relative to the data root."""

@@ -56,6 +56,9 @@ class Preparation(BaseModel):
         digests: Image set to the fingerprint of its ids, labels and contents.
         unreadable: Number of quarantined images.
         seed: Of every draw.
+        differences: In what copies of data sets differ from what was published, in words.
+        checkpoint: SHA-256 of the file of weights that are used as they are; empty without one.
+        curated: Data set to the number of its images that were left out for their quality.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +77,9 @@ class Preparation(BaseModel):
     digests: dict[str, str]
     unreadable: int
     seed: int
+    differences: tuple[str, ...] = ()
+    checkpoint: str = ""
+    curated: dict[str, int] = {}
 
     @property
     def scored_sets(self) -> tuple[str, ...]:
@@ -103,10 +109,12 @@ def training_features_key(preparation: Preparation, spec: ModelSpec) -> str:
 
 def model_key(preparation: Preparation, spec: ModelSpec) -> str:
     """Key of the trained or verified model."""
+    if spec.weights == "checkpoint":
+        return digest(spec.architecture, preparation.checkpoint, preparation.classes)
     weights = "" if spec.training == "network" else published_digest(spec.architecture)
     if spec.training == "none":
         return digest(spec.architecture, weights, preparation.classes)
-    options = spec.model_dump(mode="json", exclude={"least_top1"})
+    options = spec.model_dump(mode="json", exclude={"least_top1", "weights"})
     return digest(options, weights, preprocessing_of(spec), preparation.digests["train"], preparation.group_of_class)
 
 
@@ -130,13 +138,42 @@ def outputs_key(
     """Key of the stored outputs, of the networks with the key `model`; by default of the classifiers."""
     sets = {name: preparation.digests[name] for name in preparation.extracted_sets}
     noise = {name: options.model_dump(mode="json") for name, options in preparation.noise.items()}
-    stored = extraction.model_dump(mode="json", exclude=set() if "odin_logits" in fields else {"odin"})
+    # Options count where they change what is stored, so that keys from before an option was there stay what they were.
+    unused = {"odin"} - ({"odin"} if "odin_logits" in fields else set())
+    unused |= {"stored"} if extraction.stored == "float32" else set()
+    stored = extraction.model_dump(mode="json", exclude=unused)
     return digest(model or model_key(preparation, spec), preprocessing_of(spec), sets, noise, stored, list(fields))
 
 
 def scores_key(outputs: str, detector: str, options: Mapping[str, Any]) -> str:
     """Key of one detector's scores."""
     return digest(outputs, detector, dict(options))
+
+
+class File(Protocol):
+    """A file that a person provides."""
+
+    @property
+    def path(self) -> str:
+        """Absolute."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of its content."""
+        ...
+
+
+def refuse_other_file(checkpoint: File, sha256: str) -> None:
+    """Make sure that weights are still those that the data was prepared with.
+
+    Raises:
+        StaleProductError: They are not.
+    """
+    if checkpoint.sha256 != sha256:
+        raise StaleProductError(
+            f"{checkpoint.path} is not the file that the data was prepared with: run data_preparation again"
+        )
 
 
 class Keyed(Protocol):

@@ -9,9 +9,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from scaling_ood.downloads import SAMPLES
-from scaling_ood.images import layout_names
+from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
+from scaling_ood.images import layout_names, quality
+from scaling_ood.images.counts import counted_data_sets, expected_counts
 from scaling_ood.images.multi_label import multi_label_layout_names
+from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
 from scaling_ood.images.scenes.layouts import find_scene_layout
 from scaling_ood.scene_parameters import SceneDataSpec, SegmenterSpec
@@ -84,6 +86,42 @@ def block_of(page, language, word):
     return next(block for block in blocks if word in block)
 
 
+def paper_rows():
+    """Cells of the table of the paper's multi-class data, by the place of each set."""
+    section = DATA_PAGE.read_text(encoding="utf-8").split("\n## The paper's multi-class data\n")[1].split("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("| ")
+    ]
+    header, *body = rows
+    return {row[5].strip("`"): dict(zip(header, row, strict=True)) for row in body}
+
+
+def test_the_table_of_the_papers_data_names_each_set_and_how_to_get_it():
+    fetched = {source.name.split("/")[0] for source in PAPER}
+    by_hand = {each.name for each in BY_HAND}
+    rows = paper_rows()
+    assert set(rows) == fetched | by_hand
+    assert {place for place, row in rows.items() if row["how to get it"].startswith("fetched")} == fetched
+    assert {place for place, row in rows.items() if row["how to get it"].startswith("by hand")} == by_hand
+    assert all(row["licence or terms"] and row["size"] and row["what is checked"] for row in rows.values())
+
+
+def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
+    rows = {row["`layout`"].split(";")[0].strip("`"): row["size"] for row in paper_rows().values() if row["`layout`"]}
+    assert set(rows) <= set(layout_names())
+    assert set(counted_data_sets()) <= set(rows)
+    counts = expected_counts()
+    species = counts[counts["data_set"] == "species"]
+    sizes = {"species": set(species[["classes", "images"]].sum())}
+    for name in set(counted_data_sets()) - {"species"}:
+        mine = counts[counts["data_set"] == name]
+        sizes[name] = {*mine["classes"].dropna(), *mine["images"].dropna()}
+    for name, expected in sizes.items():
+        assert {int(each.replace(",", "")) for each in re.findall(r"(?<!\w)\d[\d,]*\b", rows[name])} - {
+            10
+        } == expected - {10}
+
+
 @pytest.mark.parametrize("layout", scene_layout_names())
 def test_the_data_page_names_every_layout_of_scenes_with_its_label_maps(layout):
     maps = re.findall(r"`(\w+)`", row_under("## Scenes", layout)[3])
@@ -123,6 +161,23 @@ def test_folders_of_ones_own_are_read_as_the_guide_shows(tmp_path):
     roles = namespace["manifest"].set_index("id")["image_set"].to_dict()
     assert roles == {"mine/day/town/a": "train", "mine/dusk/town/b": "validation", "mine/dusk/town/c": "test"}
     assert namespace["set_apart"].empty
+
+
+def test_a_scraped_data_set_is_curated_as_the_data_page_shows(tmp_path, monkeypatch):
+    for number, grey in enumerate((10, 200, 90)):
+        (tmp_path / "Fungi" / "Amanita").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (grey,) * 3).save(tmp_path / "Fungi" / "Amanita" / f"{number}.png")
+    (tmp_path / "flags.csv").write_text("image,reason\nFungi/Amanita/2.png,a drawing\n")
+    brightness = QualityMeasure("brisque", "higher", lambda image: float(np.asarray(image).mean()))
+    monkeypatch.setitem(quality._MEASURES, "brisque", brightness)
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    exec(block_of(DATA_PAGE, "python", "curation_summary").replace('"DIR"', f"r'{tmp_path}'"), namespace)
+    assert namespace["kept"]["path"].tolist() == ["Fungi/Amanita/0.png"]
+    assert namespace["report"]["reason"].tolist() == [
+        "brisque 200.0, higher than 60",
+        "brisque 90.0, higher than 60 and flagged: a drawing",
+    ]
 
 
 def test_the_scenes_of_ones_own_that_the_guide_shows_are_valid():

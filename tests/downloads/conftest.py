@@ -2,6 +2,7 @@
 
 import io
 import re
+import tarfile
 import threading
 import time
 import zipfile
@@ -72,6 +73,22 @@ def zipped(members):
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+    return file.getvalue()
+
+
+def tarred(members, *, compressed=False, link=None, folder=None):
+    """The bytes of a tar; a link is (name, target)."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz" if compressed else "w") as archive:
+        for kind, name, target in ((tarfile.DIRTYPE, folder, ""), (tarfile.SYMTYPE, *(link or (None, "")))):
+            if name is not None:
+                entry = tarfile.TarInfo(name)
+                entry.type, entry.linkname = kind, target
+                archive.addfile(entry)
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
     return file.getvalue()
 
 

@@ -47,8 +47,21 @@ TREES = {
 }
 
 
-def test_every_layout_has_a_tree_here():
-    assert layout_names() == sorted(TREES)
+OWN_TESTS = ("cifar10", "dtd", "imagenet", "imagenet_21k_p", "lsun", "places365", "places69", "species")
+"""Layouts of single data sets: their trees hold lists and databases, in test modules of their own."""
+
+
+def test_every_layout_has_a_tree_here_or_a_module_of_its_own():
+    assert layout_names() == sorted([*TREES, *OWN_TESTS])
+
+
+@pytest.mark.parametrize("layout", TREES)
+def test_splits_are_chosen(make_tree, layout):
+    paths, expected = TREES[layout]
+    root = make_tree(*paths)
+    for split in {entry[1] for entry in expected}:
+        assert list_images(layout, root, [split]) == [Entry(*entry) for entry in expected if entry[1] == split]
+    assert list_images(layout, root, ["absent"]) == []
 
 
 @pytest.mark.parametrize("layout", TREES)
@@ -109,14 +122,14 @@ def test_some_classes_are_listed_and_what_is_not_there_is_left_out(make_tree, la
     paths, expected = TREES[layout]
     chosen = expected[0][2]
     wanted = [Entry(*entry) for entry in expected if entry[2] == chosen]
-    assert list_images(layout, make_tree(*paths), [chosen, "absent"]) == wanted
+    assert list_images(layout, make_tree(*paths), classes=[chosen, "absent"]) == wanted
 
 
 def test_only_the_folders_of_the_wanted_classes_are_looked_into(make_tree):
     root = make_tree("n01/a.jpg", "n02/", "n03/")
-    assert [entry.path for entry in list_images("class_folders", root, ["n01"])] == ["n01/a.jpg"]
+    assert [entry.path for entry in list_images("class_folders", root, classes=["n01"])] == ["n01/a.jpg"]
     with pytest.raises(EmptyClassError, match=r"^1 class folders of .* hold no image: n03$"):
-        list_images("class_folders", root, ["n01", "n03"])
+        list_images("class_folders", root, classes=["n01", "n03"])
 
 
 @pytest.mark.parametrize(

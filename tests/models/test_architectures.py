@@ -107,5 +107,5 @@ def test_an_unknown_architecture_names_the_nearest_and_all_known_ones(given: str
     with pytest.raises(ValueError, match=f"unknown architecture '{given}'") as caught:
         architecture(given)
     assert (f"did you mean '{nearest}'" in str(caught.value)) is (nearest is not None)
-    assert "(known: efficientnet_lite0, small_resnet)" in str(caught.value)
+    assert "(known: efficientnet_lite0, small_resnet, wide_resnet40_2)" in str(caught.value)
     assert "torchvision, such as 'resnet101'; those of timm are called 'timm:<name>'" in str(caught.value)

@@ -10,12 +10,16 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
-from toy_benchmark import CLASSES
+from toy_benchmark import CLASSES, write_squares
 
-from scaling_ood.datasets import FabricatedImagesDataset
+from scaling_ood.datasets import FabricatedImagesDataset, ProvidedFile
 from scaling_ood.fabrication import MiniatureSpec, folders, render_image
+from scaling_ood.images import quality
 from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
+from scaling_ood.images.quality import QualityMeasure
+from scaling_ood.images.species import split_species
 from scaling_ood.parameters import DataSets, DataSpec, FabricationSpec, IdentitySpec, RuntimeSpec
+from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
 from scaling_ood.preparation import Preparation
 
@@ -149,6 +153,121 @@ def test_titles_come_from_a_shipped_table_where_one_is_named(tmp_path: Path) -> 
     data = DataSpec.model_validate({"in_dist": "fish", "ood": ["static"], **roles})
     _, _, record = prepare_manifest(str(tmp_path), sets, data, IDENTITY, RUNTIME)
     assert record["titles"] == ["goldfish", "n99999999"]
+
+
+def library(**entries: dict[str, Any]) -> DataSets:
+    return DataSets.model_validate({name: {"source": "photographs", **entry} for name, entry in entries.items()})
+
+
+SPECIES = {"layout": "species", "folder": "species"}
+SPLIT = {"train": None, "fit": {"split": "all", "per_class": 1}, "test": {"split": "all"}}
+
+
+def prepare_species(data_root: Path, **known: Any) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    selected = {part: SPECIES | {"species": {"take": part, "share": 0.4, "seed": 3}} for part in ("known", "held_out")}
+    sets = library(known=selected["known"] | known, held_out=selected["held_out"])
+    data = DataSpec.model_validate({"in_dist": "known", "ood": ["held_out"], **SPLIT})
+    return prepare_manifest(str(data_root), sets, data, IDENTITY, RUNTIME)
+
+
+@pytest.fixture
+def species(tmp_path: Path) -> Path:
+    for supercategory, kinds in {"Fish": 5, "Fungi": 3}.items():
+        for kind in range(kinds):
+            write_squares(tmp_path / "species" / supercategory, 3, {f"kind {kind}": (20, 40 * kind, 90)})
+    return tmp_path
+
+
+def test_held_out_species_are_never_known_ones(species: Path) -> None:
+    manifest, _, record = prepare_species(species)
+    held_out = manifest[manifest["image_set"] == "held_out"]
+    split = split_species(sorted({*record["classes"], *held_out["class_name"]}), 0.4, 3)
+    assert tuple(record["classes"]) == split.known
+    assert set(held_out["class_name"]) == set(split.held_out)
+    assert held_out.groupby("class_name").size().to_dict() == dict.fromkeys(split.held_out, 3)
+
+
+def test_the_whole_copy_is_compared_with_what_was_published_before_anything_is_selected(
+    species: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, _, record = prepare_species(species, published={"data_set": "species"})
+    told = "known: species (paper), Fungi: 9 images, expected 163,049 (the paper, Table 7)"
+    assert told in record["differences"]
+    assert f"differs from what was published. {told}" in caplog.text
+    assert prepare_species(species)[2]["differences"] == []
+
+
+def test_labels_are_indices_into_the_list_that_a_head_knows(tmp_path: Path) -> None:
+    wnids = ("n01440764", "n15075141")
+    write_squares(tmp_path / "imagenet/val", 3, dict.fromkeys(wnids, (200, 100, 0)))
+    write_squares(tmp_path / "other", 2, {"a": (1, 2, 3)})
+    sets = library(
+        imagenet={"layout": "imagenet", "folder": "imagenet", "class_list": "imagenet_1k"},
+        other={"layout": "class_folders", "folder": "other"},
+    )
+    roles = {"train": None, "fit": {"split": "val", "per_class": 1}, "test": {"split": "val"}}
+    data = DataSpec.model_validate({"in_dist": "imagenet", "ood": ["other"], **roles})
+    manifest, _, record = prepare_manifest(str(tmp_path), sets, data, IDENTITY, RUNTIME)
+    known = manifest[manifest["image_set"] != "other"]
+    assert set(zip(known["class_name"], known["label"], strict=True)) == {(wnids[0], 0), (wnids[1], 999)}
+    assert len(record["classes"]) == 1000
+    write_squares(tmp_path / "imagenet/val", 3, {"n00000001": (0, 0, 0)})
+    with pytest.raises(PartitionError, match=r"^imagenet: 1 classes are not in the list imagenet_1k.*: n00000001$"):
+        prepare_manifest(str(tmp_path), sets, data, IDENTITY, RUNTIME)
+
+
+def test_weights_from_a_file_are_known_by_their_content(data_root: str, data_sets: DataSets, data: DataSpec) -> None:
+    file = ProvidedFile("/weights.pth", "c" * 64)
+    record = prepare_manifest(data_root, data_sets, data, IDENTITY, RUNTIME, checkpoint=file)[2]
+    assert record["checkpoint"] == "c" * 64
+
+
+def brightness(image: Any) -> float:
+    return float(np.asarray(image).mean())
+
+
+def test_a_curated_set_is_left_without_dark_and_flagged_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(quality._MEASURES, "brisque", QualityMeasure("brisque", "lower", brightness))
+    write_squares(tmp_path / "known", 3, {"a": (200, 200, 200), "b": (180, 180, 180)})
+    write_squares(tmp_path / "scraped", 2, {"dark": (10, 10, 10), "light": (240, 240, 240)})
+    (tmp_path / "flags.csv").write_text("image,reason\nlight/001.png,a drawing\n")
+    rule = {"quality": "brisque", "cutoff": 60, "flags": "flags.csv"}
+    sets = library(
+        known={"layout": "class_folders", "folder": "known"},
+        scraped={"layout": "class_folders", "folder": "scraped", "curation": rule},
+    )
+    data = DataSpec.model_validate({"in_dist": "known", "ood": ["scraped"], **SPLIT})
+    report = curate_images(str(tmp_path), sets, data, RUNTIME)
+    assert report["id"].tolist() == ["scraped/dark/000.png", "scraped/dark/001.png", "scraped/light/001.png"]
+    assert set(report["data_set"]) == {"scraped"}
+    assert report["reason"].iloc[2] == "flagged: a drawing"
+    manifest, _, record = prepare_manifest(str(tmp_path), sets, data, IDENTITY, RUNTIME, curation=report)
+    assert manifest.loc[manifest["image_set"] == "scraped", "id"].tolist() == ["scraped/light/000.png"]
+    assert (record["images"]["test"], record["curated"]) == (4, {"scraped": 3})
+
+
+def test_where_nothing_is_left_out_the_report_has_its_columns_and_no_row(tmp_path: Path) -> None:
+    write_squares(tmp_path / "known", 2, {"a": (200, 200, 200)})
+    (tmp_path / "flags.csv").write_text("image,reason\n")
+    entry = {"layout": "class_folders", "folder": "known"}
+    sets = library(known=entry | {"curation": {"flags": "flags.csv"}}, other=entry)
+    data = DataSpec.model_validate({"in_dist": "known", "ood": ["other"], **SPLIT})
+    report = curate_images(str(tmp_path), sets, data, RUNTIME)
+    assert list(report.columns) == ["data_set", "id", "path", "class_name", "quality", "reason"]
+    assert report.empty
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ({"quality": "brisque"}, "quality and cutoff belong together"),
+        ({}, "give quality with cutoff, flags, or both"),
+        ({"quality": "brisk", "cutoff": 1}, "unknown quality measure 'brisk'; did you mean 'brisque'"),
+    ],
+)
+def test_half_a_rule_of_curation_is_refused(rule: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        library(known={"layout": "class_folders", "folder": "known", "curation": rule})
 
 
 def test_the_plan_of_the_miniature_has_one_part_per_class_folder() -> None:

@@ -10,13 +10,15 @@ import pytest
 import torch
 from PIL import Image
 from pipelines_toys import IDENTITY, RUNTIME
-from toy_benchmark import TOY, build_toy, model_spec
+from torch import nn
+from toy_benchmark import CLASSES, TOY, build_toy, model_spec
 
-from scaling_ood.datasets import CheckpointDataset, ShardsDataset, StoredModel, StoredShards
-from scaling_ood.models import ARCHITECTURES, ClassCountError
+from scaling_ood.datasets import CheckpointDataset, ProvidedFileDataset, ShardsDataset, StoredModel, StoredShards
+from scaling_ood.models import ARCHITECTURES, ClassCountError, Classifier, architecture
 from scaling_ood.parameters import ModelSpec, RuntimeSpec
 from scaling_ood.pipelines.model_training import nodes
 from scaling_ood.pipelines.model_training.nodes import (
+    adopt_classifier,
     plan_training_features,
     record_training,
     train_heads,
@@ -126,6 +128,13 @@ def test_published_weights_are_verified_and_not_trained(preparation: dict[str, A
     assert plan.about["weights"] == "made up"
 
 
+def test_published_weights_that_nobody_registered_a_digest_of_are_taken(
+    preparation: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ARCHITECTURES, "toy", replace(TOY, weights_digest=""))
+    assert verify_published(preparation, model_spec(**PUBLISHED)).epochs == 0
+
+
 def test_a_data_set_with_other_classes_than_the_published_head_is_refused(
     preparation: dict[str, Any], spec: ModelSpec
 ) -> None:
@@ -140,6 +149,26 @@ def test_weights_that_are_not_the_registered_ones_are_refused(
     monkeypatch.setitem(ARCHITECTURES, "toy", replace(TOY, weights_digest="0123456789abcdef0123"))
     with pytest.raises(ValueError, match="registered is 0123456789abcdef0123"):
         verify_published(preparation, model_spec(**PUBLISHED))
+
+
+def test_weights_of_a_file_become_the_model(preparation: dict[str, Any], spec: ModelSpec, tmp_path: Path) -> None:
+    given = spec.model_copy(update={"training": "none", "labels": ("fine",), "seeds": (0,), "weights": "checkpoint"})
+    whole = Classifier(architecture("toy").build(False)[0], nn.Linear(5, len(CLASSES)))
+    torch.save(
+        {"state_dict": {f"module.{name}": each for name, each in whole.state_dict().items()}}, tmp_path / "a.pth"
+    )
+    file = ProvidedFileDataset(filepath=str(tmp_path / "a.pth")).load()
+    record = preparation | {"checkpoint": file.sha256}
+    store = CheckpointDataset(filepath=str(tmp_path / "model"))
+    store.save(adopt_classifier(file, record, given))
+    model = store.load()
+    assert model.key == model_key(Preparation.model_validate(record), given)
+    assert model.about["weights"] == "checkpoint"
+    assert model.about["checkpoint"] == file.sha256
+    stored = model.states()["fine_seed0"]
+    assert all(stored[name].equal(each) for name, each in whole.state_dict().items())
+    with pytest.raises(StaleProductError, match="is not the file that the data was prepared with"):
+        adopt_classifier(file, preparation, given)
 
 
 def test_the_training_run_has_a_curve_per_variant_and_quantity(

@@ -16,6 +16,7 @@ from toy_benchmark import build_toy
 
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
 from scaling_ood.detectors import Detector, Outputs, detector_class
+from scaling_ood.images.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.parameters import ExtractionSpec, ModelSpec, OdinSpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import fields_for
@@ -468,3 +469,30 @@ def test_scoring_that_takes_long_shows_its_progress_and_the_rest_none(
     # 12 test images in shards of five, for each of the classifiers.
     assert "msp, test, fine_seed0: 100%" in shown
     assert "3/3" in shown
+
+
+def test_outputs_in_half_precision_are_half_as_large_and_read_as_float32(
+    model: StoredModel,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    outputs: StoredShards,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    half = EXTRACTION.model_copy(update={"stored": "float16"})
+    dataset = ShardsDataset(filepath=str(tmp_path / "outputs"))
+    with caplog.at_level("INFO", logger="scaling_ood"):
+        plan = plan_outputs(model, manifest, preparation, spec, half, DETECTORS, RUNTIME, IDENTITY)
+    told = caplog.text
+    dataset.save(plan)
+    stored = dataset.load()
+    tensors = [tensor for name in stored.parts if name != "heads" for tensor in stored.read(name).values()]
+    assert {tensor.dtype for tensor in tensors} == {torch.float16}
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    assert f"Outputs take {in_bytes(size)} on disk when all are there" in told
+    assert f"Outputs of test: {preparation['images']['test']} images" in told
+    for variant in VARIANTS:
+        mine = logits_of(stored, "test", variant)
+        assert mine.dtype == torch.float32
+        torch.testing.assert_close(mine, logits_of(outputs, "test", variant), rtol=1e-3, atol=1e-3)

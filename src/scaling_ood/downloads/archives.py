@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import urlsplit
-from zipfile import BadZipFile, ZipFile
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from scaling_ood.downloads.lock import Lock
+from scaling_ood.downloads.packing import damage
 from scaling_ood.downloads.source import DownloadError, Source
 from scaling_ood.downloads.transfer import status_of, transfer
 
@@ -22,7 +22,7 @@ class UnreachableError(DownloadError):
 
 def archive_path(source: Source, destination: Path) -> Path:
     """Where the archive of a set waits until it is unpacked, and where a user can put it by hand."""
-    return destination / ARCHIVES / f"{source.name}.zip"
+    return destination / ARCHIVES / f"{source.name}{source.suffix}"
 
 
 def obtain_archive(
@@ -43,19 +43,19 @@ def obtain_archive(
         OSError: The archive cannot be written.
     """
     path = archive_path(source, destination)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     by_hand = path.exists()
     if silent_host and not by_hand:
-        raise UnreachableError(_by_hand(source, path, f"{_host(source)} cannot be reached"))
+        raise UnreachableError(_by_hand(source, destination, f"{_host(source)} cannot be reached"))
     record = lock.get(source.name)
     locked = record.archive if record is not None and record.url == source.url else None
     try:
         transfer(source.url, path, source.checksum or locked, progressbar=progressbar)
     except requests.RequestException as error:
-        raise _explained(error, source, path) from error
+        raise _explained(error, source, destination) from error
     except ValueError as error:
         raise DownloadError(_wrong_checksum(source, lock, str(error))) from error
-    if problem := _damage(path):
+    if problem := damage(path):
         # What the user put there stays the user's; what was fetched just now would only be in the way.
         if not by_hand:
             path.unlink()
@@ -66,19 +66,9 @@ def obtain_archive(
     return path
 
 
-def _damage(path: Path) -> str:
-    """What is wrong with a zip; empty if every member agrees with its CRC."""
-    try:
-        with ZipFile(path) as archive:
-            member = archive.testzip()
-    except BadZipFile as error:
-        return str(error)
-    return f"member {member} fails its CRC" if member else ""
-
-
-def _explained(error: requests.RequestException, source: Source, path: Path) -> DownloadError:
+def _explained(error: requests.RequestException, source: Source, destination: Path) -> DownloadError:
     if isinstance(error, requests.HTTPError):
-        return DownloadError(_by_hand(source, path, f"{_host(source)} answered with status {status_of(error)}"))
+        return DownloadError(_by_hand(source, destination, f"{_host(source)} answered with status {status_of(error)}"))
     # requests reports a silence in the middle of a transfer as a failed connection.
     fell_silent = bool(error.args) and isinstance(error.args[0], ReadTimeoutError)
     if isinstance(error, requests.exceptions.ChunkedEncodingError) or (
@@ -88,16 +78,16 @@ def _explained(error: requests.RequestException, source: Source, path: Path) -> 
             f"{source.name}: the transfer broke off. What arrived is kept: run the command again to go on.\n"
             f"  URL: {source.url}"
         )
-    return UnreachableError(_by_hand(source, path, f"{_host(source)} cannot be reached ({_reason(error)})"))
+    return UnreachableError(_by_hand(source, destination, f"{_host(source)} cannot be reached ({_reason(error)})"))
 
 
-def _by_hand(source: Source, path: Path, what: str) -> str:
+def _by_hand(source: Source, destination: Path, what: str) -> str:
     layout = source.layout().replace("\n", "\n    ")
     return (
         f"{source.name}: {what}.\n"
         f"  URL: {source.url}\n"
-        f"  By hand: save that archive as {path} and run the command again,\n"
-        f"  or lay the set out below {path.parent.parent}:\n    {layout}"
+        f"  By hand: save that archive as {archive_path(source, destination)} and run the command again,\n"
+        f"  or lay the set out below {destination}:\n    {layout}"
     )
 
 

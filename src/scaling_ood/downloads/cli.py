@@ -1,4 +1,4 @@
-"""The command `python -m scaling_ood.downloads samples [DESTINATION]`."""
+"""The commands `python -m scaling_ood.downloads samples [DESTINATION]` and `… paper [DESTINATION]`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from pathlib import Path
 
 import click
 
+from scaling_ood.downloads.by_hand import BY_HAND
 from scaling_ood.downloads.fetching import Outcome, fetch_all
+from scaling_ood.downloads.paper import PAPER
 from scaling_ood.downloads.samples import SAMPLES
-from scaling_ood.downloads.source import DownloadError
+from scaling_ood.downloads.source import DownloadError, Source
 
-DEFAULT_DESTINATION = Path("data/01_raw/samples")
+SAMPLES_DESTINATION = Path("data/01_raw/samples")
+PAPER_DESTINATION = Path("data/01_raw")
+PAPER_SETS = tuple(dict.fromkeys([*(source.name.split("/")[0] for source in PAPER), *(each.name for each in BY_HAND)]))
 
 
 @click.group()
@@ -20,7 +24,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("destination", type=click.Path(file_okay=False, path_type=Path), default=DEFAULT_DESTINATION)
+@click.argument("destination", type=click.Path(file_okay=False, path_type=Path), default=SAMPLES_DESTINATION)
 @click.option(
     "--only", "names", multiple=True, type=click.Choice([source.name for source in SAMPLES]), help="This set."
 )
@@ -30,21 +34,41 @@ def samples(destination: Path, names: tuple[str, ...]) -> None:
     What is complete is verified and not fetched again; an interrupted transfer goes on where it stopped. Ends with exit
     code 1 if a set is missing or is not what was expected.
     """
-    wanted = [source for source in SAMPLES if not names or source.name in names]
-    try:
-        outcomes = fetch_all(wanted, destination, click.echo)
-    except (DownloadError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"\n{summary(outcomes)}")
-    if failed := [outcome.problem for outcome in outcomes if outcome.problem]:
-        raise click.ClickException(f"{len(failed)} of {len(outcomes)} sets are missing.\n\n" + "\n\n".join(failed))
+    _fetch([source for source in SAMPLES if not names or source.name in names], destination)
     click.echo(f"\nComplete. Read them with: kedro run --env samples --params data_root={destination}")
+
+
+@main.command()
+@click.argument("destination", type=click.Path(file_okay=False, path_type=Path), default=PAPER_DESTINATION)
+@click.option("--only", "names", multiple=True, type=click.Choice(PAPER_SETS), help="This set.")
+def paper(destination: Path, names: tuple[str, ...]) -> None:
+    """Fetch the public data of the paper's multi-class benchmarks into DESTINATION (default data/01_raw).
+
+    Of the sets that need an account or a browser it says what to get, from where, on what terms, and where to put it.
+    Ends with exit code 1 if a set that can be fetched is missing or is not what was expected.
+    """
+    for each in BY_HAND:
+        if (not names or each.name in names) and not each.is_there(destination):
+            click.echo(f"{each.message(destination)}\n")
+    sources = [source for source in PAPER if not names or source.name.split("/")[0] in names]
+    if sources:
+        _fetch(sources, destination)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
     """One line per set: how it ended and the counts that were checked."""
     width = max(len(outcome.source.name) for outcome in outcomes)
     return "\n".join(f"{outcome.source.name:<{width}}  {outcome.state}{_counts(outcome)}" for outcome in outcomes)
+
+
+def _fetch(sources: Sequence[Source], destination: Path) -> None:
+    try:
+        outcomes = fetch_all(sources, destination, click.echo)
+    except (DownloadError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"\n{summary(outcomes)}")
+    if failed := [outcome.problem for outcome in outcomes if outcome.problem]:
+        raise click.ClickException(f"{len(failed)} of {len(outcomes)} sets are missing.\n\n" + "\n\n".join(failed))
 
 
 def _counts(outcome: Outcome) -> str:

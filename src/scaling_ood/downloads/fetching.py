@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from zipfile import ZipFile
 
 import pooch
 from PIL import UnidentifiedImageError
 
 from scaling_ood.downloads.archives import UnreachableError, obtain_archive
 from scaling_ood.downloads.lock import Lock, Record
+from scaling_ood.downloads.packing import open_archive
 from scaling_ood.downloads.source import DownloadError, Source
 from scaling_ood.downloads.verification import content_digest, problems_of
 
@@ -94,7 +95,7 @@ def fetch(source: Source, destination: Path, lock: Lock, *, progressbar: bool = 
         _unpack(archive, folder, source, lock)
         archive.unlink()
         with suppress(OSError):
-            archive.parent.rmdir()
+            os.removedirs(archive.parent)
     except OSError as error:
         raise DownloadError(f"{source.name}: cannot write below {destination}: {error}") from error
     return "fetched"
@@ -117,9 +118,9 @@ def _inspect(folder: Path, source: Source, lock: Lock) -> str:
 
 def _unpack(archive: Path, folder: Path, source: Source, lock: Lock) -> None:
     """Lay a set out beside its place, verify it, record it and rename it."""
-    beside = folder.with_name(f".{source.name}.unpacking")
+    beside = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
+    beside.mkdir(parents=True)
     try:
         if problems := _arrange(archive, beside, source):
             raise DownloadError(
@@ -138,7 +139,7 @@ def _unpack(archive: Path, folder: Path, source: Source, lock: Lock) -> None:
 def _arrange(archive: Path, folder: Path, source: Source) -> list[str]:
     """Lay the set out in an empty folder; returns what is wrong with it."""
     try:
-        with ZipFile(archive) as opened:
+        with open_archive(archive) as opened:
             source.arrange(opened, folder)
     except (ValueError, UnidentifiedImageError) as error:
         return [str(error)]

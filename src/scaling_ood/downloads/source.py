@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from zipfile import ZipFile
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from scaling_ood.downloads.packing import Archive
 
 
 class DownloadError(Exception):
@@ -32,8 +34,8 @@ class Source:
     """One public data set.
 
     Attributes:
-        name: The set's folder below the destination.
-        url: The archive (zip), pinned to a commit or a release.
+        name: The set's folder below the destination; `<set>/<part>` where a set comes in several archives.
+        url: The archive (zip or tar), pinned to a commit or a release where its host has such.
         checksum: `<algorithm>:<hex>` of the archive; None where no trustworthy one is known.
         terms: Licence or terms of use, shown before the set is fetched.
         arrange: Lays the archive's files out in an empty folder.
@@ -45,9 +47,15 @@ class Source:
     url: str
     checksum: str | None
     terms: str
-    arrange: Callable[[ZipFile, Path], None]
+    arrange: Callable[[Archive, Path], None]
     expected: tuple[Expected, ...]
     names: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the archive's name, such as `.zip` or `.tar.gz`."""
+        suffixes = PurePosixPath(urlsplit(self.url).path).suffixes
+        return "".join(suffixes[-2:]) if suffixes[-2:-1] == [".tar"] else "".join(suffixes[-1:])
 
     def layout(self) -> str:
         """The expected layout, one line per kind of file."""

@@ -1,7 +1,9 @@
 """Images: readers of the official on-disk layouts, noise generators, transforms, loaders."""
 
+from scaling_ood.images import cifar, imagenet, lsun, places, species, textures
 from scaling_ood.images.checks import check_images
-from scaling_ood.images.layouts import EmptyClassError, Entry, layout_names, list_images
+from scaling_ood.images.containers import open_image, read_bytes
+from scaling_ood.images.layouts import EmptyClassError, Entry, LayoutError, layout_names, list_images
 from scaling_ood.images.loading import ImageSource, Loading, NoiseImages, Photographs, read_image, read_pixels
 from scaling_ood.images.noise import Noise
 from scaling_ood.images.transforms import Preprocessing
@@ -10,14 +12,23 @@ __all__ = [
     "EmptyClassError",
     "Entry",
     "ImageSource",
+    "LayoutError",
     "Loading",
     "Noise",
     "NoiseImages",
     "Photographs",
     "Preprocessing",
     "check_images",
+    "cifar",
+    "imagenet",
     "layout_names",
     "list_images",
+    "lsun",
+    "open_image",
+    "places",
+    "read_bytes",
     "read_image",
     "read_pixels",
+    "species",
+    "textures",
 ]

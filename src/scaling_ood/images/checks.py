@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from scaling_ood.images.containers import read_bytes
+
 
 class Check(NamedTuple):
     """What one file turned out to be.
@@ -31,9 +33,9 @@ def check_image(path: Path) -> Check:
     fraction of the cost.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(str(path))
     except OSError as error:
-        return Check("", f"cannot be read: {error.strerror}")
+        return Check("", f"cannot be read: {error.strerror or error}")
     fingerprint = hashlib.sha256(content).hexdigest()[:16]
     try:
         with Image.open(io.BytesIO(content)) as image:

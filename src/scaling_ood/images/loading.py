@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from scaling_ood.images.containers import open_image
 from scaling_ood.images.noise import Noise, to_pixels
 from scaling_ood.images.transforms import Preprocessing
 
@@ -34,7 +35,7 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True)
 class Photographs(Dataset[torch.Tensor]):
-    """Image files, prepared as the weights want them: uint8 (3, crop_px, crop_px)."""
+    """Images on disk (see `containers`), prepared as the weights want them: uint8 (3, crop_px, crop_px)."""
 
     paths: Sequence[str]
     preprocessing: Preprocessing
@@ -103,7 +104,7 @@ class Loading:
 
 def read_pixels(path: str, most_px: int) -> NDArray[np.uint8]:
     """An image as the eye sees it, scaled down to `most_px` on its longer side: (H, W, 3), sRGB."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         shown = image.convert("RGB")
         shown.thumbnail((most_px, most_px))
         return np.asarray(shown)
@@ -116,7 +117,7 @@ def read_image(path: str) -> Image.Image:
         UnreadableImageError: It was readable when the data was prepared and is not now.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return image.convert("RGB")
     except OSError as error:
         raise UnreadableImageError(f"{path} cannot be read any more ({error}); prepare the data anew") from error

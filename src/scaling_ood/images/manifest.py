@@ -61,10 +61,12 @@ def list_folder(
 
     Raises:
         PartitionError: Wanted splits or classes are not there, all of them in one message, or nothing is left.
-        FileNotFoundError: The folder is missing.
+        FileNotFoundError: The folder, or something that its layout needs, is missing.
         EmptyClassError: Class folders without images.
+        LayoutError: Lists and images contradict each other.
+        MissingLibraryError: The layout needs a package that is not installed.
     """
-    entries = list_images(layout, Path(folder), class_names)
+    entries = list_images(layout, Path(folder), splits, class_names)
     frame = pd.DataFrame(
         [(f"{name}/{entry.path}", entry.path, entry.class_name, entry.split) for entry in entries],
         columns=["id", "path", "class_name", "split"],

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from scaling_ood.images.containers import open_image
+
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -65,7 +67,7 @@ class Preprocessing:
         Returns:
             uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
         """
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return self.crop(image)
 
     def crop(self, image: Image.Image) -> torch.Tensor:

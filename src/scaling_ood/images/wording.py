@@ -18,6 +18,18 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> str:
     return f"unknown {kind} '{given}'{hint} (known: {', '.join(names)})"
 
 
+def in_bytes(size: int) -> str:
+    """A size on disk, for people.
+
+    >>> in_bytes(11_725_945_000), in_bytes(512_000), in_bytes(999)
+    ('11.7 GB', '512.0 kB', '999 bytes')
+    """
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
+
+
 def listed(names: Sequence[str], most: int = 10, between: str = ", ") -> str:
     """The first names of a list, and how many more there are; `between` them is what they do not hold themselves.
 

@@ -1,11 +1,18 @@
 """Networks: builders, their weights, what belongs to the weights, and how they are run."""
 
+from scaling_ood.models.adoption import adopted_state
 from scaling_ood.models.architectures import ARCHITECTURES, architecture
 from scaling_ood.models.backbone import Architecture, WeightsUnavailableError
-from scaling_ood.models.checkpoint import CheckpointError, read_checkpoint, refuse_misfit
+from scaling_ood.models.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    convert_checkpoint,
+    fitting_state,
+    read_checkpoint,
+)
 from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.confidence import CONFIDENCES, ConfidenceNetworks
-from scaling_ood.models.fingerprint import published_digest, weights_digest
+from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
 from scaling_ood.models.forward import Forward
 from scaling_ood.models.multilabel import (
     MultiLabelClassifier,
@@ -24,6 +31,7 @@ __all__ = [
     "CONFIDENCES",
     "ROTATIONS",
     "Architecture",
+    "Checkpoint",
     "CheckpointError",
     "ClassCountError",
     "Classifier",
@@ -38,15 +46,18 @@ __all__ = [
     "TwoHeads",
     "Variant",
     "WeightsUnavailableError",
+    "adopted_state",
     "architecture",
     "assemble",
     "assemble_multilabel",
     "build_multilabel",
     "build_multilabel_head",
     "build_two_headed",
+    "convert_checkpoint",
+    "file_sha256",
+    "fitting_state",
     "published_digest",
     "read_checkpoint",
-    "refuse_misfit",
     "trainable",
     "trained_two_headed",
     "weights_digest",

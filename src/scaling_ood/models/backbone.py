@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+import torch
 from torch import nn
 
 from scaling_ood.images.transforms import Preprocessing
+
+
+@dataclass(frozen=True)
+class WholeNetwork:
+    """A network as the library that it is from names its parts, for weights from a file.
+
+    Attributes:
+        build: `(classes) -> network`, with random weights.
+        cut: Network to its backbone and its head, which is None where it is more than one linear layer; the network is
+            used up.
+        rename: `(state, network) -> state`: other names that weights of this network are known by become its own.
+    """
+
+    build: Callable[[int], nn.Module]
+    cut: Callable[[nn.Module], tuple[nn.Module, nn.Linear | None]]
+    rename: Callable[[dict[str, torch.Tensor], nn.Module], Mapping[str, torch.Tensor]] = lambda state, _: state
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,7 @@ class Architecture:
             nobody recorded it.
         weights_file: Name of the weights' file where it holds the file's own digest, which is verified when the file is
             fetched; else empty.
+        whole: How files of weights name its parts; None: as `Classifier` does.
     """
 
     build: Callable[[bool], tuple[nn.Module, nn.Linear | None]]
@@ -41,6 +59,7 @@ class Architecture:
     weights: str = ""
     weights_digest: str = ""
     weights_file: str = ""
+    whole: WholeNetwork | None = None
 
 
 class WeightsUnavailableError(RuntimeError):

@@ -6,15 +6,17 @@ timm is imported when a name asks for it; the project does not need it otherwise
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import nn
 
 from scaling_ood.images.transforms import INTERPOLATION, Preprocessing
-from scaling_ood.models.backbone import Architecture, WeightsUnavailableError, unknown_weights
+from scaling_ood.models.backbone import Architecture, WeightsUnavailableError, WholeNetwork, unknown_weights
 from scaling_ood.models.skeleton import skeleton
 
 TIMM = "timm:"
@@ -51,6 +53,11 @@ def timm_architecture(name: str) -> Architecture:
         preprocessing=_preprocessing(name, record),
         classes=head.out_features if head and tags else 0,
         weights=source if tags else "",
+        whole=WholeNetwork(
+            lambda classes: timm.create_model(own, pretrained=False, num_classes=classes),
+            lambda whole: _split(whole, name)[:2],
+            _renamed,
+        ),
     )
 
 
@@ -58,7 +65,9 @@ def _timm(name: str) -> Any:
     try:
         return import_module("timm")
     except ImportError as error:
-        raise ValueError(f"'{name}' is a network of timm, which cannot be imported: pip install timm") from error
+        raise ValueError(
+            f"'{name}' is a network of timm, which cannot be imported: pip install -e '.[timm]' in the project's folder"
+        ) from error
 
 
 def _preprocessing(name: str, record: Any) -> Preprocessing:
@@ -92,6 +101,13 @@ def _build(name: str, pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
             "the folder of the Hugging Face cache here"
         ) from error
     return _split(network, name)[:2]
+
+
+def _renamed(state: dict[str, torch.Tensor], network: nn.Module) -> Mapping[str, torch.Tensor]:
+    """Authors' own files have other names; how they become timm's is kept beside each of its networks."""
+    rename = getattr(import_module(type(network).__module__), "checkpoint_filter_fn", None)
+    renamed: Mapping[str, torch.Tensor] = rename(state, network) if rename else state
+    return renamed
 
 
 def _split(network: Any, name: str) -> tuple[nn.Module, nn.Linear | None, int]:

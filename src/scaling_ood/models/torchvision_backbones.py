@@ -11,9 +11,10 @@ from torch import nn
 from torchvision import models  # type: ignore[import-untyped]
 
 from scaling_ood.images.transforms import Preprocessing
-from scaling_ood.models.backbone import Architecture, WeightsUnavailableError, unknown_weights
+from scaling_ood.models.backbone import Architecture, WeightsUnavailableError, WholeNetwork, unknown_weights
 from scaling_ood.models.skeleton import skeleton
 
+IMAGENET_CLASSES = 1000
 _SIDE_HEADS = ("aux1", "aux2", "AuxLogits")
 # Two networks scale their input themselves, but only with published weights: a trained one must not lose that.
 _AS_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
@@ -57,6 +58,7 @@ def torchvision_architecture(name: str) -> Architecture:
         weights=f"{weights} (torchvision, {weights.meta.get('license', 'BSD-3')})",
         weights_digest=file.removesuffix(".pth").rsplit("-", 1)[1],
         weights_file=file,
+        whole=WholeNetwork(lambda classes: _network(network, None, classes), lambda whole: _split(whole)[:2]),
     )
 
 
@@ -77,8 +79,9 @@ def _build(name: str, weights: Any, pretrained: bool) -> tuple[nn.Module, nn.Lin
     return _split(network)[:2]
 
 
-def _network(name: str, weights: Any) -> nn.Module:
-    network: Any = models.get_model(name, weights=weights, progress=False, **_AS_PUBLISHED.get(name, {}))
+def _network(name: str, weights: Any, classes: int = IMAGENET_CLASSES) -> nn.Module:
+    options = _AS_PUBLISHED.get(name, {})
+    network: Any = models.get_model(name, weights=weights, progress=False, num_classes=classes, **options)
     if name in _AS_PUBLISHED:
         network.aux_logits = False
         for side in _SIDE_HEADS:

@@ -52,6 +52,7 @@ class Extraction:
         shard_images: Images per shard.
         odin: The step of ODIN, where its logits are kept.
         dropout: Passes of multi-label networks, where the variance over them is kept.
+        stored: Type of what is kept.
     """
 
     manifest: pd.DataFrame
@@ -63,6 +64,7 @@ class Extraction:
     shard_images: int
     odin: OdinSpec = field(default_factory=OdinSpec)
     dropout: DropoutPasses = DropoutPasses()
+    stored: torch.dtype = torch.float32
 
     def about(self, model: str) -> dict[str, object]:
         """What is recorded of the pass; `model` is the architecture."""
@@ -83,7 +85,7 @@ class Extraction:
         return parts
 
     def produce(self, network: nn.Module, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
-        """Outputs of the missing shards: `<variant>/<field>` to a float32 tensor (N, ...), on the CPU."""
+        """Outputs of the missing shards: `<variant>/<field>` to a tensor (N, ...) of the stored type, on the CPU."""
         network = self.forward.place(network).requires_grad_(False)
         for image_set in dict.fromkeys(image_set_of(part.name) for part in missing):
             mine = [part for part in missing if image_set_of(part.name) == image_set]
@@ -99,7 +101,8 @@ class Extraction:
         held: list[Tensors] = []
         queue = list(parts)
         for images in batches:
-            held.append({name: tensor.float().cpu() for name, tensor in self._batch(network, images, ready).items()})
+            block = self._batch(network, images, ready)
+            held.append({name: tensor.to(self.stored).cpu() for name, tensor in block.items()})
             while queue and sum(_rows(block) for block in held) >= queue[0].items:
                 part = queue.pop(0)
                 whole = {name: torch.cat([block[name] for block in held]) for name in held[0]}
@@ -147,6 +150,20 @@ class Extraction:
     @property
     def _pin(self) -> bool:
         return self.forward.torch_device.type == "cuda"
+
+
+def stored_bytes(images: Mapping[str, int], widths: Sequence[int], stored: torch.dtype) -> dict[str, int]:
+    """Size of the stored outputs of each image set.
+
+    Args:
+        images: Image set to its number of images.
+        widths: Numbers per image of each field that is kept, over all classifiers.
+        stored: Their type.
+
+    >>> stored_bytes({"fit": 104_500, "test": 418_000}, [11_221], torch.float16)
+    {'fit': 2345189000, 'test': 9380756000}
+    """
+    return {name: count * sum(widths) * stored.itemsize for name, count in images.items()}
 
 
 def image_set_of(part: str) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scaling_ood.datasets import StoredParts
+from scaling_ood.datasets import ProvidedFile, StoredParts
 from scaling_ood.fabrication import MiniatureSpec, family_of, folders, render_folder, rendering_workers
+from scaling_ood.images.class_lists import class_list
+from scaling_ood.images.counts import count_differences
 from scaling_ood.images.manifest import (
     Part,
+    PartitionError,
     classes_of_table,
     list_folder,
     list_noise,
@@ -22,7 +26,9 @@ from scaling_ood.images.manifest import (
     sample,
     set_digest,
 )
+from scaling_ood.images.species import split_species
 from scaling_ood.images.tables import class_table
+from scaling_ood.images.wording import listed as some_of
 from scaling_ood.label_parameters import LabelledSetSpec
 from scaling_ood.parameters import (
     DataSets,
@@ -37,6 +43,8 @@ from scaling_ood.parameters import (
 from scaling_ood.plans import Part as PlanPart
 from scaling_ood.plans import Plan, digest
 from scaling_ood.preparation import Preparation
+
+_logger = logging.getLogger(__name__)
 
 Images = dict[str, NDArray[np.uint8]]
 
@@ -59,6 +67,8 @@ def prepare_manifest(
     identity: IdentitySpec,
     runtime: RuntimeSpec,
     fabricated: StoredParts[Images] | None = None,
+    checkpoint: ProvidedFile | None = None,
+    curation: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """List, select, divide and check the images of a benchmark.
 
@@ -69,6 +79,8 @@ def prepare_manifest(
         identity: Its id.
         runtime: For the number of images that are opened at a time.
         fabricated: Rendered images, where the benchmark has any.
+        checkpoint: Weights, where they come from a file; they become part of every later key.
+        curation: Images that are left out for their quality, where any data set is curated.
 
     Returns:
         Manifest; quarantined images with their problem; the record of the preparation (see `Preparation`).
@@ -77,11 +89,16 @@ def prepare_manifest(
     places = {
         name: folder_of(spec, data_root, fabricated) for name, spec in used.items() if isinstance(spec, FolderSpec)
     }
-    known = listed(data.in_dist, used[data.in_dist], places, data.seed)
-    classes = sorted(known["class_name"].unique())
+    dropped = frozenset() if curation is None else frozenset(curation["id"])
+    found = {name: compared(name, spec, places, data.seed, dropped) for name, spec in used.items()}
+    known = found[data.in_dist].rows
+    classes = _classes(data.in_dist, used[data.in_dist], places, known)
+    differences = [f"{name}: {told}" for name, one in found.items() for told in one.differences]
+    for told in differences:
+        _logger.warning("The copy of a data set differs from what was published. %s", told)
     roles = {role: claim(part) for role, part in _roles(data).items()}
     rows = [partition(known, roles, data.seed).assign(label=lambda r: r["class_name"].map(classes.index))]
-    rows += [listed(name, used[name], places, data.seed).assign(image_set=name, label=-1) for name in data.ood]
+    rows += [found[name].rows.assign(image_set=name, label=-1) for name in data.ood]
     manifest, bad = quarantine(pd.concat(rows, ignore_index=True), places, runtime.workers, data.most_unreadable)
     groups, group_of_class = _groups(data, classes)
     record = Preparation(
@@ -99,6 +116,9 @@ def prepare_manifest(
         digests={str(name): set_digest(part) for name, part in manifest.groupby("image_set", sort=False)},
         unreadable=len(bad),
         seed=data.seed,
+        differences=tuple(differences),
+        checkpoint=checkpoint.sha256 if checkpoint else "",
+        curated={} if curation is None else curation.groupby("data_set").size().to_dict(),
     )
     return manifest, bad, record.model_dump(mode="json")
 
@@ -124,14 +144,63 @@ def folder_of(spec: FolderSpec | LabelledSetSpec, data_root: str, fabricated: St
     return f"{fabricated.folder}/{spec.folder}"
 
 
-def listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> pd.DataFrame:
-    """Rows of one data set, before they have a role."""
+class Listed(NamedTuple):
+    """One data set, before its images have a role.
+
+    Attributes:
+        rows: Those that are selected and drawn.
+        differences: In what the whole copy differs from what was published, in words.
+    """
+
+    rows: pd.DataFrame
+    differences: list[str]
+
+
+def compared(
+    name: str,
+    spec: FolderSpec | NoiseSpec,
+    places: Mapping[str, str],
+    seed: int,
+    dropped: frozenset[str] = frozenset(),
+) -> Listed:
+    """Rows of one data set, and how complete the copy is that they are from."""
     if isinstance(spec, NoiseSpec):
-        return list_noise(name, spec.images)
+        return Listed(list_noise(name, spec.images), [])
+    whole = whole_copy(name, spec, places[name])
+    published = spec.published
+    differences = [] if published is None else count_differences(published.data_set, whole, published.part)
+    rows = whole[~whole["id"].isin(dropped)].reset_index(drop=True) if dropped else whole
+    if spec.species is not None:
+        # Of the whole copy: which species are held out does not change with what is curated.
+        split = split_species(whole["class_name"], spec.species.share, spec.species.seed)
+        rows = rows[rows["class_name"].isin(getattr(split, spec.species.take))].reset_index(drop=True)
+    return Listed(sample(rows, spec.images, seed), differences)
+
+
+def whole_copy(name: str, spec: FolderSpec, place: str) -> pd.DataFrame:
+    """Every image of the splits and classes that count, before anything is left out or drawn."""
     classes = spec.classes
     chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
-    rows = list_folder(name, places[name], spec.layout, spec.splits, chosen, _names(spec.titles))
-    return sample(rows, spec.images, seed)
+    return list_folder(name, place, spec.layout, spec.splits, chosen, _names(spec.titles))
+
+
+def listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> pd.DataFrame:
+    """Rows of one data set, before they have a role."""
+    return compared(name, spec, places, seed).rows
+
+
+def _classes(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], known: pd.DataFrame) -> list[str]:
+    """Names of the in-distribution classes; a label is an index into them."""
+    there = sorted(known["class_name"].unique())
+    if isinstance(spec, NoiseSpec) or spec.class_list is None:
+        return there
+    classes = list(class_list(spec.class_list, places[name]))
+    if strange := sorted(set(there) - set(classes)):
+        raise PartitionError(
+            f"{name}: {len(strange):,} classes are not in the list {spec.class_list}, so that no head knows them: "
+            f"{some_of(strange)}"
+        )
+    return classes
 
 
 def _roles(data: DataSpec) -> dict[str, PartSpec]:

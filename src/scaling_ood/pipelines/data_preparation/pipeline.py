@@ -3,7 +3,8 @@
     [fabricate_images] -> fabricated_images -.
                                  data_root --+-> prepare_manifest -> manifest, quarantine, preparation
 
-The first node is there only where the setting has `fabrication`.
+The first node is there only where the setting has `fabrication`; `checkpoint` is read too where the model's weights are
+those of a file, and a node `curate_images` comes before where a data set has `curation`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.parameters import SettingSpec
+from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
 from scaling_ood.pipelines.data_preparation.label_nodes import fabricate_composites, prepare_label_manifest
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
 from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes, prepare_scene_manifest
@@ -20,6 +22,7 @@ from scaling_ood.structure import image_settings, label_settings, scene_settings
 
 _INPUTS = {"data_root": "data_root", "data": "params:data", "identity": "params:identity", "runtime": "params:runtime"}
 _FABRICATED = {"fabricated": "fabricated_images"}
+_CHECKPOINT = {"checkpoint": "checkpoint"}  # its fingerprint is part of every later key
 _OUTPUTS = ["manifest", "quarantine", "preparation"]
 
 
@@ -37,6 +40,12 @@ def _images(name: str, spec: SettingSpec) -> Pipeline:
     if spec.fabrication:
         nodes.append(Node(fabricate_images, "params:fabrication", "fabricated_images", name="fabricate_images"))
         inputs |= _FABRICATED
+    if spec.curated():
+        read = {name: place for name, place in inputs.items() if name != "identity"}
+        nodes.append(Node(curate_images, read, "curation", name="curate_images"))
+        inputs |= {"curation": "curation"}
+    if spec.model.weights == "checkpoint":
+        inputs |= _CHECKPOINT
     nodes.append(Node(prepare_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
     return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)
 
@@ -57,6 +66,6 @@ def _scenes(name: str, spec: SegmentationSpec) -> Pipeline:
         nodes.append(Node(fabricate_scenes, "params:fabrication", "fabricated_images", name="fabricate_images"))
         inputs |= _FABRICATED
     if spec.model.training == "none":
-        inputs |= {"checkpoint": "checkpoint"}  # its fingerprint is part of every later key
+        inputs |= _CHECKPOINT
     nodes.append(Node(prepare_scene_manifest, inputs, _OUTPUTS, name="prepare_manifest"))
     return Pipeline(nodes, namespace=name, inputs={"data_root"}, parameters={"params:runtime"}, tags=name)

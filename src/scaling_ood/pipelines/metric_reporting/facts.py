@@ -41,7 +41,7 @@ def detector_run(
     parameters = {
         **shared_parameters(scores, outputs, prepared, spec, reporting),
         "training": spec.training,
-        "weights": _weights(spec, network),
+        "weights": _weights(spec, prepared, network),
         "label_smoothing": spec.label_smoothing,
         "input_px": preprocessing_of(spec).crop_px,
     }
@@ -130,12 +130,12 @@ def report_facts(
 ) -> dict[str, dict[str, object]]:
     """Sections of the report's record; `accuracies` are those of the networks that single detectors read."""
     preprocessing = preprocessing_of(spec)
-    published = architecture(spec.architecture).published_top1 if spec.training == "none" else None
+    published = architecture(spec.architecture).published_top1 if spec.stored == "none" else None
     return {
         "Data": data_facts(prepared, str(len(prepared.classes))),
         "Model": {
             "Architecture": spec.architecture,
-            "Weights": _weights(spec, SHARED),
+            "Weights": _weights(spec, prepared, SHARED),
             "Training": spec.training,
             "Seeds": ", ".join(map(str, spec.seeds)),
             **({"Epochs": spec.epochs, "Label smoothing": spec.label_smoothing} if model.history else {}),
@@ -145,7 +145,7 @@ def report_facts(
             "Preprocessing": f"resize {preprocessing.resize_px} px ({preprocessing.interpolation}), centre crop "
             f"{preprocessing.crop_px} px, mean {preprocessing.mean}, std {preprocessing.std}",
         },
-        **_networks(accuracies, spec),
+        **_networks(accuracies, prepared, spec),
         "Extraction": extraction_facts(outputs),
         "Conventions": convention_facts(reporting),
     }
@@ -161,6 +161,8 @@ def data_facts(prepared: Preparation, classes: str) -> dict[str, object]:
         **{f"OOD {name}": f"{prepared.images[name]:,} ({prepared.sources[name]})" for name in prepared.ood},
         **{f"Noise {name}": _noise(prepared, name) for name in prepared.noise},
         "Unreadable images left out": prepared.unreadable,
+        **{f"Left out of {name} for quality": f"{count:,}" for name, count in prepared.curated.items()},
+        "Copies that differ from what was published": "; ".join(prepared.differences) or "none",
         "Seed of the draws": prepared.seed,
     }
 
@@ -194,16 +196,20 @@ def _mean(values: list[float]) -> float:
     return float(sum(values) / len(values))
 
 
-def _networks(accuracies: Mapping[str, dict[str, Any]], spec: ModelSpec) -> dict[str, dict[str, object]]:
+def _networks(
+    accuracies: Mapping[str, dict[str, Any]], prepared: Preparation, spec: ModelSpec
+) -> dict[str, dict[str, object]]:
     told = {
         name: f"top-1 accuracy {_top1(accuracy, spec):.1%}, the classifier's is "
-        f"{_mean(of_first_labels(accuracy['classifier_top1'], spec)):.1%}; {_weights(spec, name)}"
+        f"{_mean(of_first_labels(accuracy['classifier_top1'], spec)):.1%}; {_weights(spec, prepared, name)}"
         for name, accuracy in accuracies.items()
     }
     return {"Networks of single detectors, on the fit and test images": dict(told)} if told else {}
 
 
-def _weights(spec: ModelSpec, network: str) -> str:
+def _weights(spec: ModelSpec, prepared: Preparation, network: str) -> str:
+    if spec.weights == "checkpoint":
+        return f"checkpoint with SHA-256 {prepared.checkpoint}, as it is"
     if spec.training == "network":
         return "random initialisation, trained here"
     trained = _HEADS[network] if spec.training == "head" else "with their own head"

@@ -10,9 +10,19 @@ import pandas as pd
 import torch
 from torch import nn
 
-from scaling_ood.datasets import StoredModel, StoredShards
+from scaling_ood.datasets import ProvidedFile, StoredModel, StoredShards
 from scaling_ood.images import Photographs
-from scaling_ood.models import Forward, ForwardPass, Variant, architecture, assemble, published_digest, trainable
+from scaling_ood.models import (
+    Forward,
+    ForwardPass,
+    Variant,
+    adopted_state,
+    architecture,
+    assemble,
+    published_digest,
+    read_checkpoint,
+    trainable,
+)
 from scaling_ood.parameters import IdentitySpec, ModelSpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import Extraction, Tensors, loading_of
 from scaling_ood.pipelines.model_training.runs import training_record
@@ -21,6 +31,7 @@ from scaling_ood.preparation import (
     Preparation,
     model_key,
     preprocessing_of,
+    refuse_other_file,
     refuse_stale,
     training_features_key,
 )
@@ -73,7 +84,7 @@ def train_networks(
 
 
 def verify_published(preparation: dict[str, Any], model: ModelSpec) -> TrainingPlan:
-    """Load published weights and make sure that they are the registered ones and fit the data set's classes.
+    """Load published weights and make sure that they are the registered ones, if any are, and fit the classes.
 
     Their accuracy is checked in score extraction, before any score.
 
@@ -84,9 +95,30 @@ def verify_published(preparation: dict[str, Any], model: ModelSpec) -> TrainingP
     prepared = Preparation.model_validate(preparation)
     assemble(model.architecture, "none", prepared.variants(model), {})
     registered, found = architecture(model.architecture).weights_digest, published_digest(model.architecture)
-    if found != registered:
+    if registered and found != registered:
         raise ValueError(f"the weights of {model.architecture} have digest {found}, registered is {registered}")
     return TrainingPlan(model_key(prepared, model), 0, lambda _: iter(()), about_model(model, prepared))
+
+
+def adopt_classifier(checkpoint: ProvidedFile, preparation: dict[str, Any], model: ModelSpec) -> TrainingPlan:
+    """Take over the weights of a file, after making sure that they fit the network and the data set's classes.
+
+    Their accuracy is checked in score extraction, before any score.
+
+    Raises:
+        CheckpointError: They do not fit, or the file holds no weights.
+        StaleProductError: It is not the file that the data was prepared with.
+    """
+    prepared = Preparation.model_validate(preparation)
+    refuse_other_file(checkpoint, prepared.checkpoint)
+    (variant,) = prepared.variants(model)
+
+    def run(_: TrainingState | None) -> Iterator[TrainingState]:
+        state = adopted_state(model.architecture, read_checkpoint(checkpoint.path), variant.classes)
+        yield {"models": {variant.name: state}, "history": []}
+
+    about = {**about_model(model, prepared), "checkpoint": prepared.checkpoint}
+    return TrainingPlan(model_key(prepared, model), 1, run, about)
 
 
 def record_training(
@@ -190,13 +222,12 @@ def plan_training(
 
 def about_model(spec: ModelSpec, prepared: Preparation) -> Mapping[str, Any]:
     """What to tell a reader of trained classifiers."""
-    registered = architecture(spec.architecture)
     preprocessing = preprocessing_of(spec)
     return {
         **{name: value for name, value in spec.model_dump(mode="json").items() if not isinstance(value, list)},
         "labels": ",".join(spec.labels),
         "seeds": ",".join(map(str, spec.seeds)),
-        "weights": registered.weights if spec.training != "network" else "random initialisation",
+        "weights": _weights(spec),
         "classes": len(prepared.classes),
         **{f"preprocessing.{name}": str(value) for name, value in vars(preprocessing).items()},
         "train_images": prepared.images.get("train", 0),
@@ -205,3 +236,9 @@ def about_model(spec: ModelSpec, prepared: Preparation) -> Mapping[str, Any]:
 
 def _placed(build: Callable[[Variant], nn.Module], variant: Variant, device: torch.device) -> nn.Module:
     return build(variant).to(device)
+
+
+def _weights(spec: ModelSpec) -> str:
+    if spec.weights == "checkpoint":
+        return "checkpoint"
+    return architecture(spec.architecture).weights if spec.training != "network" else "random initialisation"

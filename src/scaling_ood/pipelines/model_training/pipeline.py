@@ -1,8 +1,8 @@
-"""The graph of model training; which of the three it is, the model's `training` says.
+"""The graph of model training; which of them it is, the model's `training` and `weights` say.
 
     head:     manifest -> plan_training_features -> training_features -> train_heads -> model
     network:  manifest -> train_networks -> model
-    none:     preparation -> verify_published -> model
+    none:     preparation -> verify_published -> model, or checkpoint -> adopt_classifier -> model
 
     multi-label: as head or network, with the fit images to choose the best epoch on
 
@@ -43,13 +43,17 @@ def create_pipeline() -> Pipeline:
 
 
 def _images(name: str, spec: SettingSpec) -> Pipeline:
+    none = Node(nodes.verify_published, ["preparation", "params:model"], "model", name="verify_published")
+    if spec.model.weights == "checkpoint":
+        provided = ["checkpoint", "preparation", "params:model"]
+        none = Node(nodes.adopt_classifier, provided, "model", name="adopt_classifier")
     training = {
         "head": [
             Node(nodes.plan_training_features, _IMAGES, "training_features", name="extract_training_features"),
             Node(nodes.train_heads, ["training_features", *_IMAGES, "params:identity"], "model", name="train_heads"),
         ],
         "network": [Node(nodes.train_networks, _IMAGES, "model", name="train_networks")],
-        "none": [Node(nodes.verify_published, ["preparation", "params:model"], "model", name="verify_published")],
+        "none": [none],
     }[spec.model.training]
     record = Node(
         nodes.record_training,

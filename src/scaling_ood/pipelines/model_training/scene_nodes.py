@@ -10,7 +10,7 @@ import pandas as pd
 
 from scaling_ood.datasets import ProvidedFile, StoredModel
 from scaling_ood.images import Preprocessing
-from scaling_ood.models import Forward, read_checkpoint, refuse_misfit
+from scaling_ood.models import Forward, fitting_state, read_checkpoint
 from scaling_ood.models.segmentation import (
     AUTOENCODER_PREPROCESSING,
     PSPNet,
@@ -21,8 +21,8 @@ from scaling_ood.models.segmentation import (
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE
 from scaling_ood.parameters import IdentitySpec, RuntimeSpec
 from scaling_ood.pipelines.model_training.runs import training_record
-from scaling_ood.plans import StaleProductError, TrainingPlan
-from scaling_ood.preparation import refuse_stale
+from scaling_ood.plans import TrainingPlan
+from scaling_ood.preparation import refuse_other_file, refuse_stale
 from scaling_ood.records import RunRecord
 from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
@@ -98,12 +98,9 @@ def adopt_checkpoint(checkpoint: ProvidedFile, preparation: dict[str, Any], mode
         CheckpointError: They do not, or the file holds no weights.
     """
     prepared = ScenePreparation.model_validate(preparation)
-    if checkpoint.sha256 != prepared.checkpoint:
-        raise StaleProductError(
-            f"{checkpoint.path} is not the file that the data was prepared with: run data_preparation again"
-        )
+    refuse_other_file(checkpoint, prepared.checkpoint)
     network = _segmenter(model, prepared.network_classes(model), model.seeds[0], False)()
-    weights = refuse_misfit(network, read_checkpoint(checkpoint.path), checkpoint.path, optional=("auxiliary.",))
+    weights = fitting_state(network, read_checkpoint(checkpoint.path), optional=("auxiliary.",))
     adopted: ResumableState = {"models": {f"{variant_of(model.seeds[0])}.best": weights}, "history": []}
     about = {**about_segmenter(model, prepared), "checkpoint": prepared.checkpoint}
     return TrainingPlan(segmenter_key(prepared, model), 1, lambda _: iter([adopted]), about)

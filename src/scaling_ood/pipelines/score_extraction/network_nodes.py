@@ -47,21 +47,22 @@ def plan_network_outputs(
     forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
     stored = image_fields(detectors, spec.training, kind)
     pass_over = Extraction(
-        manifest, prepared, preprocessing_of(spec), forward, loading_of(runtime), stored, extraction.shard_images
+        manifest,
+        prepared,
+        preprocessing_of(spec),
+        forward,
+        loading_of(runtime),
+        stored,
+        extraction.shard_images,
+        stored=getattr(torch, extraction.stored),
     )
 
     def produce(missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         network = _network(kind, prepared, spec, networks, model, losses="rotation_loss" in stored)
         yield from pass_over.produce(network, missing)
 
-    about = {
-        "device": forward.device_name,
-        "precision": extraction.precision,
-        "model": spec.architecture,
-        "torch": torch.__version__,
-    }
     key = outputs_key(prepared, spec, extraction, stored, trained)
-    return Plan(key, pass_over.parts(prepared.extracted_sets), produce, about)
+    return Plan(key, pass_over.parts(prepared.extracted_sets), produce, pass_over.about(spec.architecture))
 
 
 def plan_head_outputs(
@@ -83,13 +84,15 @@ def plan_head_outputs(
     refuse_stale(model, trained, product_name(identity, kind, "model"))
     stored = image_fields(detectors, spec.training, kind)
     features = f"{prepared.variants(spec)[0].name}/features"  # all variants have the same backbone
+    kept = getattr(torch, extraction.stored)
 
     def produce(missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         network = _network(kind, prepared, spec, networks, model, losses=False, frozen=nn.Identity()).eval()
         for part in missing:
             with torch.inference_mode():
-                passes: dict[str, ForwardPass] = network(classifier_outputs.read(part.name)[features])
-            yield part.name, {f"{name}/{each}": getattr(one, each) for name, one in passes.items() for each in stored}
+                passes: dict[str, ForwardPass] = network(classifier_outputs.read(part.name)[features].float())
+            outputs = {f"{name}/{each}": getattr(one, each) for name, one in passes.items() for each in stored}
+            yield part.name, {name: tensor.to(kept) for name, tensor in outputs.items()}
 
     parts = [Part(name, shard["items"]) for name, shard in classifier_outputs.parts.items() if name != HEADS]
     key = outputs_key(prepared, spec, extraction, stored, trained)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,8 +15,9 @@ from tqdm import tqdm
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.detectors import Detector, LinearHead, NotApplicableError, Outputs, build_detector
+from scaling_ood.images.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
-from scaling_ood.models import Forward, Variant, assemble
+from scaling_ood.models import Forward, Variant, architecture, assemble
 from scaling_ood.networks import IMAGES, image_networks, network_of
 from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
 from scaling_ood.pipelines.extraction import (
@@ -27,6 +29,7 @@ from scaling_ood.pipelines.extraction import (
     loading_of,
     product_name,
     refuse_unmade,
+    stored_bytes,
 )
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import (
@@ -39,6 +42,8 @@ from scaling_ood.preparation import (
     scores_key,
 )
 from scaling_ood.scores import Scores
+
+_logger = logging.getLogger(__name__)
 
 HEADS = "heads"
 """Part of the outputs that holds each classifier's last layer, for detectors that change the features before it."""
@@ -75,11 +80,35 @@ def plan_outputs(
         stored,
         extraction.shard_images,
         extraction.odin,
+        stored=getattr(torch, extraction.stored),
     )
+    _tell_disk_use(pass_over, spec)
     key = outputs_key(prepared, spec, extraction, stored)
     heads = [Part(HEADS, 0)] if "features" in stored else []
     parts = [*heads, *pass_over.parts(prepared.extracted_sets)]
     return Plan(key, parts, partial(_outputs, pass_over, spec, model), pass_over.about(spec.architecture))
+
+
+def _tell_disk_use(extraction: Extraction, spec: ModelSpec) -> None:
+    """Say what the outputs will take, before the first image is read."""
+    prepared = extraction.preparation
+    features = architecture(spec.architecture).features
+    widths = [
+        features if each == "features" else variant.classes
+        for variant in prepared.variants(spec)
+        for each in extraction.fields
+    ]
+    images = {name: prepared.images[name] for name in prepared.extracted_sets}
+    sizes = stored_bytes(images, widths, extraction.stored)
+    for name, size in sizes.items():
+        _logger.info("Outputs of %s: %s images, %s", name, f"{images[name]:,}", in_bytes(size))
+    _logger.info(
+        "Outputs take %s on disk when all are there: %s (%s). extraction.stored: float16 halves it, and what only a "
+        "detector that is off would read is not kept",
+        in_bytes(sum(sizes.values())),
+        ", ".join(extraction.fields),
+        str(extraction.stored).removeprefix("torch."),
+    )
 
 
 def check_accuracy(
@@ -218,7 +247,7 @@ class StoredOutputs:
         for name in self.names:
             tensors = self.shards.read(name)
             own = {
-                f.name: tensors[f"{self.variant}/{f.name}"]
+                f.name: tensors[f"{self.variant}/{f.name}"].float()
                 for f in fields(Outputs)
                 if f"{self.variant}/{f.name}" in tensors
             }
@@ -257,7 +286,7 @@ def _outputs(
     extraction: Extraction, spec: ModelSpec, model: StoredModel, missing: Sequence[Part]
 ) -> Iterator[tuple[str, Tensors]]:
     variants: list[Variant] = extraction.preparation.variants(spec)
-    network = assemble(spec.architecture, spec.training, variants, model.states())
+    network = assemble(spec.architecture, spec.stored, variants, model.states())
     if any(part.name == HEADS for part in missing):
         layers = {name: LinearHead.of(layer)._asdict() for name, layer in network.last_layers().items()}
         yield HEADS, {f"{name}/{kind}": tensor for name, layer in layers.items() for kind, tensor in layer.items()}

@@ -1,0 +1,52 @@
+"""Every class that a published head knows, in the order of its outputs, of which a copy of a data set may lack some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from scaling_ood.images.places import places365_classes
+from scaling_ood.images.tables import class_table
+from scaling_ood.images.wording import unknown
+from scaling_ood.optional import library
+
+
+def _imagenet_21k_p(_: Path) -> tuple[str, ...]:
+    """The 11,221 synsets of `fall11`, as timm ships them beside the networks.
+
+    The 10,450 of `winter21` are among them.
+    """
+    timm_data = library("timm", "the order of the classes of ImageNet-21K-P").data
+    return tuple(timm_data.ImageNetInfo("imagenet21k_miil").label_names())
+
+
+_LISTS: dict[str, Callable[[Path], tuple[str, ...]]] = {
+    "imagenet_1k": lambda _: tuple(class_table("imagenet_1k")["wnid"]),
+    "imagenet_21k_p": _imagenet_21k_p,
+    "places365": places365_classes,
+}
+
+
+def class_list_names() -> list[str]:
+    """Every list, in alphabetical order."""
+    return sorted(_LISTS)
+
+
+def class_list(name: str, folder: str | Path) -> tuple[str, ...]:
+    """The classes of a list; a label is an index into it.
+
+    Args:
+        name: One of `class_list_names()`.
+        folder: Of the data set, where its own files say it.
+
+    Raises:
+        ValueError: Unknown name; says the nearest match and all known ones.
+        FileNotFoundError: The data set's own list is not there.
+        MissingLibraryError: The list is a package's that is not installed.
+
+    >>> class_list("imagenet_1k", Path())[:2]
+    ('n01440764', 'n01443537')
+    """
+    if name not in _LISTS:
+        raise ValueError(unknown("class list", name, _LISTS))
+    return _LISTS[name](Path(folder))

@@ -1,0 +1,57 @@
+"""Images that are no files of their own: `<container>::<key>` stands for one inside a database or a batch.
+
+Two kinds of containers are known by their names: LMDB databases, `…_lmdb`, and the batches of CIFAR-10,
+`cifar-10-batches-py/…`. Any other path is a file's, whatever its name.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from scaling_ood.images import cifar_batches, lmdb_images
+
+SEPARATOR = "::"
+
+_KINDS: tuple[tuple[re.Pattern[str], Callable[[str, str], bytes]], ...] = (
+    (re.compile(r"[^/\\]+_lmdb$"), lmdb_images.read_image_bytes),
+    (re.compile(rf"{cifar_batches.FOLDER}[/\\][^/\\]+$"), cifar_batches.read_image_bytes),
+)
+
+
+def inside(container: str, key: str) -> str:
+    """The path of an image inside a container.
+
+    >>> inside("test_lmdb", "0001c44e")
+    'test_lmdb::0001c44e'
+    """
+    return f"{container}{SEPARATOR}{key}"
+
+
+def read_bytes(path: str) -> bytes:
+    """The bytes of an image file, wherever it is; an image of raw pixels is given as a PPM file.
+
+    Raises:
+        OSError: There is no such image.
+        MissingLibraryError: The container needs a package that is not installed.
+    """
+    container, separator, key = path.rpartition(SEPARATOR)
+    if separator:
+        for name, read in _KINDS:
+            if name.search(container):
+                return read(container, key)
+    return Path(path).read_bytes()
+
+
+def open_image(path: str) -> Image.Image:
+    """An image, wherever it is, not decoded yet.
+
+    Raises:
+        OSError: There is no such image, or it is none.
+        MissingLibraryError: The container needs a package that is not installed.
+    """
+    return Image.open(io.BytesIO(read_bytes(path)) if SEPARATOR in path else path)

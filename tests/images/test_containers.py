@@ -1,0 +1,20 @@
+"""Only containers are looked into: a file's name may hold anything."""
+
+import pytest
+
+from scaling_ood.images import open_image, read_bytes
+from scaling_ood.images.containers import inside
+
+
+def test_the_mark_of_a_container_in_a_files_name_means_nothing(tmp_path, make_picture):
+    path = str(tmp_path / inside("holiday", "1.png"))
+    make_picture(8, 6).save(path)
+    with open_image(path) as image:
+        assert image.size == (8, 6)
+    assert read_bytes(path).startswith(b"\x89PNG")
+
+
+def test_a_missing_file_is_a_missing_file(tmp_path):
+    for name in ("a.png", "a::b.png"):
+        with pytest.raises(FileNotFoundError):
+            read_bytes(str(tmp_path / name))

@@ -1,0 +1,69 @@
+"""A file's weights give the very logits that the network gave which they were taken from."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from scaling_ood.models import Checkpoint, CheckpointError, Classifier, adopted_state, architecture, assemble
+from scaling_ood.models.network import Variant
+
+
+def logits_of(name, state, classes, images):
+    variant = Variant("fine", 0, classes)
+    network = assemble(name, "network", [variant], {variant.name: state})
+    with torch.inference_mode():
+        return network(images)["fine_seed0"].logits
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "timm:resnet18", "efficientnet_lite0"])
+def test_the_libraries_own_names_are_read(name):
+    if name.startswith("timm:"):
+        pytest.importorskip("timm")
+    torch.manual_seed(0)
+    whole = architecture(name).whole.build(7).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = whole(images)
+    state = {key: value.clone() for key, value in whole.state_dict().items()}
+    adopted = adopted_state(name, Checkpoint("a.pth", "", state), 7)
+    torch.testing.assert_close(logits_of(name, adopted, 7, images), expected)
+
+
+def test_authors_names_of_a_timm_network_are_read_too():
+    pytest.importorskip("timm")
+    whole = architecture("timm:tresnet_m.miil_in21k").whole.build(3)
+    # The authors' files have no names for convolution and norm: `conv1.0`, `conv1.1`.
+    authors = {
+        re.sub(
+            r"(conv\d|downsample\.\d)\.bn\.", r"\1.1.", re.sub(r"(conv\d|downsample\.\d)\.conv\.", r"\1.0.", key)
+        ): value
+        for key, value in whole.state_dict().items()
+    }
+    assert "body.conv1.0.weight" in authors
+    adopted = adopted_state("timm:tresnet_m.miil_in21k", Checkpoint("a.pth", "", authors), 3)
+    assert adopted["backbone.body.conv1.conv.weight"].equal(whole.state_dict()["body.conv1.conv.weight"])
+    assert adopted["head.weight"].equal(whole.state_dict()["head.fc.weight"])
+
+
+def test_what_this_project_stores_is_read_whatever_the_architecture():
+    torch.manual_seed(0)
+    for name in ("small_resnet", "resnet18"):
+        built = architecture(name)
+        classifier = Classifier(built.build(False)[0], nn.Linear(built.features, 4))
+        adopted = adopted_state(name, Checkpoint("model.safetensors", "", classifier.state_dict()), 4)
+        assert all(adopted[key].equal(value) for key, value in classifier.state_dict().items())
+
+
+def test_another_number_of_classes_is_told_in_words():
+    state = architecture("resnet18").whole.build(1000).state_dict()
+    message = r"^a\.pth does not fit ResNet: its head fc has 1,000 classes, but the data set has 365; "
+    with pytest.raises(CheckpointError, match=message):
+        adopted_state("resnet18", Checkpoint("a.pth", "", state), 365)
+
+
+def test_a_head_of_several_layers_is_refused():
+    state = architecture("squeezenet1_1").whole.build(5).state_dict()
+    with pytest.raises(CheckpointError, match=r"'squeezenet1_1' is more than one linear layer: a\.pth cannot be used"):
+        adopted_state("squeezenet1_1", Checkpoint("a.pth", "", state), 5)

@@ -1,0 +1,240 @@
+"""Weights come out of every form of file as they went in; code never runs; what does not fit is told in words."""
+
+import argparse
+import hashlib
+import os
+import re
+import struct
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from python2_pickles import Call, Global, Persistent, python2_pickle
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from scaling_ood.models.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    convert_checkpoint,
+    fitting_state,
+    read_checkpoint,
+    state_of,
+)
+from scaling_ood.models.fingerprint import file_sha256
+
+MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return nn.ModuleDict({"body": nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), "fc": nn.Linear(4, 5)})
+
+
+def python2_checkpoint(state, extra=None, prefix="module."):
+    """A checkpoint as torch 0.2 under Python 2.7 wrote it: pickles one after the other, then the storages.
+
+    CSAIL's training script saves epoch, arch, state_dict and best_prec1 of a network in `DataParallel` on a GPU.
+    """
+    storages, entries = [], []
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        key = str(94_000_000 + len(storages))
+        kind = Global("torch", "FloatStorage")
+        storage = Persistent(("storage", kind, key, "cuda:0", tensor.numel(), None))
+        make = Global("torch._utils", "_rebuild_tensor")
+        entries.append([prefix + name, Call(make, (storage, 0, tuple(tensor.shape), tuple(tensor.stride())))])
+        storages.append((key, tensor))
+    ordered = Call(Global("collections", "OrderedDict"), (entries,))
+    document = {"epoch": 90, "arch": "resnet50", "state_dict": ordered, "best_prec1": 54.65, **(extra or {})}
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    head = b"\x80\x02\x8a\x0a" + MAGIC + b"." + python2_pickle(1001) + python2_pickle(system)
+    body = python2_pickle(document) + python2_pickle([key for key, _ in storages])
+    return head + body + b"".join(struct.pack("<q", t.numel()) + t.numpy().tobytes() for _, t in storages)
+
+
+def same(state, network):
+    expected = {k: v for k, v in network.state_dict().items() if k in state}
+    assert len(state) >= len(network.state_dict()) - 1
+    return expected.keys() == state.keys() and all(expected[name].equal(tensor) for name, tensor in state.items())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state, "optimizer": {"lr": 0.1}},
+        lambda state: {"model": {"state_dict": {f"module.{name}": each for name, each in state.items()}}},
+        lambda state: {"model_state_dict": {f"module._orig_mod.{name}": each for name, each in state.items()}},
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_torch_files_nested_or_not(tmp_path, network, wrap, zipped):
+    torch.save(wrap(network.state_dict()), tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    assert same(read_checkpoint(tmp_path / "a.pth").state, network)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.pth"]
+
+
+def test_safetensors(tmp_path, network):
+    save_file({f"module.{name}": each for name, each in network.state_dict().items()}, tmp_path / "a.safetensors")
+    checkpoint = read_checkpoint(tmp_path / "a.safetensors")
+    assert same(checkpoint.state, network)
+    assert checkpoint.sha256 == hashlib.sha256((tmp_path / "a.safetensors").read_bytes()).hexdigest()
+    assert checkpoint.sha256 == file_sha256(tmp_path / "a.safetensors")
+
+
+def test_torchs_unrestricted_reader_takes_the_fabricated_file_of_python_2(tmp_path, network):
+    """The fabricated file is a true one, then: torch itself reads it."""
+    (tmp_path / "a.pth.tar").write_bytes(python2_checkpoint(network.state_dict(), prefix=""))
+    document = torch.load(tmp_path / "a.pth.tar", map_location="cpu", weights_only=False, encoding="latin1")
+    assert (document["arch"], document["epoch"], document["best_prec1"]) == ("resnet50", 90, 54.65)
+    assert same(dict(document["state_dict"]), network)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"note": "Z\xfcrich".encode("latin1"), "command": "train " * 100},
+        {"best": np.arange(3.0)},
+        {
+            "best": Call(
+                Global("numpy.core.multiarray", "scalar"), (Call(Global("numpy", "dtype"), ("f8", 0, 1)), b"\0" * 8)
+            )
+        },
+    ],
+)
+def test_a_file_of_python_2(tmp_path, network, extra):
+    path = tmp_path / "resnet50_places365.pth.tar"
+    path.write_bytes(python2_checkpoint(network.state_dict(), extra))
+    checkpoint = read_checkpoint(path)
+    assert same(checkpoint.state, network)
+    assert checkpoint.sha256 == file_sha256(path)
+
+
+NOT_SAFE_FOR_TORCH = {"note": "Z\xfcrich".encode("latin1"), "command": "train " * 100}
+
+
+def test_an_old_pickle_is_converted_once(tmp_path, network, monkeypatch):
+    path, twin = tmp_path / "a.pth.tar", tmp_path / "a.pth.tar.safetensors"
+    path.write_bytes(python2_checkpoint(network.state_dict(), NOT_SAFE_FOR_TORCH))
+    first = read_checkpoint(path)
+    assert same(load_file(twin), network)
+    with monkeypatch.context() as patch:
+        patch.setattr("scaling_ood.models.checkpoints.load_old_checkpoint", None)
+        again = read_checkpoint(path)
+    assert (again.sha256, again.state.keys()) == (first.sha256, first.state.keys())
+
+    other = {name: each + 1 for name, each in network.state_dict().items()}
+    path.write_bytes(python2_checkpoint(other, NOT_SAFE_FOR_TORCH))
+    assert read_checkpoint(path).state["fc.bias"].equal(other["fc.bias"])
+    twin.write_bytes(b"cut off")
+    assert read_checkpoint(path).state["fc.bias"].equal(other["fc.bias"])
+
+
+def test_a_folder_that_cannot_be_written_to_does_no_harm(tmp_path, network, monkeypatch):
+    path = tmp_path / "a.pth.tar"
+    path.write_bytes(python2_checkpoint(network.state_dict(), NOT_SAFE_FOR_TORCH))
+
+    def refuse(*_args):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert same(read_checkpoint(path).state, network)
+
+
+def test_code_in_a_checkpoint_is_refused_and_named(tmp_path, network):
+    trace = tmp_path / "ran"
+    extra = {"args": Call(Global("os", "mkdir"), (str(trace),))}
+    (tmp_path / "a.pth").write_bytes(python2_checkpoint(network.state_dict(), extra))
+    with pytest.raises(
+        CheckpointError, match=r"^a\.pth is no .* os\.mkdir, which is refused.*save its state_dict\(\) anew"
+    ):
+        read_checkpoint(tmp_path / "a.pth")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("document", [lambda network: network, lambda network: {"a": argparse.Namespace(lr=1)}])
+def test_objects_in_a_new_checkpoint_are_refused_too(tmp_path, network, document):
+    torch.save(document(network), tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"(ModuleDict|Namespace), which is refused"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x80\x02", b"PK\x03\x04 cut off", bytes(1000)])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_files_that_are_no_checkpoint(tmp_path, content, suffix):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"^a\.{suffix} is no "):
+        read_checkpoint(path)
+
+
+def test_a_truncated_old_pickle(tmp_path, network):
+    (tmp_path / "a.pth").write_bytes(python2_checkpoint(network.state_dict(), NOT_SAFE_FOR_TORCH)[:-8])
+    with pytest.raises(CheckpointError, match=r"^a\.pth is no checkpoint that can be read safely"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("document", [{"epoch": 3, "weights": {}}, [1, 2], {}, {"state_dict": {}}])
+def test_without_a_state_dict_it_is_told_what_is_there(document):
+    held = "epoch, weights" if "weights" in document else "list" if isinstance(document, list) else ""
+    with pytest.raises(CheckpointError, match=rf"^a\.pth holds no state dict, .*; it holds: {held}"):
+        state_of(document, "a.pth")
+
+
+def test_weights_that_fit_are_given_and_batch_counts_may_be_missing(network):
+    other = {name: each + 1 for name, each in network.state_dict().items() if "num_batches" not in name}
+    whole = fitting_state(network, Checkpoint("a.pth", "", other))
+    assert whole.keys() == network.state_dict().keys()
+    assert all(whole[name].equal(each) for name, each in other.items())
+
+
+def test_all_that_does_not_fit_is_told_and_nothing_is_changed(network):
+    before = {name: each.clone() for name, each in network.state_dict().items()}
+    state = {name: each + 1 for name, each in before.items() if name != "body.0.bias"}
+    state |= {"fc.weight": torch.zeros(365, 4), "aux.bias": torch.zeros(1)}
+    message = (
+        "a.pth does not fit ModuleDict: its head fc has 365 classes, but the data set has 5; it lacks body.0.bias; "
+        "it has unknown aux.bias; it has of another shape fc.weight (365, 4) instead of (5, 4)"
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+        fitting_state(network, Checkpoint("a.pth", "", state), head="fc")
+    assert all(before[name].equal(each) for name, each in network.state_dict().items())
+
+
+def test_optional_parts_may_be_missing(network):
+    state = {name: each + 1 for name, each in network.state_dict().items() if not name.startswith("fc.")}
+    with pytest.raises(CheckpointError, match=r"^a\.pth does not fit ModuleDict: it lacks fc\.weight, fc\.bias$"):
+        fitting_state(network, Checkpoint("a.pth", "", state))
+    whole = fitting_state(network, Checkpoint("a.pth", "", state), optional=("fc.",))
+    assert whole["fc.bias"].equal(network["fc"].bias)
+    assert whole["body.0.bias"].equal(state["body.0.bias"])
+
+
+def test_the_places_network_with_the_names_that_csail_gave_it(tmp_path):
+    torch.manual_seed(1)
+    source = torchvision.models.resnet18(num_classes=365)
+    target = torchvision.models.resnet18(num_classes=365)
+    (tmp_path / "resnet.pth.tar").write_bytes(python2_checkpoint(source.state_dict()))
+    target.load_state_dict(fitting_state(target, read_checkpoint(tmp_path / "resnet.pth.tar"), head="fc"))
+    images = torch.rand(1, 3, 32, 32)
+    assert target.eval()(images).equal(source.eval()(images))
+
+
+def test_conversion_by_hand_keeps_where_it_came_from(tmp_path, network):
+    from safetensors import safe_open
+
+    (tmp_path / "a.pth.tar").write_bytes(python2_checkpoint(network.state_dict()))
+    convert_checkpoint(tmp_path / "a.pth.tar", tmp_path / "b.safetensors")
+    with safe_open(tmp_path / "b.safetensors", "pt") as file:
+        assert file.metadata() == {"source": "a.pth.tar", "source_sha256": file_sha256(tmp_path / "a.pth.tar")}
