@@ -1,6 +1,7 @@
 """The fairness of the composite scenes: known objects that are filed as the unseen ones are score like the test."""
 
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from scaling_ood.detectors import Outputs, build_detector
+from scaling_ood.fabrication import rendering_workers
 from scaling_ood.fabrication.composite import CompositeSpec, category_ids, composite_folders, draw_composite, kinds
 from scaling_ood.fabrication.composite.composing import compose
 from scaling_ood.models import architecture, build_multilabel_head
@@ -31,10 +33,11 @@ def features(part):
     folders = {name: one for name, one in composite_folders(SPEC).items() if one.part == part}
     scenes = [(name, index) for name, one in folders.items() for index in range(one.images)]
     found = []
-    for start in range(0, len(scenes), 32):
-        images = [Image.fromarray(draw_composite(SPEC, *scene).image) for scene in scenes[start : start + 32]]
-        pixels = own.normalise(torch.stack([own.crop(image) for image in images]))
-        found.append(backbone(pixels.contiguous(memory_format=torch.channels_last)))
+    with rendering_workers() as pool:
+        drawn = pool.map(partial(draw_composite, SPEC), *zip(*scenes, strict=True), chunksize=20)
+        while batch := list(islice(drawn, 32)):
+            pixels = own.normalise(torch.stack([own.crop(Image.fromarray(one.image)) for one in batch]))
+            found.append(backbone(pixels.contiguous(memory_format=torch.channels_last)))
     names = [kind.name for kind in kinds(SPEC).known]
     shown = [{kind.name for kind in compose(SPEC, folders[name], index).kinds} for name, index in scenes]
     targets = np.array([[name in one for name in names] for one in shown], np.uint8)

@@ -88,6 +88,7 @@ def test_a_checkpoint_of_another_network_is_refused(bare):
 
 OWN = """
 multi_class: false
+multi_label: false
 segmentation:
   fabrication: false
   data:
