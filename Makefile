@@ -8,6 +8,9 @@ export DO_NOT_TRACK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
+# Two processes of one thread each; the tests of a file share their fixtures.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 .PHONY: run test test-fast lint format samples tables viz ui bench clean help
 
 help:  ## What there is
@@ -24,10 +27,10 @@ run: $(VENV)/.ready  ## The built-in benchmark, from rendering to report
 	$(BIN)/kedro run
 
 test: $(VENV)/.ready  ## All tests
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(SIDE_BY_SIDE)
 
 test-fast: $(VENV)/.ready  ## Without the end-to-end runs
-	$(BIN)/pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not slow"
 
 lint: $(VENV)/.ready  ## Style, types, layers
 	$(BIN)/ruff check .

@@ -38,18 +38,18 @@ from scaling_ood.metrics import PooledThresholds, image_metrics
 from scaling_ood.models import Forward
 from scaling_ood.models.segmentation import build_segmenter
 from scaling_ood.networks import SHARED
-from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes
-from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes, score_pixels
-from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
-from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
-from scaling_ood.plans import Plan
-from scaling_ood.scene_parameters import (
+from scaling_ood.parameters.segmentation import (
     NetworksSpec,
     SceneExtractionSpec,
     SceneReportingSpec,
     SegmenterSpec,
     StreetFabricationSpec,
 )
+from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes
+from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes, score_pixels
+from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
+from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
+from scaling_ood.plans import Plan
 from scaling_ood.scene_preparation import ScenePreparation
 
 SPEC = SegmenterSpec(architecture="pspnet_efficientnet_lite0_short", pretrained=False, width=64, longest_edge=1280)

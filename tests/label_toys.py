@@ -6,8 +6,9 @@ import numpy as np
 from coco_documents import coco_document
 from PIL import Image
 
-from scaling_ood.label_parameters import LabelDataSpec, LabelExtractionSpec, MultiLabelModelSpec
-from scaling_ood.parameters import DataSets, IdentitySpec, ReportingSpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, ReportingSpec, RuntimeSpec
+from scaling_ood.parameters.data_sets import DataSets
+from scaling_ood.parameters.multi_label import LabelDataSpec, LabelExtractionSpec, MultiLabelModelSpec
 
 CATEGORIES = {7: "cow", 1: "bee", 3: "ant"}
 """COCO's ids, in no order: classes are those of ascending ids, so bee, ant and cow."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec
 
 IDENTITY = IdentitySpec(setting="multi_class", benchmark="toy")
 RUNTIME = RuntimeSpec(device="cpu", batch_images=7, workers=0, channels_last=False)

@@ -8,7 +8,7 @@ from label_toys import DETECTORS
 
 from scaling_ood.fabrication.composite import CompositeSpec
 from scaling_ood.images.multi_label import MultiLabelSource
-from scaling_ood.label_parameters import (
+from scaling_ood.parameters.multi_label import (
     CompositeFabricationSpec,
     LabelDataSpec,
     LabelExtractionSpec,

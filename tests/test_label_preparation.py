@@ -9,7 +9,6 @@ from toy_benchmark import TOY, preparation
 
 from scaling_ood import label_preparation as module
 from scaling_ood.images import Preprocessing
-from scaling_ood.label_parameters import LabelExtractionSpec, MultiLabelModelSpec
 from scaling_ood.label_preparation import (
     label_features_key,
     label_model_key,
@@ -17,7 +16,8 @@ from scaling_ood.label_preparation import (
     label_preprocessing,
 )
 from scaling_ood.models import ARCHITECTURES
-from scaling_ood.parameters import NoiseSpec
+from scaling_ood.parameters.data_sets import NoiseSpec
+from scaling_ood.parameters.multi_label import LabelExtractionSpec, MultiLabelModelSpec
 
 pytestmark = pytest.mark.usefixtures("toy_architecture")
 

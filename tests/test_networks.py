@@ -14,8 +14,8 @@ from scaling_ood.networks import (
     of_networks,
     sources,
 )
-from scaling_ood.parameters import ClassifierNetworksSpec, ModelSpec
-from scaling_ood.scene_parameters import NetworksSpec
+from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ModelSpec
+from scaling_ood.parameters.segmentation import NetworksSpec
 
 OWN = [name for name in detector_names() if detector_class(name).network != SHARED]
 

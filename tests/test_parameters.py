@@ -7,17 +7,9 @@ from pydantic import ValidationError
 
 from scaling_ood.fabrication import MiniatureSpec
 from scaling_ood.images import Noise
-from scaling_ood.parameters import (
-    DataSets,
-    DataSpec,
-    FabricationSpec,
-    FolderSpec,
-    ModelSpec,
-    NoiseSpec,
-    PartSpec,
-    RuntimeSpec,
-    did_you_mean,
-)
+from scaling_ood.parameters.common import RuntimeSpec, did_you_mean
+from scaling_ood.parameters.data_sets import DataSets, DataSpec, FolderSpec, NoiseSpec, PartSpec
+from scaling_ood.parameters.multi_class import FabricationSpec, ModelSpec
 
 DATA: dict[str, Any] = {
     "in_dist": "known",

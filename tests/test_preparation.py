@@ -11,7 +11,8 @@ from scaling_ood import preparation as module
 from scaling_ood.datasets import ProvidedFile
 from scaling_ood.images import Preprocessing
 from scaling_ood.models import ARCHITECTURES
-from scaling_ood.parameters import ExtractionSpec, ModelSpec, NoiseSpec
+from scaling_ood.parameters.data_sets import NoiseSpec
+from scaling_ood.parameters.multi_class import ExtractionSpec, ModelSpec
 from scaling_ood.plans import StaleProductError
 from scaling_ood.preparation import (
     Preparation,

@@ -10,7 +10,8 @@ from torch import nn
 
 from scaling_ood.images import Preprocessing
 from scaling_ood.models import Architecture, weights_digest
-from scaling_ood.parameters import ModelSpec, NoiseSpec
+from scaling_ood.parameters.data_sets import NoiseSpec
+from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.preparation import Preparation
 
 CLASSES = ("blue_dark", "blue_light", "red_dark", "red_light")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scaling_ood.images import Preprocessing
-from scaling_ood.label_parameters import LabelExtractionSpec, MultiLabelModelSpec
 from scaling_ood.models import architecture, published_digest
+from scaling_ood.parameters.multi_label import LabelExtractionSpec, MultiLabelModelSpec
 from scaling_ood.plans import digest
 from scaling_ood.preparation import Preparation
 

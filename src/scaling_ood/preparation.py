@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from scaling_ood.images import Preprocessing
 from scaling_ood.models import Variant, architecture, published_digest
 from scaling_ood.networks import ROTATION, SHARED
-from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, ModelSpec, NoiseSpec
+from scaling_ood.parameters.data_sets import NoiseSpec
+from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec, ModelSpec
 from scaling_ood.plans import StaleProductError, digest
 
 

@@ -11,8 +11,8 @@ from scaling_ood.images import Preprocessing
 from scaling_ood.images.scenes import LabelMap, label_map
 from scaling_ood.models.segmentation import segmenter
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
+from scaling_ood.parameters.segmentation import AutoencoderSpec, NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.plans import digest
-from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SceneExtractionSpec, SegmenterSpec
 
 WHOLE = "test"
 """Name of all test scenes together, in the column of OOD sets."""

@@ -21,10 +21,11 @@ from kedro.utils import find_kedro_project
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.networks import SCENES, image_networks, network_of
-from scaling_ood.parameters import RuntimeSpec, SettingSpec, did_you_mean
-from scaling_ood.scene_parameters import SegmentationSpec
+from scaling_ood.parameters.common import RuntimeSpec, did_you_mean
+from scaling_ood.parameters.multi_class import SettingSpec
+from scaling_ood.parameters.multi_label import MultiLabelSpec
+from scaling_ood.parameters.segmentation import SegmentationSpec
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
 RUN_TIME = ("data_root", "checkpoint", "device", "precision")

@@ -16,7 +16,7 @@ from scaling_ood.images.multi_label import multi_label_layout_names
 from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
 from scaling_ood.images.scenes.layouts import find_scene_layout
-from scaling_ood.scene_parameters import SceneDataSpec, SegmenterSpec
+from scaling_ood.parameters.segmentation import SceneDataSpec, SegmenterSpec
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md"])

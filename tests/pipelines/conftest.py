@@ -10,7 +10,8 @@ from toy_benchmark import TOY, TOY_NETWORK, model_spec, write_squares
 
 from scaling_ood.datasets import CheckpointDataset, ShardsDataset, StoredModel, StoredShards
 from scaling_ood.models import ARCHITECTURES
-from scaling_ood.parameters import DataSets, DataSpec, ModelSpec
+from scaling_ood.parameters.data_sets import DataSets, DataSpec
+from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.data_preparation.nodes import prepare_manifest
 from scaling_ood.pipelines.model_training.nodes import plan_training_features, train_heads
 from scaling_ood.pipelines.score_extraction.nodes import check_accuracy, plan_outputs

@@ -18,7 +18,9 @@ from scaling_ood.images import quality
 from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
 from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.species import split_species
-from scaling_ood.parameters import DataSets, DataSpec, FabricationSpec, IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.data_sets import DataSets, DataSpec
+from scaling_ood.parameters.multi_class import FabricationSpec
 from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
 from scaling_ood.preparation import Preparation

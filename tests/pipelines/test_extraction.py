@@ -9,7 +9,7 @@ from torch import nn
 
 from scaling_ood.images import Loading, Noise, Preprocessing
 from scaling_ood.models import Forward, ForwardPass
-from scaling_ood.parameters import RuntimeSpec
+from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.pipelines.extraction import Extraction, image_set_of, loading_of
 from scaling_ood.plans import Part
 from scaling_ood.preparation import Preparation

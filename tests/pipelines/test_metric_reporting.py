@@ -15,7 +15,9 @@ from toy_benchmark import model_spec, preparation
 from scaling_ood import structure
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.metrics import detection_metrics
-from scaling_ood.parameters import DataSets, DataSpec, ModelSpec, ReportingSpec
+from scaling_ood.parameters.common import ReportingSpec
+from scaling_ood.parameters.data_sets import DataSets, DataSpec
+from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines import metric_reporting as stage
 from scaling_ood.pipelines.metric_reporting.examples import low_confidence_examples
 from scaling_ood.pipelines.metric_reporting.facts import detector_run, report_facts

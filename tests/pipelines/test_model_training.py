@@ -15,7 +15,8 @@ from toy_benchmark import CLASSES, TOY, build_toy, model_spec
 
 from scaling_ood.datasets import CheckpointDataset, ProvidedFileDataset, ShardsDataset, StoredModel, StoredShards
 from scaling_ood.models import ARCHITECTURES, ClassCountError, Classifier, architecture
-from scaling_ood.parameters import ModelSpec, RuntimeSpec
+from scaling_ood.parameters.common import RuntimeSpec
+from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.model_training import nodes
 from scaling_ood.pipelines.model_training.nodes import (
     adopt_classifier,

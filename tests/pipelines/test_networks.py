@@ -19,7 +19,9 @@ from scaling_ood.datasets import CheckpointDataset, ShardsDataset, StoredModel, 
 from scaling_ood.models import build_two_headed
 from scaling_ood.models.rotation import rotation_loss
 from scaling_ood.networks import CONFIDENCE, ROTATION
-from scaling_ood.parameters import ClassifierNetworksSpec, DataSets, DataSpec, ModelSpec, ReportingSpec
+from scaling_ood.parameters.common import ReportingSpec
+from scaling_ood.parameters.data_sets import DataSets, DataSpec
+from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ModelSpec
 from scaling_ood.pipelines import metric_reporting, model_training, score_extraction
 from scaling_ood.pipelines.extraction import image_fields
 from scaling_ood.pipelines.model_training import network_nodes as training

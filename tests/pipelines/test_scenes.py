@@ -16,7 +16,8 @@ from scaling_ood.images.scenes import ANOMALY, VOID, SceneSource, label_map, pre
 from scaling_ood.metrics import detection_metrics
 from scaling_ood.models.segmentation import upsample
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
-from scaling_ood.parameters import IdentitySpec
+from scaling_ood.parameters.common import IdentitySpec
+from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.pipelines.metric_reporting.scene_maps import EXAMPLES, chosen_scenes, plan_score_maps, scene_examples
 from scaling_ood.pipelines.metric_reporting.scene_tables import (
     mark_scene_ties,
@@ -29,7 +30,6 @@ from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
 from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector, check_network, check_segmentation
 from scaling_ood.plans import Plan
 from scaling_ood.records import RESULT_COLUMNS
-from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.scene_preparation import ScenePreparation, network_key, scene_outputs_key
 
 HEIGHT, WIDTH = 24, 40

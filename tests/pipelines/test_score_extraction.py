@@ -18,7 +18,8 @@ from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
 from scaling_ood.detectors import Detector, Outputs, detector_class
 from scaling_ood.images.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
-from scaling_ood.parameters import ExtractionSpec, ModelSpec, OdinSpec, RuntimeSpec
+from scaling_ood.parameters.common import RuntimeSpec
+from scaling_ood.parameters.multi_class import ExtractionSpec, ModelSpec, OdinSpec
 from scaling_ood.pipelines.extraction import fields_for
 from scaling_ood.pipelines.score_extraction import nodes
 from scaling_ood.pipelines.score_extraction.nodes import (

@@ -17,7 +17,8 @@ from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, P
 from scaling_ood.models import Forward, ForwardPass, MultiLabelNetworks
 from scaling_ood.models.network import Separate, SharedBackbone
 from scaling_ood.networks import IMAGES, SHARED
-from scaling_ood.parameters import IdentitySpec, OdinSpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.multi_class import OdinSpec
 from scaling_ood.plans import Part
 from scaling_ood.preparation import Preparation
 

@@ -28,9 +28,9 @@ from scaling_ood.models.segmentation import (
     upsample,
 )
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE
+from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.pipelines.extraction import Tensors, image_set_of
 from scaling_ood.plans import Part
-from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
     ScenePreparation,
     autoencoder_edge,

@@ -15,8 +15,8 @@ from scaling_ood.datasets import FabricatedImagesDataset
 from scaling_ood.fabrication.composite import CompositeSpec, composite_folders
 from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
 from scaling_ood.images.multi_label import AnnotationError
-from scaling_ood.label_parameters import CompositeFabricationSpec
-from scaling_ood.parameters import DataSets
+from scaling_ood.parameters.data_sets import DataSets
+from scaling_ood.parameters.multi_label import CompositeFabricationSpec
 from scaling_ood.pipelines.data_preparation.label_nodes import fabricate_composites, prepare_label_manifest
 from scaling_ood.plans import digest
 from scaling_ood.preparation import Preparation

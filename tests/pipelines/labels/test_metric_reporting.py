@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scaling_ood import structure
 from scaling_ood.metrics import detection_metrics
-from scaling_ood.parameters import ReportingSpec
+from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.pipelines import metric_reporting as stage
 from scaling_ood.pipelines.metric_reporting.label_nodes import (
     draw_label_figures,

@@ -18,9 +18,9 @@ from toy_benchmark import build_toy
 
 from scaling_ood.datasets import CheckpointDataset, ShardsDataset
 from scaling_ood.images.multi_label import targets
-from scaling_ood.label_parameters import LabelExtractionSpec
 from scaling_ood.models import build_multilabel_head
-from scaling_ood.parameters import RuntimeSpec
+from scaling_ood.parameters.common import RuntimeSpec
+from scaling_ood.parameters.multi_label import LabelExtractionSpec
 from scaling_ood.pipelines.extraction import fields_for
 from scaling_ood.pipelines.model_training.label_nodes import train_label_networks
 from scaling_ood.pipelines.score_extraction import label_nodes

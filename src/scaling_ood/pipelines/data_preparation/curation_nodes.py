@@ -10,7 +10,8 @@ import pandas as pd
 from scaling_ood.datasets import StoredParts
 from scaling_ood.images.curation import REPORT_COLUMNS, curate, read_flags
 from scaling_ood.images.quality import measure_quality, quality_measure
-from scaling_ood.parameters import CurationSpec, DataSets, DataSpec, FolderSpec, RuntimeSpec
+from scaling_ood.parameters.common import RuntimeSpec
+from scaling_ood.parameters.data_sets import CurationSpec, DataSets, DataSpec, FolderSpec
 from scaling_ood.pipelines.data_preparation.nodes import folder_of, whole_copy
 
 _logger = logging.getLogger(__name__)

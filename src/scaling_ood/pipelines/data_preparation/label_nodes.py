@@ -20,8 +20,9 @@ from scaling_ood.fabrication.composite import (
 )
 from scaling_ood.images.manifest import COLUMNS, partition, quarantine, set_digest
 from scaling_ood.images.multi_label import AnnotationError, list_multi_label
-from scaling_ood.label_parameters import CompositeFabricationSpec, LabelDataSpec
-from scaling_ood.parameters import DataSets, FolderSpec, IdentitySpec, NoiseSpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.data_sets import DataSets, FolderSpec, NoiseSpec
+from scaling_ood.parameters.multi_label import CompositeFabricationSpec, LabelDataSpec
 from scaling_ood.pipelines.data_preparation.nodes import claim, folder_of, listed
 from scaling_ood.plans import Part, Plan, digest
 from scaling_ood.preparation import Preparation

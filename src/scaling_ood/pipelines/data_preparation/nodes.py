@@ -29,17 +29,10 @@ from scaling_ood.images.manifest import (
 from scaling_ood.images.species import split_species
 from scaling_ood.images.tables import class_table
 from scaling_ood.images.wording import listed as some_of
-from scaling_ood.label_parameters import LabelledSetSpec
-from scaling_ood.parameters import (
-    DataSets,
-    DataSpec,
-    FabricationSpec,
-    FolderSpec,
-    IdentitySpec,
-    NoiseSpec,
-    PartSpec,
-    RuntimeSpec,
-)
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.data_sets import DataSets, DataSpec, FolderSpec, NoiseSpec, PartSpec
+from scaling_ood.parameters.multi_class import FabricationSpec
+from scaling_ood.parameters.multi_label import LabelledSetSpec
 from scaling_ood.plans import Part as PlanPart
 from scaling_ood.plans import Plan, digest
 from scaling_ood.preparation import Preparation

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from scaling_ood.label_parameters import MultiLabelSpec
-from scaling_ood.parameters import SettingSpec
+from scaling_ood.parameters.multi_class import SettingSpec
+from scaling_ood.parameters.multi_label import MultiLabelSpec
+from scaling_ood.parameters.segmentation import SegmentationSpec
 from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
 from scaling_ood.pipelines.data_preparation.label_nodes import fabricate_composites, prepare_label_manifest
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
 from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes, prepare_scene_manifest
-from scaling_ood.scene_parameters import SegmentationSpec
 from scaling_ood.structure import image_settings, label_settings, scene_settings
 
 _INPUTS = {"data_root": "data_root", "data": "params:data", "identity": "params:identity", "runtime": "params:runtime"}

@@ -12,9 +12,9 @@ from scaling_ood.datasets import ImageFolder, ProvidedFile, StoredParts
 from scaling_ood.fabrication import rendering_workers
 from scaling_ood.fabrication.street import StreetSpec, render_town, street_folders
 from scaling_ood.images.scenes import anomalous_area, prepare_scenes, scenes_digest
-from scaling_ood.parameters import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.segmentation import SceneDataSpec, StreetFabricationSpec
 from scaling_ood.plans import Part, Plan, digest
-from scaling_ood.scene_parameters import SceneDataSpec, StreetFabricationSpec
 from scaling_ood.scene_preparation import ScenePreparation
 
 RENDERER = 2

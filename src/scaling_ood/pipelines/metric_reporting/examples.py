@@ -10,7 +10,7 @@ import torch
 from scaling_ood.datasets import StoredShards
 from scaling_ood.detectors import Outputs, build_detector
 from scaling_ood.images import read_pixels
-from scaling_ood.parameters import ModelSpec
+from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs
 from scaling_ood.preparation import Preparation
 from scaling_ood.report import Example

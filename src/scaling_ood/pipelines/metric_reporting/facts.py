@@ -10,7 +10,8 @@ import pandas as pd
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.models import architecture
 from scaling_ood.networks import CONFIDENCE, ROTATION, SHARED, image_networks, network_of
-from scaling_ood.parameters import IdentitySpec, ModelSpec, ReportingSpec
+from scaling_ood.parameters.common import IdentitySpec, ReportingSpec
+from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.score_extraction.nodes import of_first_labels
 from scaling_ood.preparation import Preparation, TrainedModel, preprocessing_of
 from scaling_ood.records import METRICS, RunRecord

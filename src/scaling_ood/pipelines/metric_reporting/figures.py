@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from scaling_ood.parameters import ReportingSpec
+from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.preparation import Preparation, TrainedModel
 from scaling_ood.report import Illustration, histogram_figure, roc_figure
 from scaling_ood.scores import Scores

@@ -9,7 +9,7 @@ import torch
 
 from scaling_ood.datasets import StoredShards
 from scaling_ood.metrics import arbitrary_groups, dispersal
-from scaling_ood.parameters import ModelSpec
+from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs
 from scaling_ood.preparation import Preparation
 from scaling_ood.records import METRICS

@@ -8,10 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.label_parameters import LabelExtractionSpec, MultiLabelModelSpec
 from scaling_ood.label_preparation import label_outputs_key, label_preprocessing
 from scaling_ood.models import architecture
-from scaling_ood.parameters import IdentitySpec, ReportingSpec
+from scaling_ood.parameters.common import IdentitySpec, ReportingSpec
+from scaling_ood.parameters.multi_label import LabelExtractionSpec, MultiLabelModelSpec
 from scaling_ood.pipelines.extraction import Detectors, fields_for
 from scaling_ood.pipelines.metric_reporting.facts import (
     convention_facts,

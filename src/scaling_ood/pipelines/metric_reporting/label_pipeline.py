@@ -12,7 +12,7 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from scaling_ood.label_parameters import MultiLabelSpec
+from scaling_ood.parameters.multi_label import MultiLabelSpec
 from scaling_ood.pipelines.metric_reporting import label_nodes, nodes
 from scaling_ood.structure import detectors_of
 

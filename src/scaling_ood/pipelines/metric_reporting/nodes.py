@@ -9,7 +9,8 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, IdentitySpec, ModelSpec, ReportingSpec
+from scaling_ood.parameters.common import IdentitySpec, ReportingSpec
+from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec, ModelSpec
 from scaling_ood.pipelines.extraction import Detectors
 from scaling_ood.pipelines.metric_reporting.examples import low_confidence_examples
 from scaling_ood.pipelines.metric_reporting.facts import detector_run, report_facts

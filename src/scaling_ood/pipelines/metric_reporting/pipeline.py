@@ -16,7 +16,7 @@ from functools import partial, update_wrapper
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.networks import of_networks, sources
-from scaling_ood.parameters import SettingSpec
+from scaling_ood.parameters.multi_class import SettingSpec
 from scaling_ood.pipelines.metric_reporting import nodes
 from scaling_ood.pipelines.metric_reporting.label_pipeline import label_reporting
 from scaling_ood.pipelines.metric_reporting.scene_pipeline import scene_reporting

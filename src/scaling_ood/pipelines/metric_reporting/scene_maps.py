@@ -13,13 +13,13 @@ import torch
 from scaling_ood.datasets import StoredShards
 from scaling_ood.images import read_image
 from scaling_ood.images.scenes import read_labels
+from scaling_ood.parameters.segmentation import SceneReportingSpec, SegmenterSpec
 from scaling_ood.pipelines.extraction import Tensors, image_set_of
 from scaling_ood.pipelines.metric_reporting.scene_tables import score_pixels
 from scaling_ood.pipelines.scene_extraction import stored_scenes
 from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
 from scaling_ood.plans import Part, Plan, digest
 from scaling_ood.report import SceneExample
-from scaling_ood.scene_parameters import SceneReportingSpec, SegmenterSpec
 from scaling_ood.scene_preparation import ScenePreparation
 
 EXAMPLES = "examples"

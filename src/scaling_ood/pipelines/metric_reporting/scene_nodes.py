@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.networks import SCENES, network_of
-from scaling_ood.parameters import IdentitySpec
+from scaling_ood.parameters.common import IdentitySpec
+from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.pipelines.extraction import Detectors, product_name
 from scaling_ood.pipelines.metric_reporting.scene_maps import scene_examples
 from scaling_ood.pipelines.metric_reporting.scene_tables import (
@@ -26,7 +27,6 @@ from scaling_ood.pipelines.score_extraction.scene_nodes import (
 from scaling_ood.preparation import refuse_stale, scores_key
 from scaling_ood.records import METRICS, RunRecord
 from scaling_ood.report import Illustration, ReportContent, render_report, results_text, scene_figure
-from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.scene_preparation import ScenePreparation, scene_preprocessing, weights_of
 
 Record = dict[str, Any]

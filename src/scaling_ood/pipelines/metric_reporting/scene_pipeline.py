@@ -14,8 +14,8 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.networks import sources
+from scaling_ood.parameters.segmentation import SegmentationSpec
 from scaling_ood.pipelines.metric_reporting import scene_maps, scene_nodes
-from scaling_ood.scene_parameters import SegmentationSpec
 from scaling_ood.structure import detectors_of, own_networks
 
 _READ = ["manifest", "preparation", "outputs", "accuracy", "training_run"]

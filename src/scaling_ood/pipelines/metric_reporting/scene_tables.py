@@ -13,11 +13,11 @@ from scaling_ood.datasets import StoredShards
 from scaling_ood.detectors import Detector
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
 from scaling_ood.metrics import DetectionMetrics, NonFiniteScoreError, PerImageMean, PooledThresholds
-from scaling_ood.parameters import IdentitySpec
+from scaling_ood.parameters.common import IdentitySpec
+from scaling_ood.parameters.segmentation import SceneReportingSpec, SegmenterSpec
 from scaling_ood.pipelines.metric_reporting.tables import over_seeds
 from scaling_ood.pipelines.scene_extraction import StoredScene, stored_scenes
 from scaling_ood.records import METRICS, RESULT_COLUMNS
-from scaling_ood.scene_parameters import SceneReportingSpec, SegmenterSpec
 from scaling_ood.scene_preparation import WHOLE, ScenePreparation, variant_of
 
 AGGREGATIONS = ("per_image", "pooled")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scaling_ood.metrics import OneClassError, TooFewImagesError, detection_metrics, tied_with_best
-from scaling_ood.parameters import IdentitySpec, ReportingSpec
+from scaling_ood.parameters.common import IdentitySpec, ReportingSpec
 from scaling_ood.preparation import Preparation, TrainedModel
 from scaling_ood.records import METRICS, RESULT_COLUMNS
 from scaling_ood.scores import Scores

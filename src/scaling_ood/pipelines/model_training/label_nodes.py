@@ -12,10 +12,10 @@ from torch import nn
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.images.multi_label import targets
-from scaling_ood.label_parameters import MultiLabelModelSpec
 from scaling_ood.label_preparation import TRAINED_ON, label_features_key, label_model_key, label_preprocessing
 from scaling_ood.models import Forward, architecture, build_multilabel, build_multilabel_head
-from scaling_ood.parameters import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.multi_label import MultiLabelModelSpec
 from scaling_ood.pipelines.extraction import Extraction, Tensors, image_set_of, loading_of
 from scaling_ood.pipelines.model_training.nodes import SHARD_IMAGES, backbone_features
 from scaling_ood.pipelines.model_training.runs import training_record

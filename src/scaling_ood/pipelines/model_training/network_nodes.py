@@ -25,7 +25,8 @@ from scaling_ood.models import (
 )
 from scaling_ood.models.rotation import turned
 from scaling_ood.networks import CONFIDENCE, ROTATION
-from scaling_ood.parameters import ClassifierNetworksSpec, IdentitySpec, ModelSpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ModelSpec
 from scaling_ood.pipelines.extraction import Extraction, Tensors, loading_of
 from scaling_ood.pipelines.model_training.nodes import (
     SHARD_IMAGES,

@@ -23,7 +23,8 @@ from scaling_ood.models import (
     read_checkpoint,
     trainable,
 )
-from scaling_ood.parameters import IdentitySpec, ModelSpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.extraction import Extraction, Tensors, loading_of
 from scaling_ood.pipelines.model_training.runs import training_record
 from scaling_ood.plans import Part, Plan, TrainingPlan

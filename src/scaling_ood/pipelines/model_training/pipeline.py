@@ -25,11 +25,11 @@ from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, ROTATION
-from scaling_ood.parameters import SettingSpec
+from scaling_ood.parameters.multi_class import SettingSpec
+from scaling_ood.parameters.multi_label import MultiLabelSpec
+from scaling_ood.parameters.segmentation import SegmentationSpec
 from scaling_ood.pipelines.model_training import label_nodes, network_nodes, nodes, scene_nodes
-from scaling_ood.scene_parameters import SegmentationSpec
 from scaling_ood.structure import image_settings, label_settings, own_networks, scene_settings
 
 _IMAGES = ["manifest", "preparation", "params:model", "params:runtime"]

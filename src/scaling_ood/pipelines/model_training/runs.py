@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scaling_ood.datasets import StoredModel
-from scaling_ood.parameters import IdentitySpec
+from scaling_ood.parameters.common import IdentitySpec
 from scaling_ood.records import RunRecord
 
 _NOT_CURVES = frozenset({"variant", "epoch", "seconds"})

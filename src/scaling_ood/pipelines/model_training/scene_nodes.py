@@ -19,12 +19,12 @@ from scaling_ood.models.segmentation import (
     build_segmenter,
 )
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE
-from scaling_ood.parameters import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.segmentation import AutoencoderSpec, NetworksSpec, SegmenterSpec
 from scaling_ood.pipelines.model_training.runs import training_record
 from scaling_ood.plans import TrainingPlan
 from scaling_ood.preparation import refuse_other_file, refuse_stale
 from scaling_ood.records import RunRecord
-from scaling_ood.scene_parameters import AutoencoderSpec, NetworksSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
     AUTOENCODER_NAME,
     ScenePreparation,

@@ -12,11 +12,11 @@ import torch
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.images.multi_label import is_labelled, targets
-from scaling_ood.label_parameters import LabelExtractionSpec, MultiLabelModelSpec
 from scaling_ood.label_preparation import label_model_key, label_outputs_key, label_preprocessing
 from scaling_ood.metrics import mean_average_precision
 from scaling_ood.models import Forward, assemble_multilabel
-from scaling_ood.parameters import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.multi_label import LabelExtractionSpec, MultiLabelModelSpec
 from scaling_ood.pipelines.extraction import (
     Detectors,
     DropoutPasses,

@@ -21,7 +21,8 @@ from scaling_ood.models import (
     trained_two_headed,
 )
 from scaling_ood.networks import CONFIDENCE
-from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec, ModelSpec
 from scaling_ood.pipelines.extraction import Detectors, Extraction, Tensors, image_fields, loading_of, product_name
 from scaling_ood.pipelines.score_extraction.nodes import HEADS, WrongModelError, of_first_labels, top1_of
 from scaling_ood.plans import Part, Plan

@@ -19,7 +19,8 @@ from scaling_ood.images.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.models import Forward, Variant, architecture, assemble
 from scaling_ood.networks import IMAGES, image_networks, network_of
-from scaling_ood.parameters import ClassifierNetworksSpec, ExtractionSpec, IdentitySpec, ModelSpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec, ModelSpec
 from scaling_ood.pipelines.extraction import (
     Detectors,
     Extraction,

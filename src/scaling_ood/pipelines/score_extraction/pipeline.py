@@ -18,12 +18,12 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from scaling_ood.label_parameters import MultiLabelSpec
 from scaling_ood.networks import of_networks, sources
-from scaling_ood.parameters import SettingSpec
+from scaling_ood.parameters.multi_class import SettingSpec
+from scaling_ood.parameters.multi_label import MultiLabelSpec
+from scaling_ood.parameters.segmentation import SegmentationSpec
 from scaling_ood.pipelines.extraction import on_features
 from scaling_ood.pipelines.score_extraction import label_nodes, network_nodes, nodes, scene_nodes
-from scaling_ood.scene_parameters import SegmentationSpec
 from scaling_ood.structure import detectors_of, image_settings, label_settings, own_networks, scene_settings
 
 _SHARED = ["outputs", "accuracy", "manifest", "preparation"]

@@ -16,13 +16,13 @@ from scaling_ood.detectors.background import Background
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.models import Forward
 from scaling_ood.networks import AUTOENCODER, SCENES, SHARED, network_of
-from scaling_ood.parameters import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.pipelines.extraction import Detectors, Tensors, fields_for, product_name, refuse_unmade
 from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
 from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
 from scaling_ood.plans import Plan
 from scaling_ood.preparation import refuse_stale, scores_key
-from scaling_ood.scene_parameters import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.scene_preparation import (
     AUTOENCODER_NAME,
     RANDOM,

@@ -1,4 +1,4 @@
-"""Typed parameters of the multi-label setting."""
+"""Parameters of the multi-label setting."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from scaling_ood.fabrication.composite import CompositeSpec
 from scaling_ood.images.multi_label import MultiLabelSource, check_source, multi_label_layout_names
 from scaling_ood.metrics import AveragingRule
 from scaling_ood.models import architecture
-from scaling_ood.parameters import (
+from scaling_ood.parameters.common import (
     RESERVED,
     Count,
-    DataSets,
     DetectorSwitches,
-    FolderSpec,
     IdentitySpec,
-    PartSpec,
     RenderingSpec,
     ReportingSpec,
     Seeds,
     Spec,
     did_you_mean,
 )
+from scaling_ood.parameters.data_sets import DataSets, FolderSpec, PartSpec
 
 
 class CompositeFabricationSpec(RenderingSpec[CompositeSpec]):

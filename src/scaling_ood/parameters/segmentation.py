@@ -1,4 +1,4 @@
-"""Typed parameters of the segmentation setting."""
+"""Parameters of the segmentation setting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scaling_ood.images.scenes import (
 )
 from scaling_ood.models.segmentation import Difference, segmenter
 from scaling_ood.networks import SCENES, network_of
-from scaling_ood.parameters import (
+from scaling_ood.parameters.common import (
     Count,
     DetectorSwitches,
     HintSpec,

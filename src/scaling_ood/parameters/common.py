@@ -1,0 +1,171 @@
+"""What parameters of all settings have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from scaling_ood.detectors import build_detector
+
+Labels = Literal["fine", "coarse"]
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+Count = Annotated[int, Field(ge=1)]
+
+
+def _counted(value: Any) -> Any:
+    # A list cannot be given on Kedro's command line: --params multi_class.model.seeds=3
+    return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"names one twice: {', '.join(map(str, seeds))}")
+    return seeds
+
+
+Seed = Annotated[int, Field(ge=0)]
+
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_counted), Field(min_length=1), AfterValidator(_once)]
+"""One network each; a number n means 0..n-1."""
+
+RESERVED = ("train", "fit", "test", "mean")
+"""What no OOD set can be called: roles of in-distribution images, and the row of means."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, and all of them.
+
+    >>> did_you_mean("epoch", ["epochs", "seeds"])
+    "; did you mean 'epochs'? (known: epochs, seeds)"
+    """
+    names = list(known)
+    near = get_close_matches(word, names, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return hint + (f" (known: {', '.join(names)})" if names else "")
+
+
+class Spec(BaseModel):
+    """Base of all parameters: an unknown key is an error, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IdentitySpec(Spec):
+    """Whose results these are."""
+
+    setting: Literal["multi_class", "multi_label", "segmentation"]
+    benchmark: str
+
+
+class RuntimeSpec(Spec):
+    """Where and how fast; changes no result beyond rounding.
+
+    Attributes:
+        device: `auto` takes the GPU if there is one.
+        batch_images: Images per forward pass; by default 64 on a GPU and 16 on a processor, where getting memory for
+            larger ones takes up to half of the time.
+        workers: Processes that decode images.
+        channels_last: Memory order of the convolutions; faster on most hardware.
+    """
+
+    device: str = "auto"
+    batch_images: Count | None = None
+    workers: Annotated[int, Field(ge=0)] = 2
+    channels_last: bool = True
+
+
+class ReportingSpec(Spec):
+    """How results are measured and shown.
+
+    Attributes:
+        positive_class: Which class recall and precision are about: `ood`, `in_dist`, or `both`, one after the other and
+            the in-distribution one first, as in the paper's multi-label table.
+        fpr_rule: Which threshold "95 % recall" means; `nearest` is the paper's.
+        tie_level: Chance of calling two equally good detectors different.
+        bootstrap_replicates: For the ties of AUPR and FPR95.
+        examples: In-distribution images of low confidence to show.
+        caveats: What a reader must know before any number.
+    """
+
+    positive_class: Literal["ood", "in_dist", "both"] = "ood"
+    fpr_rule: Literal["nearest", "first"] = "nearest"
+    tie_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    bootstrap_replicates: Count = 1000
+    examples: Count = 6
+    caveats: tuple[str, ...] = ()
+
+    @property
+    def positive_classes(self) -> tuple[Literal["ood", "in_dist"], ...]:
+        """The one, or both; the first is the one that figures and tracked runs show."""
+        return ("in_dist", "ood") if self.positive_class == "both" else (self.positive_class,)
+
+
+Request = TypeVar("Request")
+
+
+class RenderingSpec(Spec, Generic[Request]):
+    """Fields of a request of `scaling_ood.fabrication`, a data class; what is not given keeps its default."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    of: ClassVar[type[Any]]
+
+    @model_validator(mode="after")
+    def _renders(self) -> Self:
+        self.request()
+        return self
+
+    def request(self) -> Request:
+        """What to render."""
+        fields: dict[str, Any] = self.model_extra or {}
+        known = self.of.__dataclass_fields__
+        unknown = [f"no such parameter: {name}{did_you_mean(name, known)}" for name in fields if name not in known]
+        if unknown:
+            raise ValueError("\n".join(unknown))
+        request: Request = self.of(**fields)
+        return request
+
+
+class HintSpec(Spec):
+    """How a confidence branch is trained, beside what holds for the network (DeVries & Taylor 2018).
+
+    Attributes:
+        budget: Price to aim at, in nats.
+        price_weight: Lambda of the first step.
+    """
+
+    budget: Annotated[float, Field(gt=0)] = 0.3
+    price_weight: Annotated[float, Field(gt=0)] = 0.1
+
+
+Switches = dict[str, dict[str, Any] | Literal[False]]
+
+
+def _buildable(detectors: Switches) -> Switches:
+    problems = []
+    for name, options in detectors.items():
+        try:
+            build_detector(name, **(options or {}))
+        except (ValueError, TypeError) as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
+    if not any(options is not False for options in detectors.values()):
+        raise ValueError("every detector is switched off")
+    return detectors
+
+
+DetectorSwitches = Annotated[Switches, AfterValidator(_buildable)]
+"""Detector to its options, or to false where it is off; every name and option is one that exists."""

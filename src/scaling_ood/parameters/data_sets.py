@@ -1,0 +1,219 @@
+"""Parameters of the library of data sets, and of what a benchmark takes from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    RootModel,
+    field_validator,
+    model_validator,
+)
+
+from scaling_ood.images import Noise, layout_names
+from scaling_ood.images.class_lists import class_list_names
+from scaling_ood.images.counts import known_part
+from scaling_ood.images.quality import quality_measure
+from scaling_ood.parameters.common import (
+    Count,
+    Share,
+    Spec,
+    did_you_mean,
+)
+
+
+class ClassSelection(Spec):
+    """Which classes of a data set count, by a table that ships with the readers (`scaling_ood/images/tables`).
+
+    Attributes:
+        table: Its name.
+        column: Of the table.
+        value: Classes whose column has this value; by default the whole table.
+    """
+
+    table: str
+    column: str = "group"
+    value: str | None = None
+
+
+class SpeciesSelection(Spec):
+    """Some species of every supercategory, drawn by a seed; see `scaling_ood.images.species.split_species`.
+
+    Attributes:
+        take: `known`: what a classifier learns; `held_out`: what it meets as unknown.
+        share: Of a supercategory's species that are held out.
+        seed: Of the draw.
+    """
+
+    take: Literal["known", "held_out"]
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class PublishedSpec(Spec):
+    """Which published data set a folder holds, to compare its size with; see `scaling_ood.images.counts`.
+
+    Attributes:
+        data_set: Its name in the table.
+        part: The one part that the folder holds, such as a supercategory of Species; by default its splits tell.
+    """
+
+    data_set: str
+    part: str | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        known_part(self.data_set, self.part)
+        return self
+
+
+class CurationSpec(Spec):
+    """Which images of a scraped data set are left out (the paper, appendix C); see `scaling_ood.images.curation`.
+
+    Attributes:
+        quality: No-reference measure; None leaves quality out.
+        cutoff: The worst value that stays; belongs to `quality`.
+        flags: CSV of the images that somebody flagged by hand, relative to the data root, with `image` and `reason`.
+    """
+
+    quality: str | None = None
+    cutoff: float | None = None
+    flags: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.quality is None) != (self.cutoff is None):
+            raise ValueError("quality and cutoff belong together: give both or neither")
+        if self.quality is None and self.flags is None:
+            raise ValueError("give quality with cutoff, flags, or both")
+        if self.quality is not None:
+            quality_measure(self.quality)
+        return self
+
+
+class FolderSpec(Spec):
+    """Images on disk.
+
+    Attributes:
+        source: Photographs and renderings never share a mean.
+        layout: Reader of the on-disk layout.
+        folder: Relative to the data root, or to the project for rendered images.
+        splits: Which of the data set's own splits count; all by default.
+        classes: Which classes count; all by default.
+        species: Which species count, of the layout `species`; all by default.
+        class_list: All classes that a published head knows, in its order; by default those that are there, sorted.
+        published: What the folder is a copy of; where its size differs, preparation says so and goes on.
+        curation: What is left out for its quality; nothing by default.
+        titles: Shipped table that gives class names a person can read; by default the folders' names.
+        images: At most so many, drawn by the benchmark's seed; all by default.
+    """
+
+    source: Literal["photographs", "fabricated"] = "photographs"
+    layout: str
+    folder: str
+    splits: tuple[str, ...] | None = None
+    classes: ClassSelection | None = None
+    species: SpeciesSelection | None = None
+    class_list: str | None = None
+    published: PublishedSpec | None = None
+    curation: CurationSpec | None = None
+    titles: str | None = None
+    images: Count | None = None
+
+    @field_validator("layout")
+    @classmethod
+    def _known_layout(cls, value: str) -> str:
+        if value not in layout_names():
+            raise ValueError(f"unknown layout '{value}'{did_you_mean(value, layout_names())}")
+        return value
+
+    @field_validator("class_list")
+    @classmethod
+    def _known_list(cls, value: str | None) -> str | None:
+        if value is not None and value not in class_list_names():
+            raise ValueError(f"unknown class list '{value}'{did_you_mean(value, class_list_names())}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Self:
+        if self.classes is not None and self.species is not None:
+            raise ValueError("give classes or species, not both")
+        return self
+
+
+class NoiseSpec(Spec):
+    """Images that are generated at the network's input size; see `scaling_ood.images.noise.Noise`."""
+
+    source: Literal["noise"]
+    recipe: Literal["gaussian", "rademacher", "blobs"]
+    images: Count = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+    sigma: Annotated[float, Field(gt=0)] = 4.0
+    border: Literal["nearest", "reflect", "mirror", "constant", "wrap"] = "nearest"
+    blur_channels: bool = True
+    noise_range: Literal["pixel", "tensor"] = "pixel"
+
+    def noise(self) -> Noise:
+        """The generator of these images."""
+        return Noise(**self.model_dump(exclude={"source", "images"}))
+
+
+DataSetSpec = Annotated[FolderSpec | NoiseSpec, Field(discriminator="source")]
+
+
+class DataSets(RootModel[dict[str, DataSetSpec]]):
+    """The library of data sets that benchmarks pick from, by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def used_by(self, data: DataSpec) -> dict[str, FolderSpec | NoiseSpec]:
+        """The sets of one benchmark: in-distribution first, then OOD in the order of the tables."""
+        return {name: self.root[name] for name in (data.in_dist, *data.ood)}
+
+
+class PartSpec(Spec):
+    """Which images of the in-distribution set play one role (train, fit or test).
+
+    Parts that draw on the same split share it without overlap, in the order train, fit, test.
+
+    Attributes:
+        split: The data set's own split to draw from; `all` where it has none.
+        per_class: So many images of each class; what is left by default.
+        share: This share of the split as a whole, whatever the class; not with `per_class`.
+    """
+
+    split: str
+    per_class: Count | None = None
+    share: Share | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.per_class is not None and self.share is not None:
+            raise ValueError("give per_class or share, not both")
+        return self
+
+
+class DataSpec(Spec):
+    """What a benchmark is made of.
+
+    Attributes:
+        in_dist: Name of the in-distribution data set.
+        ood: Names of the OOD data sets, in the order of the tables.
+        train: Images that the model is trained on; none for published models.
+        fit: In-distribution images that detectors are fitted on; never test images.
+        test: In-distribution test images of every detector.
+        coarse_labels: How classes are grouped: `class_prefix` takes a class's name up to its first underscore.
+        seed: Of every draw.
+        most_unreadable: Share of images that may be quarantined before preparation stops with an error.
+    """
+
+    in_dist: str
+    ood: Annotated[tuple[str, ...], Field(min_length=1)]
+    train: PartSpec | None
+    fit: PartSpec
+    test: PartSpec
+    coarse_labels: Literal["class_prefix"] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01
