@@ -52,7 +52,12 @@ def digests(**changes: str) -> dict[str, Any]:
 
 
 def test_every_field_of_the_model_is_tried() -> None:
-    assert OTHER_MODEL.keys() == ModelSpec.model_fields.keys() - {"least_top1", "weights"}
+    assert OTHER_MODEL.keys() == ModelSpec.model_fields.keys() - {"least_top1", "weights", "pretrained"}
+
+
+def test_the_key_of_a_fine_tuned_model_is_not_that_of_one_from_random_weights() -> None:
+    tuned, scratch = (model_spec(training="network", pretrained=pretrained) for pretrained in (True, False))
+    assert model_key(preparation(), tuned) != model_key(preparation(), scratch)
 
 
 @pytest.mark.parametrize("field", OTHER_MODEL)

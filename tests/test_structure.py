@@ -314,7 +314,7 @@ def test_rendered_sets_need_the_fabrication() -> None:
     [
         (
             {"training": "head"},
-            "'small_resnet' has no published weights: training must be 'network', or weights 'checkpoint'",
+            "'small_resnet' has no published weights: train it from random ones or give a checkpoint",
         ),
         (
             {"weights": "checkpoint"},
@@ -325,6 +325,14 @@ def test_rendered_sets_need_the_fabrication() -> None:
             "a model that is not trained here has labels: [fine] and seeds: [0]",
         ),
         ({"labels": ["fine", "fine"]}, "labels names one twice: fine, fine"),
+        (
+            {"training": "network", "pretrained": True},
+            "'small_resnet' has no published weights: train it from random ones or give a checkpoint",
+        ),
+        (
+            {"architecture": "efficientnet_lite0", "training": "head", "pretrained": True},
+            "pretrained belongs to training: network; the others always use the published weights",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_is_told(model: dict[str, Any], message: str) -> None:

@@ -112,10 +112,11 @@ def model_key(preparation: Preparation, spec: ModelSpec) -> str:
     """Key of the trained or verified model."""
     if spec.weights == "checkpoint":
         return digest(spec.architecture, preparation.checkpoint, preparation.classes)
-    weights = "" if spec.training == "network" else published_digest(spec.architecture)
+    random = spec.training == "network" and not spec.pretrained
+    weights = "" if random else published_digest(spec.architecture)
     if spec.training == "none":
         return digest(spec.architecture, weights, preparation.classes)
-    options = spec.model_dump(mode="json", exclude={"least_top1", "weights"})
+    options = spec.model_dump(mode="json", exclude={"least_top1", "weights", "pretrained"})
     return digest(options, weights, preprocessing_of(spec), preparation.digests["train"], preparation.group_of_class)
 
 

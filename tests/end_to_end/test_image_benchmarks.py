@@ -86,7 +86,7 @@ def plan(root):
     cifar = {"data": {"train": {"per_class": 6}, "fit": {"per_class": 9}}}
     cifar["model"] = {"least_top1": 0.0, "epochs": 1}
     runs.append(("cifar10", params("cifar10", **cifar)))
-    # A head wants the published weights of its network: one whose weights are installed takes its place.
+    # Fine-tuning wants the published weights of its network: one whose weights are installed takes its place.
     ecology = {"data": {}, "model": {"least_top1": 0.0, "epochs": 1, "architecture": "efficientnet_lite0"}}
     ecology["data_sets"] = {f"species_{part}": {"folder": "ecology"} for part in ("known", "held_out")}
     runs.append(("species_ecology", params("species_ecology", **ecology)))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from toy_benchmark import build_toy
 
-from scaling_ood.models import ClassCountError, Classifier, Variant, assemble, trainable
+from scaling_ood.models import ClassCountError, Classifier, Variant, assemble, build_two_headed, trainable
 from scaling_ood.models.network import SharedBackbone
 
 pytestmark = pytest.mark.usefixtures("toy_architecture")
@@ -76,6 +76,18 @@ def test_a_trainable_head_is_linear_and_a_trainable_network_a_classifier() -> No
     assert isinstance(head, nn.Linear)
     assert (head.in_features, head.out_features) == (5, 2)
     assert isinstance(trainable("toy_network", "network", COARSE), Classifier)
+
+
+def test_fine_tuning_starts_from_the_published_backbone_and_a_random_head() -> None:
+    published = build_toy(True)[0].state_dict()
+    tuned = trainable("toy", "network", FINE, pretrained=True)
+    scratch = trainable("toy", "network", FINE)
+    for name, weights in published.items():
+        torch.testing.assert_close(tuned.backbone.state_dict()[name], weights)
+    assert any(not torch.equal(scratch.backbone.state_dict()[name], published[name]) for name in published)
+    two = build_two_headed("toy", "network", FINE, 1, pretrained=True)
+    torch.testing.assert_close(two.backbone.state_dict(), tuned.backbone.state_dict())
+    torch.testing.assert_close(tuned.head.weight, trainable("toy", "network", FINE, pretrained=True).head.weight)
 
 
 @pytest.mark.parametrize("training", ["head", "network"])

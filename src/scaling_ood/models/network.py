@@ -109,16 +109,16 @@ class ClassCountError(ValueError):
     """The published head has another number of classes than the data set."""
 
 
-def trainable(name: str, training: str, variant: Variant) -> nn.Module:
+def trainable(name: str, training: str, variant: Variant, *, pretrained: bool = False) -> nn.Module:
     """The module that training optimises for one variant: a head for cached features, or a whole classifier.
 
-    Its initial weights depend on the variant's seed alone.
+    Its random weights depend on the variant's seed alone; with `pretrained` only those of the head are random.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(variant.seed)
         built = architecture(name)
         head = nn.Linear(built.features, variant.classes)
-        return head if training == "head" else Classifier(built.build(False)[0], head)
+        return head if training == "head" else Classifier(built.build(pretrained)[0], head)
 
 
 def assemble(

@@ -97,11 +97,11 @@ class TwoHeadedNetworks(nn.Module):
 
 
 def build_two_headed(
-    name: str, training: str, variant: Variant, second: int, *, width: int = 0
+    name: str, training: str, variant: Variant, second: int, *, width: int = 0, pretrained: bool = False
 ) -> TwoHeads | TwoHeaded:
     """The module that training optimises for one variant: heads for cached features, or a whole network.
 
-    Its initial weights depend on the variant's seed alone.
+    Its random weights depend on the variant's seed alone.
 
     Args:
         name: Registered architecture.
@@ -109,12 +109,13 @@ def build_two_headed(
         variant: Seed and number of classes.
         second: Number K of logits of the second task.
         width: Of the hidden layer before the heads; 0 without.
+        pretrained: Whether a whole network starts from the published weights of its backbone.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(variant.seed)
         built = architecture(name)
         heads = TwoHeads(built.features, variant.classes, second, width=width)
-        return heads if training == "head" else TwoHeaded(built.build(False)[0], heads)
+        return heads if training == "head" else TwoHeaded(built.build(pretrained)[0], heads)
 
 
 def trained_two_headed(

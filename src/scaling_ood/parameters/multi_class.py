@@ -38,7 +38,9 @@ class ModelSpec(Spec):
     Attributes:
         architecture: Registered backbone.
         training: `none`: the published weights and head, verified; `head`: a linear head on frozen, cached features of
-            the published backbone; `network`: everything, from random weights.
+            the published backbone; `network`: everything.
+        pretrained: With `training: network`, whether the backbone starts from its published weights (fine-tuning) or
+            from random ones.
         weights: With `training: none`, whose: `published`, or `checkpoint`: those of the catalog's `checkpoint`, a file
             (--params checkpoint=FILE) with the classes of the data set in their order.
         input_px: Side of the network's input in pixels; by default that of the published weights. Normalisation and
@@ -55,6 +57,7 @@ class ModelSpec(Spec):
 
     architecture: str
     training: Literal["none", "head", "network"]
+    pretrained: bool = False
     weights: Literal["published", "checkpoint"] = "published"
     input_px: Annotated[int, Field(ge=16)] | None = None
     labels: Annotated[tuple[Labels, ...], Field(min_length=1)] = ("fine",)
@@ -76,9 +79,11 @@ class ModelSpec(Spec):
     def _weights_exist(self) -> Self:
         if self.weights == "checkpoint" and self.training != "none":
             raise ValueError("weights: checkpoint belongs to training: none, and nothing is trained on top of it")
-        if self.stored != "network" and not architecture(self.architecture).weights:
+        if self.pretrained and self.training != "network":
+            raise ValueError("pretrained belongs to training: network; the others always use the published weights")
+        if (self.stored != "network" or self.pretrained) and not architecture(self.architecture).weights:
             raise ValueError(
-                f"'{self.architecture}' has no published weights: training must be 'network', or weights 'checkpoint'"
+                f"'{self.architecture}' has no published weights: train it from random ones or give a checkpoint"
             )
         if self.training == "none" and (self.labels, self.seeds) != (("fine",), (0,)):
             raise ValueError("a model that is not trained here has labels: [fine] and seeds: [0]")

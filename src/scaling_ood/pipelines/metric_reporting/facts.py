@@ -212,7 +212,8 @@ def _weights(spec: ModelSpec, prepared: Preparation, network: str) -> str:
     if spec.weights == "checkpoint":
         return f"checkpoint with SHA-256 {prepared.checkpoint}, as it is"
     if spec.training == "network":
-        return "random initialisation, trained here"
+        started = architecture(spec.architecture).weights if spec.pretrained else "random initialisation"
+        return f"{started}, trained here"
     trained = _HEADS[network] if spec.training == "head" else "with their own head"
     return f"{architecture(spec.architecture).weights}; {trained}"
 

@@ -66,7 +66,7 @@ def train_confidence_networks(
     networks: ClassifierNetworksSpec,
     runtime: RuntimeSpec,
 ) -> TrainingPlan:
-    """Plan the training of whole networks with a confidence head, from random weights."""
+    """Plan the training of whole networks with a confidence head."""
     prepared = Preparation.model_validate(preparation)
     images = decoded_images(manifest, prepared, model, runtime)
     return _confidence(manifest, prepared, model, networks, runtime, images)
@@ -119,7 +119,7 @@ def train_rotation_networks(
     networks: ClassifierNetworksSpec,
     runtime: RuntimeSpec,
 ) -> TrainingPlan:
-    """Plan the training of whole networks that also learn the rotations, from random weights."""
+    """Plan the training of whole networks that also learn the rotations."""
     prepared = Preparation.model_validate(preparation)
     upright = decoded_images(manifest, prepared, model, runtime)
     return _rotation(manifest, prepared, model, networks, runtime, lambda: TurnedImages(upright()))
@@ -199,7 +199,9 @@ def _rotation(
 
 
 def _built(model: ModelSpec, variant: Variant, second: int, width: int = 0) -> nn.Module:
-    return build_two_headed(model.architecture, model.training, variant, second, width=width)
+    return build_two_headed(
+        model.architecture, model.training, variant, second, width=width, pretrained=model.pretrained
+    )
 
 
 def _about(

@@ -68,7 +68,7 @@ def train_heads(
     """Plan the training of linear heads on cached features."""
     prepared = Preparation.model_validate(preparation)
     images = cached_features(features, prepared, model, runtime, identity)
-    build = partial(trainable, model.architecture, model.training)
+    build = partial(trainable, model.architecture, model.training, pretrained=model.pretrained)
     key, about = model_key(prepared, model), about_model(model, prepared)
     return plan_training(key, about, manifest, prepared, model, runtime, images, build)
 
@@ -76,10 +76,10 @@ def train_heads(
 def train_networks(
     manifest: pd.DataFrame, preparation: dict[str, Any], model: ModelSpec, runtime: RuntimeSpec
 ) -> TrainingPlan:
-    """Plan the training of whole networks from random weights."""
+    """Plan the training of whole networks."""
     prepared = Preparation.model_validate(preparation)
     images = decoded_images(manifest, prepared, model, runtime)
-    build = partial(trainable, model.architecture, model.training)
+    build = partial(trainable, model.architecture, model.training, pretrained=model.pretrained)
     key, about = model_key(prepared, model), about_model(model, prepared)
     return plan_training(key, about, manifest, prepared, model, runtime, images, build)
 
@@ -242,4 +242,5 @@ def _placed(build: Callable[[Variant], nn.Module], variant: Variant, device: tor
 def _weights(spec: ModelSpec) -> str:
     if spec.weights == "checkpoint":
         return "checkpoint"
-    return architecture(spec.architecture).weights if spec.training != "network" else "random initialisation"
+    random = spec.training == "network" and not spec.pretrained
+    return "random initialisation" if random else architecture(spec.architecture).weights
