@@ -51,6 +51,8 @@ FILES = {
             if mode == "fail":
                 raise ValueError("no such thing")
             if mode == "interrupt":
+                # What starts the tests in the background has processes ignore Ctrl-C.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(10)
             if mode == "kill":

@@ -17,7 +17,7 @@ from scaling_ood.datasets import CheckpointDataset, ProvidedFileDataset, ShardsD
 from scaling_ood.models import ARCHITECTURES, ClassCountError, Classifier, architecture
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.multi_class import ModelSpec
-from scaling_ood.pipelines.model_training import nodes
+from scaling_ood.pipelines.model_training import features as feature_plans
 from scaling_ood.pipelines.model_training.nodes import (
     adopt_classifier,
     plan_training_features,
@@ -53,7 +53,7 @@ def test_batch_size_and_shard_size_change_no_feature(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nodes, "SHARD_IMAGES", 3)
+    monkeypatch.setattr(feature_plans, "SHARD_IMAGES", 3)
     dataset = ShardsDataset(filepath=str(tmp_path / "other"))
     dataset.save(plan_training_features(manifest, preparation, spec, RuntimeSpec(device="cpu", batch_images=4)))
     other = dataset.load()

@@ -16,8 +16,8 @@ from scaling_ood.label_preparation import TRAINED_ON, label_features_key, label_
 from scaling_ood.models import Forward, architecture, build_multilabel, build_multilabel_head
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.multi_label import MultiLabelModelSpec
-from scaling_ood.pipelines.extraction import Extraction, Tensors, image_set_of, loading_of
-from scaling_ood.pipelines.model_training.nodes import SHARD_IMAGES, backbone_features
+from scaling_ood.pipelines.extraction import Tensors, image_set_of, loading_of
+from scaling_ood.pipelines.model_training.features import plan_features
 from scaling_ood.pipelines.model_training.runs import training_record
 from scaling_ood.plans import Plan, TrainingPlan
 from scaling_ood.preparation import Preparation, refuse_stale
@@ -32,13 +32,8 @@ def plan_label_features(
 ) -> Plan[Tensors]:
     """Plan the frozen backbone's features of the images that heads are trained and chosen on."""
     prepared = Preparation.model_validate(preparation)
-    forward = Forward(runtime.device, "float32", runtime.channels_last)
-    extraction = Extraction(
-        manifest, prepared, label_preprocessing(model), forward, loading_of(runtime), ("features",), SHARD_IMAGES
-    )
-    about = {"device": forward.device_name, "architecture": model.architecture}
-    make = partial(backbone_features, extraction, model.architecture)
-    return Plan(label_features_key(prepared, model), extraction.parts(TRAINED_ON), make, about)
+    key, transform = label_features_key(prepared, model), label_preprocessing(model)
+    return plan_features(key, manifest, prepared, transform, model.architecture, runtime, TRAINED_ON)
 
 
 def train_label_heads(

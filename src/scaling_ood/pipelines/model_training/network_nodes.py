@@ -5,7 +5,7 @@ Seeds, epochs, optimiser, schedule and images are those of the classifiers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,26 +17,22 @@ from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.models import (
     CONFIDENCES,
     ROTATIONS,
-    Forward,
-    ForwardPass,
     Variant,
-    architecture,
     build_two_headed,
 )
-from scaling_ood.models.rotation import turned
 from scaling_ood.networks import CONFIDENCE, ROTATION
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ModelSpec
-from scaling_ood.pipelines.extraction import Extraction, Tensors, loading_of
+from scaling_ood.pipelines.extraction import Tensors
+from scaling_ood.pipelines.model_training.features import TurnedFeaturesOnly, plan_features, turn
 from scaling_ood.pipelines.model_training.nodes import (
-    SHARD_IMAGES,
     about_model,
     cached_features,
     decoded_images,
     plan_training,
 )
 from scaling_ood.pipelines.model_training.runs import training_record
-from scaling_ood.plans import Part, Plan, TrainingPlan
+from scaling_ood.plans import Plan, TrainingPlan
 from scaling_ood.preparation import Preparation, network_key, preprocessing_of, refuse_stale, turned_features_key
 from scaling_ood.records import RunRecord
 from scaling_ood.training import TrainingImages
@@ -77,13 +73,8 @@ def plan_turned_features(
 ) -> Plan[Tensors]:
     """Plan the frozen backbone's features of the training images, turned by 90, 180 and 270 degrees."""
     prepared = Preparation.model_validate(preparation)
-    forward = Forward(runtime.device, "float32", runtime.channels_last)
-    extraction = Extraction(
-        manifest, prepared, preprocessing_of(model), forward, loading_of(runtime), ("features",), SHARD_IMAGES
-    )
-    about = {"device": forward.device_name, "architecture": model.architecture}
-    make = partial(_turned_features, extraction, model.architecture)
-    return Plan(turned_features_key(prepared, model), extraction.parts(["train"]), make, about)
+    key, transform = turned_features_key(prepared, model), preprocessing_of(model)
+    return plan_features(key, manifest, prepared, transform, model.architecture, runtime, form=TurnedFeaturesOnly)
 
 
 def train_rotation_heads(
@@ -105,7 +96,7 @@ def train_rotation_heads(
 
     def images() -> TurnedFeatures:
         shards = [turned_features.read(name) for name in turned_features.parts]
-        others = [torch.cat([shard[f"{_turn(q)}/features"] for shard in shards]) for q in range(1, ROTATIONS)]
+        others = [torch.cat([shard[f"{turn(q)}/features"] for shard in shards]) for q in range(1, ROTATIONS)]
         first = upright()
         return TurnedFeatures(torch.stack([first.features, *others]), first.device)
 
@@ -137,33 +128,6 @@ def record_network(
     prepared = Preparation.model_validate(preparation)
     refuse_stale(model, network_key(prepared, spec, networks, kind), f"{identity.setting}.{kind}.model")
     return training_record(model, spec.architecture, identity, network=kind)
-
-
-class TurnedFeaturesOnly(nn.Module):
-    """A backbone in the form of a network of three variants, one per rotation, without logits."""
-
-    def __init__(self, backbone: nn.Module) -> None:
-        """Take over the backbone."""
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, images: torch.Tensor) -> dict[str, ForwardPass]:
-        """Features of normalised images (N, 3, H, H), turned by 90, 180 and 270 degrees."""
-        outputs = {}
-        for quarter in range(1, ROTATIONS):
-            features = self.backbone(turned(images, quarter))
-            outputs[_turn(quarter)] = ForwardPass(features[:, :0], features)
-        return outputs
-
-
-def _turned_features(extraction: Extraction, name: str, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
-    backbone, _ = architecture(name).build(True)
-    yield from extraction.produce(TurnedFeaturesOnly(backbone), missing)
-
-
-def _turn(quarter: int) -> str:
-    """Such as `turned90`."""
-    return f"turned{90 * quarter}"
 
 
 def _confidence(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,6 @@ from scaling_ood.datasets import ProvidedFile, StoredModel, StoredShards
 from scaling_ood.images import Photographs
 from scaling_ood.models import (
     Forward,
-    ForwardPass,
     Variant,
     adopted_state,
     architecture,
@@ -25,9 +24,10 @@ from scaling_ood.models import (
 )
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.multi_class import ModelSpec
-from scaling_ood.pipelines.extraction import Extraction, Tensors, loading_of
+from scaling_ood.pipelines.extraction import Tensors, loading_of
+from scaling_ood.pipelines.model_training.features import plan_features
 from scaling_ood.pipelines.model_training.runs import training_record
-from scaling_ood.plans import Part, Plan, TrainingPlan
+from scaling_ood.plans import Plan, TrainingPlan
 from scaling_ood.preparation import (
     Preparation,
     model_key,
@@ -40,21 +40,14 @@ from scaling_ood.records import RunRecord
 from scaling_ood.training import Objective, Recipe, TrainingImages, TrainingState, train_classifiers
 from scaling_ood.training.images import CachedFeatures, DecodedImages
 
-SHARD_IMAGES = 1024
-
 
 def plan_training_features(
     manifest: pd.DataFrame, preparation: dict[str, Any], model: ModelSpec, runtime: RuntimeSpec
 ) -> Plan[Tensors]:
     """Plan the frozen backbone's features of the training images; a head is then trained on them in seconds."""
     prepared = Preparation.model_validate(preparation)
-    forward = Forward(runtime.device, "float32", runtime.channels_last)
-    extraction = Extraction(
-        manifest, prepared, preprocessing_of(model), forward, loading_of(runtime), ("features",), SHARD_IMAGES
-    )
-    key = training_features_key(prepared, model)
-    about = {"device": forward.device_name, "architecture": model.architecture}
-    return Plan(key, extraction.parts(["train"]), partial(backbone_features, extraction, model.architecture), about)
+    key, transform = training_features_key(prepared, model), preprocessing_of(model)
+    return plan_features(key, manifest, prepared, transform, model.architecture, runtime)
 
 
 def train_heads(
@@ -129,26 +122,6 @@ def record_training(
     prepared = Preparation.model_validate(preparation)
     refuse_stale(model, model_key(prepared, spec), f"{identity.setting}.model")
     return training_record(model, spec.architecture, identity)
-
-
-def backbone_features(extraction: Extraction, name: str, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
-    """Features of the missing shards, by the published backbone of that name."""
-    backbone, _ = architecture(name).build(True)
-    yield from extraction.produce(FeaturesOnly(backbone), missing)
-
-
-class FeaturesOnly(nn.Module):
-    """A backbone in the form of a network of one variant, `features`, without logits."""
-
-    def __init__(self, backbone: nn.Module) -> None:
-        """Take over the backbone."""
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, images: torch.Tensor) -> dict[str, Any]:
-        """Features of normalised images (N, 3, H, W)."""
-        features = self.backbone(images)
-        return {"features": ForwardPass(features[:, :0], features)}
 
 
 def cached_features(

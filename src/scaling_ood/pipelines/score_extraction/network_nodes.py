@@ -15,7 +15,6 @@ from scaling_ood.models import (
     CONFIDENCES,
     ROTATIONS,
     ConfidenceNetworks,
-    Forward,
     ForwardPass,
     RotationNetworks,
     trained_two_headed,
@@ -23,10 +22,10 @@ from scaling_ood.models import (
 from scaling_ood.networks import CONFIDENCE
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec, ModelSpec
-from scaling_ood.pipelines.extraction import Detectors, Extraction, Tensors, image_fields, loading_of, product_name
-from scaling_ood.pipelines.score_extraction.nodes import HEADS, WrongModelError, of_first_labels, top1_of
+from scaling_ood.pipelines.extraction import Detectors, Tensors, image_fields, product_name
+from scaling_ood.pipelines.score_extraction.nodes import HEADS, WrongModelError, of_first_labels, output_pass, top1_of
 from scaling_ood.plans import Part, Plan
-from scaling_ood.preparation import Preparation, network_key, outputs_key, preprocessing_of, refuse_stale
+from scaling_ood.preparation import Preparation, network_key, outputs_key, refuse_stale
 
 
 def plan_network_outputs(
@@ -45,18 +44,8 @@ def plan_network_outputs(
     prepared = Preparation.model_validate(preparation)
     trained = network_key(prepared, spec, networks, kind)
     refuse_stale(model, trained, product_name(identity, kind, "model"))
-    forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
     stored = image_fields(detectors, spec.training, kind)
-    pass_over = Extraction(
-        manifest,
-        prepared,
-        preprocessing_of(spec),
-        forward,
-        loading_of(runtime),
-        stored,
-        extraction.shard_images,
-        stored=getattr(torch, extraction.stored),
-    )
+    pass_over = output_pass(manifest, prepared, spec, extraction, runtime, stored)
 
     def produce(missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         network = _network(kind, prepared, spec, networks, model, losses="rotation_loss" in stored)

@@ -70,24 +70,35 @@ def plan_outputs(
     """Plan one forward pass per image, which feeds every detector."""
     prepared = Preparation.model_validate(preparation)
     refuse_stale(model, model_key(prepared, spec), f"{identity.setting}.model")
-    forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
     stored = image_fields(detectors, spec.training)
-    pass_over = Extraction(
-        manifest,
-        prepared,
-        preprocessing_of(spec),
-        forward,
-        loading_of(runtime),
-        stored,
-        extraction.shard_images,
-        extraction.odin,
-        stored=getattr(torch, extraction.stored),
-    )
+    pass_over = output_pass(manifest, prepared, spec, extraction, runtime, stored)
     _tell_disk_use(pass_over, spec)
     key = outputs_key(prepared, spec, extraction, stored)
     heads = [Part(HEADS, 0)] if "features" in stored else []
     parts = [*heads, *pass_over.parts(prepared.extracted_sets)]
     return Plan(key, parts, partial(_outputs, pass_over, spec, model), pass_over.about(spec.architecture))
+
+
+def output_pass(
+    manifest: pd.DataFrame,
+    prepared: Preparation,
+    spec: ModelSpec,
+    extraction: ExtractionSpec,
+    runtime: RuntimeSpec,
+    fields: Sequence[str],
+) -> Extraction:
+    """One pass over images that keeps these fields."""
+    return Extraction(
+        manifest,
+        prepared,
+        preprocessing_of(spec),
+        Forward(runtime.device, extraction.precision, runtime.channels_last),
+        loading_of(runtime),
+        fields,
+        extraction.shard_images,
+        extraction.odin,
+        stored=getattr(torch, extraction.stored),
+    )
 
 
 def _tell_disk_use(extraction: Extraction, spec: ModelSpec) -> None:
