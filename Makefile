@@ -65,4 +65,4 @@ bench: run  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/scene_memory.py
 
 clean:  ## Remove what runs have made; photographs and MLflow runs stay
-	rm -rf data/0[2-8]_*/*/ data/01_raw/miniature*
+	rm -rf data/0[2-8]_*/*/ data/01_raw/miniature* data/01_raw/test*

@@ -125,7 +125,8 @@ def pytorch_ood(
         "knn": lambda: theirs.KNN(features),
         "vim": lambda: theirs.ViM(features, WIDTH // 2, head.weight, head.bias),
         "react": lambda: theirs.ReAct(features, head),
-        "ash": lambda: theirs.ASH(features, head),
+        # It takes feature maps.
+        "ash": lambda: theirs.ASH(lambda images: features(images)[..., None, None], lambda maps: head(maps.flatten(1))),
         "odin": lambda: theirs.ODIN(network.logits_of(variant.name)),
     }
     started = time.perf_counter()

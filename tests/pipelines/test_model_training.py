@@ -18,6 +18,7 @@ from scaling_ood.models import ARCHITECTURES, ClassCountError, Classifier, archi
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.model_training import features as feature_plans
+from scaling_ood.pipelines.model_training import nodes
 from scaling_ood.pipelines.model_training.nodes import (
     adopt_classifier,
     plan_training_features,
@@ -117,6 +118,19 @@ def test_whole_networks_are_trained_on_the_images(
     state = dataset.load().states()["fine_seed0"]
     assert {"backbone.0.weight", "head.weight"} <= state.keys()
     assert dataset.load().about["weights"] == "random initialisation"
+
+
+def test_training_images_that_memory_does_not_hold_give_the_same_weights(
+    manifest: pd.DataFrame, preparation: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = model_spec(architecture="toy_network", training="network", epochs=2, labels=("fine",))
+    states = []
+    for name, most in (("held", nodes.HELD_BYTES), ("streamed", 0)):
+        monkeypatch.setattr(nodes, "HELD_BYTES", most)
+        dataset = CheckpointDataset(filepath=str(tmp_path / name))
+        dataset.save(train_networks(manifest, preparation, scratch, RUNTIME))
+        states.append(dataset.load().states()["fine_seed0"])
+    torch.testing.assert_close(states[1], states[0], rtol=0, atol=0)
 
 
 PUBLISHED = {"training": "none", "labels": ("fine",)}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from scaling_ood.images import Preprocessing
-from scaling_ood.training.images import CachedFeatures, DecodedImages
+from scaling_ood.training.images import AugmentedImages, CachedFeatures, StreamedPixels
 
 CPU = torch.device("cpu")
 # (x / 255 - 0) / (1 / 255) = x: pixels reach the test as they are.
@@ -16,7 +16,7 @@ def pixels() -> torch.Tensor:
     return torch.randint(0, 256, (6, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
 
 
-def batch(images: DecodedImages, seed: int, indices: list[int]) -> torch.Tensor:
+def batch(images: AugmentedImages, seed: int, indices: list[int]) -> torch.Tensor:
     return images.batch(torch.tensor(indices), torch.Generator().manual_seed(seed))
 
 
@@ -41,7 +41,7 @@ def found(image: torch.Tensor, original: torch.Tensor, most: int) -> tuple[bool,
 
 
 def test_augmentation_depends_on_the_generator_alone(pixels: torch.Tensor) -> None:
-    images = DecodedImages(pixels, PLAIN, CPU)
+    images = AugmentedImages(pixels, PLAIN, CPU)
     torch.manual_seed(1)
     first = batch(images, 5, [0, 1, 2])
     torch.manual_seed(2)
@@ -50,7 +50,7 @@ def test_augmentation_depends_on_the_generator_alone(pixels: torch.Tensor) -> No
 
 
 def test_every_augmented_image_is_a_flip_and_a_shift_of_its_original(pixels: torch.Tensor) -> None:
-    images = DecodedImages(pixels, PLAIN, CPU, shift_px=2)
+    images = AugmentedImages(pixels, PLAIN, CPU, shift_px=2)
     moves = [
         found(image, pixels[index], 2)
         for seed in range(40)
@@ -62,20 +62,20 @@ def test_every_augmented_image_is_a_flip_and_a_shift_of_its_original(pixels: tor
 
 
 def test_images_of_a_batch_move_independently(pixels: torch.Tensor) -> None:
-    images = DecodedImages(pixels, PLAIN, CPU, shift_px=2)
+    images = AugmentedImages(pixels, PLAIN, CPU, shift_px=2)
     moved = batch(images, 0, [0] * 30)
     assert len({found(image, pixels[0], 2) for image in moved}) > 10
 
 
 def test_without_shift_only_flips_are_left(pixels: torch.Tensor) -> None:
-    images = DecodedImages(pixels, PLAIN, CPU, shift_px=0)
+    images = AugmentedImages(pixels, PLAIN, CPU, shift_px=0)
     flips = [found(image, pixels[0], 0)[0] for image in batch(images, 0, [0] * 40)]
     assert 8 < sum(flips) < 32
 
 
 def test_a_batch_is_normalised_and_as_long_as_its_indices(pixels: torch.Tensor) -> None:
     half = Preprocessing(8, 8, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    images = DecodedImages(torch.full((4, 3, 8, 8), 255, dtype=torch.uint8), half, CPU)
+    images = AugmentedImages(torch.full((4, 3, 8, 8), 255, dtype=torch.uint8), half, CPU)
     assert len(images) == 4
     moved = batch(images, 0, [1, 1, 3])
     assert moved.dtype == torch.float32
@@ -84,7 +84,7 @@ def test_a_batch_is_normalised_and_as_long_as_its_indices(pixels: torch.Tensor) 
 
 def test_the_stored_pixels_are_never_changed(pixels: torch.Tensor) -> None:
     before = pixels.clone()
-    batch(DecodedImages(pixels, PLAIN, CPU), 0, [0, 1, 2, 3, 4, 5])
+    batch(AugmentedImages(pixels, PLAIN, CPU), 0, [0, 1, 2, 3, 4, 5])
     assert torch.equal(pixels, before)
 
 
@@ -93,3 +93,11 @@ def test_cached_features_are_picked_by_index_without_augmentation() -> None:
     images = CachedFeatures(features, CPU)
     assert len(images) == 4
     assert images.batch(torch.tensor([2, 0]), torch.Generator()).tolist() == [[6, 7, 8], [0, 1, 2]]
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_images_that_are_decoded_for_each_batch_are_those_that_are_held(pixels: torch.Tensor, threads: int) -> None:
+    held, streamed = (AugmentedImages(each, PLAIN, CPU) for each in (pixels, StreamedPixels(list(pixels), threads)))
+    assert len(streamed) == len(held) == 6
+    for seed in range(3):
+        assert torch.equal(batch(streamed, seed, [5, 0, 3]), batch(held, seed, [5, 0, 3]))

@@ -1,11 +1,14 @@
-"""What a module is trained on: cached features, or photographs that are held decoded in memory."""
+"""What a module is trained on: cached features, or photographs."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
+from scaling_ood.images.loading import ImageSource
 from scaling_ood.images.transforms import Preprocessing
 
 
@@ -25,20 +28,52 @@ class CachedFeatures:
         return self.features[indices].to(self.device)
 
 
-@dataclass(frozen=True)
-class DecodedImages:
-    """Decoded images, uint8 (N, 3, H, W), flipped and shifted by chance.
+class Pixels(Protocol):
+    """Decoded images of one size; a tensor (N, 3, H, W) is one."""
 
-    They are held in memory: 12 KB an image at 64 pixels. Larger trainings than the small networks here want a loader.
+    def __len__(self) -> int:
+        """How many images there are."""
+        ...
+
+    def __getitem__(self, indices: torch.Tensor, /) -> torch.Tensor:
+        """Those at (N,) indices: uint8 (N, 3, H, W)."""
+        ...
+
+
+@dataclass(frozen=True)
+class StreamedPixels:
+    """Pixels of more images than memory holds: each is decoded whenever a batch has it.
 
     Attributes:
-        pixels: All images.
+        source: All images.
+        threads: How many decode at a time.
+    """
+
+    source: ImageSource
+    threads: int
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.source)
+
+    def __getitem__(self, indices: torch.Tensor, /) -> torch.Tensor:
+        """Those at (N,) indices: uint8 (N, 3, H, W)."""
+        with ThreadPoolExecutor(max(1, self.threads)) as pool:
+            return torch.stack(list(pool.map(self.source.__getitem__, indices.tolist())))
+
+
+@dataclass(frozen=True)
+class AugmentedImages:
+    """Images that are flipped and shifted by chance.
+
+    Attributes:
+        pixels: All images, held in memory or decoded anew for each batch.
         preprocessing: Normalisation.
         device: Where the module is.
         shift_px: Largest shift in each direction; the border is repeated.
     """
 
-    pixels: torch.Tensor
+    pixels: Pixels
     preprocessing: Preprocessing
     device: torch.device
     shift_px: int = 4

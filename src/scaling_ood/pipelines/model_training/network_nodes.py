@@ -28,8 +28,8 @@ from scaling_ood.pipelines.model_training.features import TurnedFeaturesOnly, pl
 from scaling_ood.pipelines.model_training.nodes import (
     about_model,
     cached_features,
-    decoded_images,
     plan_training,
+    training_images,
 )
 from scaling_ood.pipelines.model_training.runs import training_record
 from scaling_ood.plans import Plan, TrainingPlan
@@ -64,7 +64,7 @@ def train_confidence_networks(
 ) -> TrainingPlan:
     """Plan the training of whole networks with a confidence head."""
     prepared = Preparation.model_validate(preparation)
-    images = decoded_images(manifest, prepared, model, runtime)
+    images = training_images(manifest, prepared, model, runtime)
     return _confidence(manifest, prepared, model, networks, runtime, images)
 
 
@@ -112,7 +112,7 @@ def train_rotation_networks(
 ) -> TrainingPlan:
     """Plan the training of whole networks that also learn the rotations."""
     prepared = Preparation.model_validate(preparation)
-    upright = decoded_images(manifest, prepared, model, runtime)
+    upright = training_images(manifest, prepared, model, runtime)
     return _rotation(manifest, prepared, model, networks, runtime, lambda: TurnedImages(upright()))
 
 

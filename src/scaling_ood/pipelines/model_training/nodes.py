@@ -38,7 +38,10 @@ from scaling_ood.preparation import (
 )
 from scaling_ood.records import RunRecord
 from scaling_ood.training import Objective, Recipe, TrainingImages, TrainingState, train_classifiers
-from scaling_ood.training.images import CachedFeatures, DecodedImages
+from scaling_ood.training.images import AugmentedImages, CachedFeatures, StreamedPixels
+
+HELD_BYTES = 4 * 10**9
+"""Training images that take more, decoded, are decoded anew for each batch."""
 
 
 def plan_training_features(
@@ -71,7 +74,7 @@ def train_networks(
 ) -> TrainingPlan:
     """Plan the training of whole networks."""
     prepared = Preparation.model_validate(preparation)
-    images = decoded_images(manifest, prepared, model, runtime)
+    images = training_images(manifest, prepared, model, runtime)
     build = partial(trainable, model.architecture, model.training, pretrained=model.pretrained)
     key, about = model_key(prepared, model), about_model(model, prepared)
     return plan_training(key, about, manifest, prepared, model, runtime, images, build)
@@ -142,17 +145,20 @@ def cached_features(
     return images
 
 
-def decoded_images(
+def training_images(
     manifest: pd.DataFrame, prepared: Preparation, model: ModelSpec, runtime: RuntimeSpec
-) -> Callable[[], DecodedImages]:
-    """How the training images are read."""
+) -> Callable[[], AugmentedImages]:
+    """How the training images are read: once and for all where memory holds them decoded, else for each batch."""
     rows = manifest[manifest["image_set"] == "train"]
     paths = (rows["data_set"].map(prepared.folders) + "/" + rows["path"]).tolist()
     preprocessing, device = preprocessing_of(model), Forward(runtime.device).torch_device
 
-    def images() -> DecodedImages:
-        batches = loading_of(runtime).batches(Photographs(paths, preprocessing), pin_memory=False)
-        return DecodedImages(torch.cat(list(batches)), preprocessing, device)
+    def images() -> AugmentedImages:
+        source = Photographs(paths, preprocessing)
+        if len(paths) * 3 * preprocessing.crop_px**2 > HELD_BYTES:
+            return AugmentedImages(StreamedPixels(source, runtime.workers), preprocessing, device)
+        batches = loading_of(runtime).batches(source, pin_memory=False)
+        return AugmentedImages(torch.cat(list(batches)), preprocessing, device)
 
     return images
 
