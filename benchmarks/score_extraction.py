@@ -1,6 +1,6 @@
 """All detectors from stored outputs, beside a bare forward loop and beside pytorch-ood's one pass per detector.
 
-Run: `python benchmarks/score_extraction.py`, ten minutes on two cores. The images are rendered at 64 pixels and go
+Run: `python benchmarks/score_extraction.py`, five minutes on two cores. The images are rendered at 64 pixels and go
 through EfficientNet-Lite0 at 128 pixels with a linear head of random weights: the speed does not depend on what it has
 learnt. Three image sets: for fitting, in-distribution test, and one OOD set. `bare loop` decodes and forwards every
 image once and keeps nothing. pytorch-ood has no LogitAvg, and no ODIN with MaxLogit; each of its detectors makes its
