@@ -1,8 +1,8 @@
 """The paper's multi-class benchmarks, dry-run on trees of chance in the official layouts, with the real networks.
 
 Published weights are of no use to images of chance: each network gets random ones from a file, by the way that a person
-takes who provides a checkpoint. All benchmarks share one process, and took 215 seconds of one busy
-processor together; `dry_runs.json` has the seconds of each.
+takes who provides a checkpoint. All benchmarks share one process, whose budget is 240
+seconds of a processor (190 were measured); `dry_runs.json` has the seconds of each.
 """
 
 import json
