@@ -17,7 +17,7 @@ from scaling_ood.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
 PROVIDED = {"data_root", "multi_class.checkpoint", "segmentation.checkpoint"}
-LAYERS = {"raw", "manifests", "models", "outputs", "scores", "reporting"}
+LAYERS = {"raw", "manifests", "models", "outputs", "networks", "scores", "reporting"}
 ENVIRONMENTS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "local")
 BENCHMARKS = [name for name in ENVIRONMENTS if name != "base"]
 PACKAGES = {
