@@ -16,7 +16,7 @@ import torch
 from kedro.io import DatasetError
 from torch import nn
 
-from scaling_ood.datasets import CheckpointDataset
+from scaling_ood.datasets import CheckpointDataset, DamagedPartError
 from scaling_ood.plans import TrainingPlan
 from scaling_ood.training import Recipe, TrainingState, train_classifiers
 from scaling_ood.training.images import CachedFeatures
@@ -159,6 +159,52 @@ def test_a_model_whose_weights_were_deleted_is_trained_again(folder: Path) -> No
     assert again.epochs == ALL
 
 
+def test_weights_of_another_model_are_refused_and_trained_again(folder: Path) -> None:
+    dataset, other = (CheckpointDataset(filepath=str(folder / name)) for name in ("one", "other"))
+    dataset.save(plan(Training()))
+    other.save(plan(Training(), "other"))
+    weights = folder / "one" / "model.safetensors"
+    content = bytearray((folder / "other" / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(DamagedPartError, match=r"model\.safetensors is damaged"):
+        dataset.load().states()
+    again = Training()
+    dataset.save(plan(again))
+    assert again.epochs == ALL
+    assert dataset.load().states().keys() == {"fine", "coarse"}
+
+
+@pytest.mark.parametrize("content", [b"", b"half a sta"])
+def test_an_empty_or_cut_record_is_the_same_as_none(
+    folder: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    dataset.save(plan(Training()))
+    (folder / "record.json").write_bytes(content)
+    assert not dataset.exists()
+    dataset.save(plan(Training()))
+    assert dataset.exists()
+    assert "record.json is empty or damaged" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "bit"])
+def test_a_damaged_state_is_said_and_training_begins_anew(
+    folder: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = CheckpointDataset(filepath=str(folder))
+    with pytest.raises(DatasetError):
+        dataset.save(plan(Training(stop_after=2)))
+    state = folder / "state.pt"
+    content = bytearray(state.read_bytes())
+    content[content.index(b"/data/0") + 200] ^= 1
+    state.write_bytes({"empty": b"", "cut": content[:500], "bit": bytes(content)}[damage])
+    again = Training()
+    dataset.save(plan(again))
+    assert again.epochs == ALL
+    assert "state.pt is empty or damaged: training begins anew" in caplog.text
+
+
 def test_published_weights_are_recorded_without_any_epoch(folder: Path) -> None:
     dataset = CheckpointDataset(filepath=str(folder))
     dataset.save(TrainingPlan("published", 0, lambda _: iter(()), {"weights": "PyPI"}))
@@ -199,7 +245,7 @@ KILLED = """
     import sys, time
     import torch
     from torch import nn
-    from scaling_ood.datasets import CheckpointDataset
+    from scaling_ood.datasets import CheckpointDataset, DamagedPartError
     from scaling_ood.plans import TrainingPlan
     from scaling_ood.training import Recipe, train_classifiers
     from scaling_ood.training.images import CachedFeatures

@@ -41,7 +41,8 @@ def listing(root: Path) -> list[str]:
 def test_each_part_becomes_a_folder_of_jpegs_with_the_given_pixels(tmp_path: Path) -> None:
     FabricatedImagesDataset(filepath=str(tmp_path)).save(plan())
     expected = [f"{folder}/{index}.jpg" for folder in FOLDERS for index in range(3)]
-    assert listing(tmp_path) == sorted([*expected, "record.json"])
+    records = [f".parts/{folder}.json" for folder in FOLDERS]
+    assert listing(tmp_path) == sorted([*expected, "record.json", *records])
     with Image.open(tmp_path / FOLDERS[2] / "2.jpg") as image:
         assert image.format == "JPEG"
         assert np.abs(np.asarray(image).astype(int) - 80).max() <= 2
@@ -62,7 +63,7 @@ def test_readers_never_see_a_half_written_folder(tmp_path: Path, monkeypatch: py
     dataset = FabricatedImagesDataset(filepath=str(tmp_path))
     whole = FabricatedImagesDataset._write
 
-    def torn(self: FabricatedImagesDataset, place: Path, product: ImageFolder) -> str:
+    def torn(self: FabricatedImagesDataset, place: Path, product: ImageFolder) -> None:
         whole(self, place, dict(list(product.items())[:2]))
         raise OSError("no space left on device")
 
@@ -78,7 +79,7 @@ def test_files_of_a_half_written_folder_never_reach_the_finished_one(
     dataset = FabricatedImagesDataset(filepath=str(tmp_path))
     whole = FabricatedImagesDataset._write
 
-    def torn(self: FabricatedImagesDataset, place: Path, product: ImageFolder) -> str:
+    def torn(self: FabricatedImagesDataset, place: Path, product: ImageFolder) -> None:
         whole(self, place, product)
         raise OSError("no space left on device")
 
@@ -120,3 +121,15 @@ def test_a_file_that_lies_in_the_temporary_folder_never_reaches_the_finished_one
     (beside / "alien.jpg").write_bytes(b"left by a crash")
     FabricatedImagesDataset(filepath=str(tmp_path)).save(plan())
     assert sorted(path.name for path in (tmp_path / "ood/birds/owl").iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+def test_a_rendered_image_that_was_lost_is_told_and_made_again(tmp_path: Path) -> None:
+    dataset = FabricatedImagesDataset(filepath=str(tmp_path))
+    dataset.save(plan())
+    lost = tmp_path / FOLDERS[1] / "1.jpg"
+    lost.unlink()
+    with pytest.raises(DatasetError, match=f"{FOLDERS[1]} is damaged"):
+        dataset.load()
+    dataset.save(plan())
+    assert lost.is_file()
+    assert len(dataset.load().parts) == len(FOLDERS)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import runpy
 import signal
@@ -10,14 +11,17 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from kedro.io import DatasetError
 
-from scaling_ood.datasets import ShardsDataset
-from scaling_ood.datasets.planned import RECORD, file_digest, write_atomically
+from scaling_ood.datasets import ShardsDataset, kept_files
+from scaling_ood.datasets.kept_files import content_sum, write_atomically
+from scaling_ood.datasets.planned import PART_RECORDS, RECORD
 from scaling_ood.plans import Part, Plan
 
 Shard = dict[str, torch.Tensor]
@@ -49,6 +53,21 @@ def plan(producer: Producer, key: str = "key", names: str = "abcde", items: int 
     return Plan(key, [Part(f"part-{name}", items) for name in names], producer, {"made_for": key})
 
 
+@dataclass(frozen=True)
+class Multiples:
+    """Makes parts in whichever process it is sent to."""
+
+    factor: float
+
+    def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, Shard]]:
+        for part in missing:
+            yield part.name, {"x": torch.arange(part.items) * self.factor + ord(part.name[-1])}
+
+
+def make_parts(dataset: ShardsDataset, given: Plan[Shard], parts: Sequence[Part]) -> list[str]:
+    return [part.name for part in dataset.make(given, parts)]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "product"
@@ -56,6 +75,15 @@ def folder(tmp_path: Path) -> Path:
 
 def files(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def part_record(folder: Path, name: str) -> dict[str, object]:
+    content: dict[str, object] = json.loads((folder / PART_RECORDS / f"{name}.json").read_text())
+    return content
+
+
+def recorded(folder: Path) -> set[str]:
+    return {path.stem for path in (folder / PART_RECORDS).glob("*.json")}
 
 
 def test_a_saved_plan_is_loaded_with_key_parts_items_and_content(folder: Path) -> None:
@@ -70,8 +98,8 @@ def test_a_saved_plan_is_loaded_with_key_parts_items_and_content(folder: Path) -
 def test_the_recorded_checksum_is_the_sha256_of_the_file(folder: Path) -> None:
     ShardsDataset(filepath=str(folder)).save(plan(Producer()))
     written = (folder / "part-b.safetensors").read_bytes()
-    assert json.loads((folder / RECORD).read_text())["parts"]["part-b"]["sha256"] == hashlib.sha256(written).hexdigest()
-    assert file_digest(folder / "part-b.safetensors") == hashlib.sha256(written).hexdigest()
+    assert part_record(folder, "part-b")["sha256"] == hashlib.sha256(written).hexdigest()
+    assert content_sum(folder / "part-b.safetensors") == hashlib.sha256(written).hexdigest()
 
 
 @pytest.mark.parametrize("done", range(5))
@@ -88,7 +116,7 @@ def test_after_an_interruption_only_the_rest_is_made_in_the_same_folder(folder: 
     assert again.made == [f"part-{name}" for name in "abcde"[done:]]
     assert again.calls == 1
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert files(folder) == {RECORD, *(f"part-{name}.safetensors" for name in "abcde")}
+    assert files(folder) == {RECORD, PART_RECORDS, *(f"part-{name}.safetensors" for name in "abcde")}
 
 
 def test_an_interrupted_product_is_not_there_and_not_loaded(folder: Path) -> None:
@@ -119,7 +147,7 @@ def test_another_key_removes_the_old_parts_and_makes_all_new_ones(folder: Path) 
     other = Producer()
     dataset.save(plan(other, key="other", names="ab"))
     assert other.made == ["part-a", "part-b"]
-    assert files(folder) == {RECORD, "part-a.safetensors", "part-b.safetensors"}
+    assert files(folder) == {RECORD, PART_RECORDS, "part-a.safetensors", "part-b.safetensors"}
     assert dataset.load().key == "other"
 
 
@@ -132,6 +160,62 @@ def test_another_key_keeps_nothing_of_an_interrupted_product(folder: Path) -> No
     assert other.made == [f"part-{name}" for name in "abcde"]
 
 
+@pytest.mark.parametrize("content", [b"", b'{"key": "ke', b"[]"])
+def test_an_empty_or_cut_record_is_the_same_as_none_and_is_said(
+    folder: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = ShardsDataset(filepath=str(folder))
+    dataset.save(plan(Producer()))
+    (folder / RECORD).write_bytes(content)
+    (folder / PART_RECORDS / "part-b.json").write_bytes(content)
+    assert not dataset.exists()
+    again = Producer()
+    dataset.save(plan(again))
+    assert again.made == ["part-b"]
+    assert dataset.load().items == 15
+    assert "record.json is empty or damaged" in caplog.text
+    assert "part-b.json is empty or damaged" in caplog.text
+
+
+@pytest.mark.parametrize("keeps_its_time", [False, True])
+def test_a_part_of_another_content_is_made_again(folder: Path, keeps_its_time: bool) -> None:
+    ShardsDataset(filepath=str(folder)).save(plan(Producer()))
+    path = folder / "part-c.safetensors"
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    if keeps_its_time:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        forget()
+    again = Producer()
+    ShardsDataset(filepath=str(folder)).save(plan(again))
+    assert again.made == ["part-c"]
+    assert ShardsDataset(filepath=str(folder)).load().read("part-c")
+
+
+def forget() -> None:
+    """What another process would know of sums."""
+    kept_files._checked.clear()
+
+
+def test_two_processes_make_different_parts_of_one_plan(folder: Path) -> None:
+    given = Plan("key", [Part(f"part-{name}", 3) for name in "abcdef"], Multiples(2.0), {"model": "m"})
+    dataset = ShardsDataset(filepath=str(folder))
+    missing = dataset.missing(given)
+    with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
+        made = [pool.submit(make_parts, dataset, given, missing[number::2]) for number in range(2)]
+        assert [one.result() for one in made] == [["part-a", "part-c", "part-e"], ["part-b", "part-d", "part-f"]]
+    stored = dataset.load()
+    assert list(stored.parts) == [part.name for part in given.parts]
+    whole = ShardsDataset(filepath=str(folder.with_name("whole")))
+    whole.save(given)
+    for name in stored.parts:
+        assert (folder / f"{name}.safetensors").read_bytes() == (
+            folder.with_name("whole") / f"{name}.safetensors"
+        ).read_bytes()
+    assert dataset.missing(given) == []
+
+
 def test_another_key_removes_a_part_that_was_in_place_but_not_recorded_yet(folder: Path) -> None:
     dataset = ShardsDataset(filepath=str(folder))
     with pytest.raises(DatasetError):
@@ -139,7 +223,7 @@ def test_another_key_removes_a_part_that_was_in_place_but_not_recorded_yet(folde
     # Killed between the renaming of a part and its entry in the record.
     (folder / "part-c.safetensors").write_bytes(b"whole, but unrecorded")
     dataset.save(plan(Producer(), key="other", names="ab"))
-    assert files(folder) == {RECORD, "part-a.safetensors", "part-b.safetensors"}
+    assert files(folder) == {RECORD, PART_RECORDS, "part-a.safetensors", "part-b.safetensors"}
 
 
 @pytest.mark.parametrize("lost", ["part-a", "part-c", "part-e"])
@@ -175,7 +259,7 @@ def test_a_half_written_file_is_never_taken_for_a_part(folder: Path, monkeypatch
     dataset = ShardsDataset(filepath=str(folder))
     whole = ShardsDataset._write
 
-    def torn(self: ShardsDataset, place: Path, product: Shard) -> str:
+    def torn(self: ShardsDataset, place: Path, product: Shard) -> None:
         whole(self, place, product)
         place.write_bytes(place.read_bytes()[:20])
         raise OSError("no space left on device")
@@ -189,7 +273,7 @@ def test_a_half_written_file_is_never_taken_for_a_part(folder: Path, monkeypatch
     again = Producer()
     dataset.save(plan(again))
     assert len(again.made) == 5
-    assert files(folder) == {RECORD, *(f"part-{name}.safetensors" for name in "abcde")}
+    assert files(folder) == {RECORD, PART_RECORDS, *(f"part-{name}.safetensors" for name in "abcde")}
     assert torch.equal(dataset.load().read("part-a")["x"], content(Part("part-a", 3))["x"])
 
 
@@ -264,13 +348,13 @@ def test_after_kill_9_a_rerun_makes_the_rest_and_equals_an_uninterrupted_one(tmp
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    recorded = len(json.loads((killed / RECORD).read_text())["parts"])
-    assert 2 <= recorded < 8
+    done = len(recorded(killed))
+    assert 2 <= done < 8
     assert not ShardsDataset(filepath=str(killed)).exists()
 
     store = runpy.run_path(str(script))["store"]
     names = [f"part-{name}" for name in "abcdefgh"]
-    assert store(str(killed), 0) == names[recorded:]
+    assert store(str(killed), 0) == names[done:]
     assert store(str(whole), 0) == names
     for name in names:
         assert (killed / f"{name}.safetensors").read_bytes() == (whole / f"{name}.safetensors").read_bytes()

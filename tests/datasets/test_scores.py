@@ -1,6 +1,7 @@
 """Scores on disk: all of them, exactly, with what they were made from."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
-from scaling_ood.datasets import ScoresDataset
+from scaling_ood.datasets import DamagedPartError, ScoresDataset
 from scaling_ood.scores import Scores
 
 SCORES = Scores(
@@ -60,3 +61,33 @@ def test_a_failed_write_leaves_the_old_scores(tmp_path: Path, monkeypatch: pytes
         dataset.save(Scores("kl_matching", {}, "other", SCORES.frame, {}, {}, 1.0))
     assert dataset.exists()
     assert dataset.load().key == "abc"
+
+
+def test_no_flipped_bit_changes_a_score_or_what_is_told_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "kl.parquet"
+    dataset = ScoresDataset(filepath=str(path))
+    dataset.save(SCORES)
+    whole = path.read_bytes()
+    read = []
+    for position in range(0, len(whole), 7):
+        content = bytearray(whole)
+        content[position] ^= 1 << (position % 8)
+        path.write_bytes(content)
+        with suppress(DatasetError):
+            read.append(dataset.load())
+    assert len(read) < len(whole) // 7 // 2
+    for loaded in read:
+        pd.testing.assert_frame_equal(loaded.frame, SCORES.frame, check_exact=True)
+        assert (loaded.key, loaded.options, loaded.gaps) == (SCORES.key, SCORES.options, SCORES.gaps)
+
+
+def test_damaged_scores_are_named_with_what_makes_them_again(tmp_path: Path) -> None:
+    path = tmp_path / "kl.parquet"
+    dataset = ScoresDataset(filepath=str(path))
+    dataset.save(SCORES)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(
+        DatasetError, match=r"kl\.parquet is damaged .*: kedro run --pipelines score_extraction"
+    ) as raised:
+        dataset.load()
+    assert isinstance(raised.value.__cause__, DamagedPartError)

@@ -9,7 +9,7 @@ import pytest
 from kedro_project import Project
 from safetensors.numpy import load_file, save_file
 
-from scaling_ood.datasets.planned import file_digest
+from scaling_ood.datasets.kept_files import content_sum
 
 pytestmark = pytest.mark.slow
 
@@ -110,9 +110,8 @@ def test_a_nan_score_names_detector_image_and_count(project):
     tensors = load_file(shard)
     tensors["fine_seed0/logits"][3] = np.nan
     save_file(tensors, shard)
-    record = json.loads((outputs / "record.json").read_text())
-    record["parts"]["montana-00000"]["sha256"] = file_digest(shard)
-    (outputs / "record.json").write_text(json.dumps(record))
+    record = outputs / ".parts" / "montana-00000.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"sha256": content_sum(shard)}))
     refused(
         project.kedro("run", "--pipelines", "score_extraction", "--namespaces", "multi_class.max_logit"),
         "max_logit",

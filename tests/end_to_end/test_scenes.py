@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from kedro_project import SCENE_DETECTORS
 
+from scaling_ood.datasets import ShardsDataset
 from scaling_ood.records import RESULT_COLUMNS
 
 pytestmark = pytest.mark.slow
@@ -74,8 +75,7 @@ def test_a_run_killed_while_training_and_again_while_extracting_ends_with_the_sa
     project.kill_when(
         "run", *ONLY, exists="data/07_model_output/test_street/segmentation/outputs/validation-*.safetensors"
     )
-    record = json.loads(product(project, "07_model_output/*/outputs/record.json").read_text())
-    assert not record["complete"]
+    assert not ShardsDataset(filepath=str(product(project, "07_model_output/*/outputs"))).exists()
     project.run(*ONLY)
     pd.testing.assert_frame_equal(results(project), table)
 

@@ -293,7 +293,7 @@ def test_where_nothing_is_trained_the_detectors_are_named_gaps(
         "images": {name: count for name, count in preparation["images"].items() if name != "train"}
     }
     key = network_key(Preparation.model_validate(untrained), published, NETWORKS, "")
-    taken = StoredModel(key, {}, [], model.path)
+    taken = StoredModel(key, {}, [], model.path, model.sha256)
     dataset = ShardsDataset(filepath=str(tmp_path / "published"))
     dataset.save(plan_outputs(taken, manifest, untrained, published, EXTRACTION, READ, RUNTIME, IDENTITY))
     assert image_fields(READ, "none") == ["logits"]

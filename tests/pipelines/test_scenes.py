@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
-from scaling_ood.datasets.planned import file_digest
+from scaling_ood.datasets.kept_files import content_sum
 from scaling_ood.detectors import NotApplicableError
 from scaling_ood.images.scenes import ANOMALY, VOID, SceneSource, label_map, prepare_scenes, scenes_digest
 from scaling_ood.metrics import detection_metrics
@@ -91,7 +91,7 @@ def stored(folder, fields, seeds=(0,), scales=1):
                 shape = (1, *channels, HEIGHT // 8 * (scale + 1), WIDTH // 8 * (scale + 1))
                 tensors[f"{number:05d}/seed{seed}/{field}/{scale}"] = torch.rand(*shape, generator=generator) * 5
         save_file(tensors, folder / f"{name}.safetensors")
-        parts[name] = {"items": count, "sha256": file_digest(folder / f"{name}.safetensors"), "seconds": 1.0}
+        parts[name] = {"items": count, "sha256": content_sum(folder / f"{name}.safetensors"), "seconds": 1.0}
     return StoredShards("key", {"device": "cpu"}, parts, folder)
 
 
@@ -303,13 +303,13 @@ def history(*rows):
 def test_a_network_of_a_detector_is_judged_by_its_best_epochs(prepared, tmp_path):
     rows = history(("seed0", 1, 0.5, 0.8, 0.3), ("seed0", 2, 0.4, 0.9, 0.2), ("seed1", 1, 0.3, 0.6, 0.6))
     record = prepared.model_dump(mode="json")
-    model = StoredModel(network_key(prepared, SPEC, NETWORKS, CONFIDENCE), {}, rows, tmp_path)
+    model = StoredModel(network_key(prepared, SPEC, NETWORKS, CONFIDENCE), {}, rows, tmp_path, "")
     quality = check_network(model, record, SPEC, NETWORKS, IDENTITY, CONFIDENCE, "confidence_branch")
     assert quality["validation"] == {"miou": pytest.approx(0.4), "pixel_accuracy": pytest.approx(0.7)}
     wanted = SPEC.model_copy(update={"least_miou": 0.35})
-    model = StoredModel(network_key(prepared, wanted, NETWORKS, CONFIDENCE), {}, rows, tmp_path)
+    model = StoredModel(network_key(prepared, wanted, NETWORKS, CONFIDENCE), {}, rows, tmp_path, "")
     with pytest.raises(WrongModelError, match=r"segmentation\.confidence_branch: mIoU 30\.0%"):
         check_network(model, record, wanted, NETWORKS, IDENTITY, CONFIDENCE, "confidence_branch")
-    model = StoredModel(network_key(prepared, SPEC, NETWORKS, AUTOENCODER), {}, rows, tmp_path)
+    model = StoredModel(network_key(prepared, SPEC, NETWORKS, AUTOENCODER), {}, rows, tmp_path, "")
     quality = check_network(model, record, SPEC, NETWORKS, IDENTITY, AUTOENCODER, "autoencoder")
     assert quality["validation"] == {"loss": pytest.approx(0.4)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,17 @@ from kedro.io import AbstractDataset
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from scaling_ood.datasets.planned import write_atomically
+from scaling_ood.datasets.kept_files import (
+    DamagedPartError,
+    content_sum,
+    is_intact,
+    put_in_place,
+    read_record,
+    write_atomically,
+)
 from scaling_ood.plans import TrainingPlan
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,15 +38,23 @@ class StoredModel:
         about: What a reader should know.
         history: One row per epoch.
         path: Of the weights.
+        sha256: Of that file.
     """
 
     key: str
     about: Mapping[str, Any]
     history: list[dict[str, Any]]
     path: Path
+    sha256: str
 
     def states(self) -> dict[str, dict[str, torch.Tensor]]:
-        """State dict of each variant; empty for weights that are used as they are published."""
+        """State dict of each variant; empty for weights that are used as they are published.
+
+        Raises:
+            DamagedPartError: They are not those that the record vouches for.
+        """
+        if not is_intact(self.path, self.sha256):
+            raise DamagedPartError(f"{self.path} is damaged: kedro run --pipelines model_training makes it again")
         states: dict[str, dict[str, torch.Tensor]] = {}
         for name, tensor in load_file(self.path).items():
             variant, parameter = name.split("/", 1)
@@ -48,7 +66,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     """A folder with `model.safetensors` and `record.json`; while training, also `state.pt` of the last whole epoch.
 
     Saving a plan whose key the record bears does nothing; a state of the same key is resumed; one of another key is
-    replaced.
+    replaced. Weights and states that are not what was written are made again.
 
     YAML:
         ```yaml
@@ -70,7 +88,8 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
 
     def save(self, data: TrainingPlan) -> None:
         """Train what is not trained yet."""
-        if self._record().get("key") == data.key:
+        record = self._record()
+        if record.get("key") == data.key and is_intact(self._weights, record["sha256"]):
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         state = self._unfinished(data.key)
@@ -97,11 +116,18 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         record = self._record()
         if not record:
             raise FileNotFoundError(f"{self._folder} holds no finished model")
-        return StoredModel(record["key"], record["about"], record["history"], self._folder / "model.safetensors")
+        return StoredModel(record["key"], record["about"], record["history"], self._weights, record["sha256"])
+
+    @property
+    def _weights(self) -> Path:
+        return self._folder / "model.safetensors"
 
     def _unfinished(self, key: str) -> dict[str, Any] | None:
         path = self._folder / "state.pt"
         if not path.is_file():
+            return None
+        if not _is_whole(path):
+            _logger.warning("%s is empty or damaged: training begins anew", path)
             return None
         kept: dict[str, Any] = torch.load(path, weights_only=True)
         return kept["state"] if kept["key"] == key else None
@@ -109,7 +135,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     def _keep(self, key: str, state: dict[str, Any]) -> None:
         beside = self._folder / ".state.pt.part"
         torch.save({"key": key, "state": state}, beside)
-        os.replace(beside, self._folder / "state.pt")
+        put_in_place(beside, self._folder / "state.pt")
 
     def _finish(self, plan: TrainingPlan, state: dict[str, Any]) -> None:
         (self._folder / "record.json").unlink(missing_ok=True)
@@ -120,18 +146,31 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         }
         beside = self._folder / ".model.safetensors.part"
         save_file(tensors, beside)
-        os.replace(beside, self._folder / "model.safetensors")
-        record = {"key": plan.key, "about": dict(plan.about), "history": state["history"]}
+        put_in_place(beside, self._weights)
+        record = {
+            "key": plan.key,
+            "about": dict(plan.about),
+            "history": state["history"],
+            "sha256": content_sum(self._weights),
+        }
         write_atomically(self._folder / "record.json", json.dumps(record, indent=1))
         (self._folder / "state.pt").unlink(missing_ok=True)
 
     def _record(self) -> dict[str, Any]:
-        path = self._folder / "record.json"
-        whole = path.is_file() and (self._folder / "model.safetensors").is_file()
-        return json.loads(path.read_text()) if whole else {}
+        record = read_record(self._folder / "record.json")
+        return record if "sha256" in record and self._weights.is_file() else {}
 
     def _exists(self) -> bool:
         return bool(self._record())
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
+
+
+def _is_whole(state: Path) -> bool:
+    """Whether a file of `torch.save` is what was written, by the checksums of the ZIP archive that it is."""
+    try:
+        with zipfile.ZipFile(state) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False

@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from scaling_ood.datasets.planned import file_digest
+from scaling_ood.datasets.kept_files import content_sum
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ProvidedFileDataset(AbstractDataset[None, ProvidedFile]):
 
     def load(self) -> ProvidedFile:
         """Its place and the fingerprint of its content."""
-        return ProvidedFile(str(self._path), file_digest(self._path))
+        return ProvidedFile(str(self._path), content_sum(self._path))
 
     def save(self, data: None) -> None:  # noqa: ARG002
         """Refused: nothing here may write into a person's data."""

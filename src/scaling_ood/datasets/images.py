@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from kedro.io.core import DatasetError
 from numpy.typing import NDArray
 from PIL import Image
 
-from scaling_ood.datasets.planned import PlannedDataset
+from scaling_ood.datasets.planned import PlannedDataset, StoredParts
 
 ImageFolder = dict[str, NDArray[np.uint8] | dict[str, Any]]
 """File name to pixels (H, W, 3) or (H, W), or to the content of a JSON file."""
@@ -52,16 +51,24 @@ class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
 
     quality = 95
 
+    def load(self) -> StoredParts[ImageFolder]:
+        """The rendered folders, after making sure that none of their files was changed or lost.
+
+        Raises:
+            DamagedPartError: One was; its folder is named.
+        """
+        stored = super().load()
+        for name in stored.parts:
+            stored.check(name, self._folder / name)
+        return stored
+
     def _place(self, name: str) -> Path:
         return Path(name)
 
-    def _write(self, place: Path, product: ImageFolder) -> str:
+    def _write(self, place: Path, product: ImageFolder) -> None:
         place.mkdir(parents=True, exist_ok=True)
-        sha = hashlib.sha256()
         for name, content in product.items():
             if isinstance(content, dict):
-                (place / name).write_text(json.dumps(content))
+                (place / name).write_text(json.dumps(content), encoding="utf-8")
             else:
                 Image.fromarray(content).save(place / name, quality=self.quality)
-            sha.update((place / name).read_bytes())
-        return sha.hexdigest()

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
-from scaling_ood.datasets.planned import write_atomically
+from scaling_ood.datasets.kept_files import read_record, write_atomically
 from scaling_ood.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_metrics, log_parameters
 from scaling_ood.tracking.processes import process_tags, search
@@ -60,7 +60,7 @@ class MlflowRunsDataset(AbstractDataset[RunRecord | Mapping[str, RunRecord], dic
         Raises:
             kedro.io.DatasetError: The store refuses a run. What was begun is FAILED and never `latest`.
         """
-        before = self._content()
+        before = read_record(self._path)
         if isinstance(data, RunRecord):
             content = _tracked(data, before)
         else:
@@ -69,18 +69,17 @@ class MlflowRunsDataset(AbstractDataset[RunRecord | Mapping[str, RunRecord], dic
 
     def load(self) -> dict[str, Any]:
         """What was logged."""
-        content: dict[str, Any] = json.loads(self._path.read_text())
+        content = read_record(self._path)
+        if not content:
+            raise FileNotFoundError(f"{self._path} is not there")
         return content
 
     def preview(self) -> JSONPreview:
         """For Kedro-Viz: what was logged."""
-        return JSONPreview(json.dumps(self._content()))
-
-    def _content(self) -> dict[str, Any]:
-        return json.loads(self._path.read_text()) if self._path.is_file() else {}
+        return JSONPreview(json.dumps(read_record(self._path)))
 
     def _exists(self) -> bool:
-        return self._path.is_file()
+        return bool(read_record(self._path))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}

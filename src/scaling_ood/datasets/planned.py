@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,10 +13,23 @@ from typing import Any, Generic, TypeVar
 from kedro.io import AbstractDataset
 from tqdm import tqdm
 
-from scaling_ood.plans import Plan
+from scaling_ood.datasets.kept_files import (
+    DamagedPartError,
+    content_sum,
+    is_intact,
+    put_in_place,
+    read_record,
+    remove,
+    write_atomically,
+)
+from scaling_ood.plans import Part, Plan
 
 Product = TypeVar("Product")
 RECORD = "record.json"
+"""Of the product: its key, what a reader should know, and which parts it consists of."""
+
+PART_RECORDS = ".parts"
+"""Folder of the parts' own records, one small file each."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +59,24 @@ class StoredParts(Generic[Product]):
         seconds = sum(float(part["seconds"]) for part in self.parts.values())
         return self.items / seconds if seconds else float("nan")
 
+    def check(self, name: str, place: Path) -> Path:
+        """The place of a part, after making sure that it holds what was written.
+
+        Raises:
+            DamagedPartError: It is missing or has another content.
+        """
+        if not is_intact(place, self.parts[name]["sha256"]):
+            raise DamagedPartError(f"{place} is damaged: the next `kedro run` of the stage that makes it repairs it")
+        return place
+
 
 class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
-    """A folder with one file or folder per part, and a record of what they were made from.
+    """A folder with one file or folder per part, and records of what they were made from.
 
-    Saving a plan makes the parts that the stored record of the same key lacks; the parts of another key are removed.
-    Every part is written beside its place, then renamed, then recorded with its checksum: whatever kills the process,
-    the record never names a part that is not whole.
+    Saving a plan makes the parts that are not there whole, with the plan's key; the parts of another key are removed.
+    Every part is written beside its place, then renamed, then vouched for by a small record of its own with its
+    checksum: whatever kills the process, no record names a part that is not whole. The product is what the records of
+    its parts add up to, so that several processes can make different parts of it at the same time.
     """
 
     unit = "image"
@@ -71,8 +92,8 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
         self.metadata = metadata
 
     @abstractmethod
-    def _write(self, place: Path, product: Product) -> str:
-        """Write one part and return the SHA-256 of its content."""
+    def _write(self, place: Path, product: Product) -> None:
+        """Write one part."""
 
     @abstractmethod
     def _place(self, name: str) -> Path:
@@ -80,101 +101,94 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
 
     def save(self, data: Plan[Product]) -> None:
         """Make and store what is missing."""
-        record = self._record()
-        if record.get("key") != data.key:
-            self._clear(record)
-            record = {"key": data.key, "about": dict(data.about), "parts": {}, "complete": False}
-        planned = {part.name: part.items for part in data.parts}
-        there = {name: part for name, part in record["parts"].items() if (self._folder / self._place(name)).exists()}
-        done = {name: part for name, part in there.items() if part["items"] == planned.get(name)}
-        missing = [part for part in data.parts if part.name not in done]
-        if record["complete"] and not missing:
+        missing = self.missing(data)
+        if not missing:
             return
-        total = sum(part.items for part in data.parts)
-        # What is about to be made is recorded first, so that another key can clear a part that was never recorded.
-        record.update(planned=list(planned), parts=done, complete=False)
-        self._store(record)
+        total, left = (sum(part.items for part in parts) for parts in (data.parts, missing))
         with tqdm(
-            total=total,
-            initial=total - sum(p.items for p in missing),
-            unit=self.unit,
-            desc=self._folder.name,
-            mininterval=1,
-            smoothing=0.1,
+            total=total, initial=total - left, unit=self.unit, desc=self._folder.name, mininterval=1, smoothing=0.1
         ) as bar:
-            items = {part.name: part.items for part in missing}
+            for part in self.make(data, missing):
+                bar.update(part.items)
+
+    def missing(self, plan: Plan[Product]) -> list[Part]:
+        """The parts that are still to be made; after this the folder holds nothing of another key."""
+        record = read_record(self._folder / RECORD)
+        present = {
+            "key": plan.key,
+            "about": dict(plan.about),
+            "planned": {part.name: part.items for part in plan.parts},
+        }
+        self._clear_others(record, plan.key)
+        missing = [part for part in plan.parts if not self._is_there(plan.key, part)]
+        if record != present and (missing or record.get("planned") != present["planned"]):
+            write_atomically(self._folder / RECORD, json.dumps(present, indent=1))
+        return missing
+
+    def make(self, plan: Plan[Product], parts: Sequence[Part]) -> Iterator[Part]:
+        """Make and store some parts of a plan, one after the other; a process that makes others does not mind."""
+        items = {part.name: part.items for part in parts}
+        started = time.perf_counter()
+        for name, product in plan.produce(parts):
+            place = self._folder / self._place(name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            beside = place.with_name(f".{place.name}.part")
+            remove(beside)
+            self._write(beside, product)
+            put_in_place(beside, place)
+            seconds = time.perf_counter() - started
+            about = {"key": plan.key, "items": items[name], "sha256": content_sum(place), "seconds": seconds}
+            write_atomically(self._part_record(name), json.dumps(about))
+            yield Part(name, items[name])
             started = time.perf_counter()
-            for name, product in data.produce(missing) if missing else ():
-                place = self._folder / self._place(name)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                beside = place.with_name(f".{place.name}.part")
-                _remove(beside)
-                sha256 = self._write(beside, product)
-                _replace(beside, place)
-                done[name] = {"items": items[name], "sha256": sha256, "seconds": time.perf_counter() - started}
-                self._store(record)
-                bar.update(items[name])
-                started = time.perf_counter()
-        # In the order of the plan, which readers rely on, in whatever order the parts were made.
-        ordered = {name: done[name] for name in planned if name in done}
-        record.update(parts=ordered, complete=len(ordered) == len(planned), about=dict(data.about))
-        self._store(record)
 
     def load(self) -> StoredParts[Product]:
         """The finished product; nothing is read yet."""
-        record = self._record()
-        if not record.get("complete"):
+        record = read_record(self._folder / RECORD)
+        parts = self._parts(record)
+        if parts is None:
             raise FileNotFoundError(f"{self._folder} is not there, or not finished")
-        return self._stored(record)
+        return self._stored(record["key"], record["about"], parts)
 
-    def _stored(self, record: dict[str, Any]) -> StoredParts[Product]:
-        return StoredParts(record["key"], record["about"], record["parts"], self._folder)
+    def _stored(self, key: str, about: Mapping[str, Any], parts: Mapping[str, Any]) -> StoredParts[Product]:
+        return StoredParts(key, about, parts, self._folder)
 
     def _exists(self) -> bool:
-        record = self._record()
-        return bool(record.get("complete")) and all(
-            (self._folder / self._place(name)).exists() for name in record["parts"]
-        )
+        return self._parts(read_record(self._folder / RECORD)) is not None
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
 
-    def _record(self) -> dict[str, Any]:
-        path = self._folder / RECORD
-        return json.loads(path.read_text()) if path.is_file() else {}
+    def _parts(self, record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]] | None:
+        """The records of all planned parts, in the order of the plan; None if one is not there."""
+        if not {"key", "about", "planned"} <= set(record):
+            return None
+        parts = {name: read_record(self._part_record(name)) for name in record["planned"]}
+        for name, part in parts.items():
+            items = record["planned"][name]
+            if (part.get("key"), part.get("items")) != (record["key"], items):
+                return None
+            if not (self._folder / self._place(name)).exists():
+                return None
+        return dict(parts)
 
-    def _store(self, record: dict[str, Any]) -> None:
-        write_atomically(self._folder / RECORD, json.dumps(record, indent=1))
+    def _is_there(self, key: str, part: Part) -> bool:
+        found = read_record(self._part_record(part.name))
+        same = (found.get("key"), found.get("items")) == (key, part.items)
+        return same and is_intact(self._folder / self._place(part.name), found["sha256"])
 
-    def _clear(self, record: dict[str, Any]) -> None:
-        (self._folder / RECORD).unlink(missing_ok=True)
-        for name in {*record.get("parts", ()), *record.get("planned", ())}:
+    def _part_record(self, name: str) -> Path:
+        return self._folder / PART_RECORDS / f"{name}.json"
+
+    def _clear_others(self, record: Mapping[str, Any], key: str) -> None:
+        """Remove the parts of other keys, made or not; files that no record names are a person's own and stay."""
+        names = set(record.get("planned", ())) if record.get("key") != key else set()
+        for path in sorted((self._folder / PART_RECORDS).rglob("*.json")):
+            if read_record(path).get("key") != key:
+                names.add(path.relative_to(self._folder / PART_RECORDS).as_posix().removesuffix(".json"))
+        if names:
+            remove(self._folder / RECORD)
+        for name in sorted(names):
             place = self._folder / self._place(name)
-            _remove(place)
-            _remove(place.with_name(f".{place.name}.part"))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old content or the new, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text)
-    os.replace(beside, path)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _replace(beside: Path, place: Path) -> None:
-    _remove(place)
-    os.replace(beside, place)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+            for path in (self._part_record(name), place, place.with_name(f".{place.name}.part")):
+                remove(path)

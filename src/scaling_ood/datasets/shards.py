@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from scaling_ood.datasets.planned import PlannedDataset, StoredParts, file_digest
+from scaling_ood.datasets.planned import PlannedDataset, StoredParts
 
 Tensors = dict[str, torch.Tensor]
-
-
-class DamagedPartError(RuntimeError):
-    """A stored part does not have the content that was written."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +25,7 @@ class StoredShards(StoredParts[Tensors]):
         Raises:
             DamagedPartError: The file is missing or its checksum differs from the recorded one.
         """
-        path = self.folder / f"{name}.safetensors"
-        if not path.is_file() or file_digest(path) != self.parts[name]["sha256"]:
-            raise DamagedPartError(f"{path} is damaged: delete it, and the next `kedro run` makes it again")
-        return load_file(path)
+        return load_file(self.check(name, self.folder / f"{name}.safetensors"))
 
 
 class ShardsDataset(PlannedDataset[Tensors]):
@@ -62,12 +56,11 @@ class ShardsDataset(PlannedDataset[Tensors]):
         assert isinstance(stored, StoredShards)
         return stored
 
-    def _stored(self, record: dict[str, Any]) -> StoredShards:
-        return StoredShards(record["key"], record["about"], record["parts"], self._folder)
+    def _stored(self, key: str, about: Mapping[str, Any], parts: Mapping[str, Any]) -> StoredShards:
+        return StoredShards(key, about, parts, self._folder)
 
     def _place(self, name: str) -> Path:
         return Path(f"{name}.safetensors")
 
-    def _write(self, place: Path, product: Tensors) -> str:
+    def _write(self, place: Path, product: Tensors) -> None:
         save_file({name: tensor.contiguous() for name, tensor in product.items()}, place)
-        return file_digest(place)
