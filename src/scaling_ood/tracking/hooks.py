@@ -21,7 +21,7 @@ from mlflow.entities import RunStatus
 from scaling_ood.tracking.entries import Scalar, flatten_parameters, log_parameters
 from scaling_ood.tracking.processes import mark_killed, process_tags
 from scaling_ood.tracking.source import source_tags
-from scaling_ood.tracking.store import TRACKING_URI, located
+from scaling_ood.tracking.store import TRACKING_URI, create_store, located
 
 NOISY = ("alembic", "kedro_mlflow", "mlflow.store.db", "mlflow.system_metrics", "mlflow.tracking.fluent")
 SYSTEM_METRICS = {"MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "true", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "2"}
@@ -45,7 +45,7 @@ class TrackingHooks(MlflowHook):
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Locate the store, switch system metrics on, and let kedro-mlflow set MLflow up.
+        """Locate and complete the store, switch system metrics on, and let kedro-mlflow set MLflow up.
 
         Raises:
             RuntimeError: kedro-mlflow's own hook is registered too: it would track everything a second time.
@@ -144,3 +144,4 @@ def _locate_store(context: KedroContext) -> None:
     except MissingConfigException:
         config = {}
     loader["mlflow"] = located(config, Path(context.project_path), os.environ)
+    create_store(loader["mlflow"]["server"]["mlflow_tracking_uri"])

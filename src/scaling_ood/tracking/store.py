@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sqlite3
+import tempfile
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,8 @@ from sqlalchemy.exc import ArgumentError
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 DEFAULT_URI = "sqlite:///mlflow.db"
+
+_logger = logging.getLogger(__name__)
 
 
 def located(config: dict[str, Any], project: Path, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -30,7 +37,7 @@ def located(config: dict[str, Any], project: Path, environment: Mapping[str, str
         experiment = config.setdefault("tracking", {}).setdefault("experiment", {})
         creation = experiment.setdefault("create_experiment_kwargs", {})
         if creation.get("artifact_location") is None:
-            creation["artifact_location"] = (Path(str(database.database)).parent / "mlartifacts").as_uri()
+            creation["artifact_location"] = _artifacts(Path(str(database.database)))
     return config
 
 
@@ -47,6 +54,53 @@ def absolute(uri: str, project: Path) -> str:
         return uri
     path = project.absolute() / str(url.database)
     return url.set(database=path.as_posix()).render_as_string(hide_password=False)
+
+
+def create_store(uri: str) -> None:
+    """Make sure that an SQLite store has all its tables; other stores are left alone.
+
+    MLflow makes them one after the other in the file itself: a process that is killed meanwhile, or a second one that
+    does the same, leaves a file that no later run can open. So they are made in a file beside, which then gets the
+    name, if no other process was first. A file in which MLflow never came to its first experiment is set apart.
+
+    Args:
+        uri: Absolute; see `absolute`.
+    """
+    url = _sqlite(uri)
+    if url is None:
+        return
+    place = Path(str(url.database))
+    if place.is_file():
+        if _has_experiment(place):
+            return
+        aside = place.with_name(f"{place.name}.unfinished")
+        os.replace(place, aside)
+        _logger.warning("%s was left unfinished by a run that was killed; it is now %s", place, aside.name)
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as folder:
+        beside = Path(folder) / place.name
+        made = SqlAlchemyStore(url.set(database=beside.as_posix()).render_as_string(False), _artifacts(place))  # type: ignore[no-untyped-call]
+        made.engine.dispose()
+        with suppress(FileExistsError):
+            os.link(beside, place)
+
+
+def _has_experiment(database: Path) -> bool:
+    """Whether MLflow has finished its tables there; they end with an experiment called Default."""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return False
+        raise
+
+
+def _artifacts(database: Path) -> str:
+    """Where the artifacts of an SQLite store lie."""
+    return (database.parent / "mlartifacts").as_uri()
 
 
 def _sqlite(uri: str) -> URL | None:
