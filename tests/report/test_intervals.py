@@ -112,6 +112,15 @@ def test_gaps_are_not_drawn():
     assert {("blobs", "msp"), ("mean", "msp")}.isdisjoint(rows)
 
 
+def test_without_any_mean_the_first_set_leads():
+    table = results()
+    part = table[table["mean_of"].isna()]
+    figure = drawn(part)
+    order = part[part["ood_set"] == "tiny_imagenet_animals"].set_index("detector")["auroc"].sort_values(ascending=False)
+    assert list(figure.layout.yaxis.categoryarray) == list(order.index)
+    assert {trace.meta["view"] for trace in figure.data if trace.visible} == {"tiny_imagenet_animals"}
+
+
 def test_a_number_without_an_interval_is_a_bare_dot():
     table = results()
     table.loc[table["detector"] == "msp", ["auroc_low", "auroc_high"]] = np.nan

@@ -75,7 +75,7 @@ def test_ties_are_counted_over_all_sets_or_over_those_of_a_mean(table):
 
 def test_rows_are_ordered_by_auroc_and_those_without_come_last(table):
     (shown,) = results_tables(pd.concat([gap_rows(table, "knn", KL_GAP), table]), {"odin": "no gradients"})
-    names = [row.detector for row in by_auroc(shown.rows)]
+    names = [row.detector for row in by_auroc(shown)]
     mean = table[table["ood_set"] == "mean"].set_index("detector")["auroc"].sort_values(ascending=False)
     assert names == [*mean.index, "knn", "odin"]
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from report.fabricated import KL_GAP, OOD_SETS, gap_rows, results, scores
 
+from scaling_ood.records import METRICS
 from scaling_ood.report import printable, results_text
 from scaling_ood.report.text import WIDTH
 
@@ -72,6 +73,28 @@ def test_chance_is_drawn_where_it_is_in_view():
     assert low < 0.5 < high
     assert "┊" in plots["msp"]
     assert "┊" not in results_text(results(scores({"msp": 0.9})))
+
+
+def test_where_every_detector_has_a_gap_the_first_column_with_numbers_is_drawn():
+    table = results().replace({"ood_set": {"mean": "mean_photographs", "mean_photographs": "mean"}})
+    numbers = [name for name in table.columns if name.startswith(METRICS)]
+    table.loc[table["ood_set"] == "mean", numbers] = np.nan
+    text = results_text(table)
+    assert "95 % interval of mean_photographs" in " ".join(text.split())
+    first = table[table["ood_set"] == "mean_photographs"].set_index("detector").sort_values("auroc", ascending=False)
+    assert re.findall(rf"^({'|'.join(first.index)})\b", text, re.MULTILINE)[: len(first)] == list(first.index)
+
+
+@pytest.mark.parametrize(("value", "scale"), [(1.0, "99 100"), (0.0, "0 1"), (0.5, "50 51")])
+def test_a_number_without_an_interval_and_one_without_width_are_drawn(value, scale):
+    table = results()
+    for metric in METRICS:
+        table[[metric, f"{metric}_low", f"{metric}_high"]] = value
+    table.loc[table["detector"] == "msp", ["auroc_low", "auroc_high"]] = np.nan
+    plots, low, high = plots_of(results_text(table), ["msp", "energy"])
+    assert [low * 100, high * 100] == [float(end) for end in scale.split()]
+    assert plots["msp"] == plots["energy"]
+    assert plots["msp"].strip() == "●"
 
 
 def test_without_intervals_there_is_no_plot():

@@ -21,6 +21,7 @@ from scaling_ood.report.tables import (
     ResultsTable,
     Row,
     as_text,
+    leading,
     percent,
     results_tables,
     tied_sets,
@@ -117,10 +118,11 @@ def _overview(table: ResultsTable, number: int) -> Embedded | None:
         return None
     told = "Each value with its 95 % interval."
     if sum(not row.gap for row in table.rows) > 1:
+        order = table.columns[leading(table)].ood_set
         told += (
-            f" Rows stand in the order of their AUROC ({table.columns[0].ood_set}). All detectors score the same "
-            "images, so two whose lines overlap may still differ: a star marks what cannot be told from the best, and "
-            "beside a mean counts the OOD sets on which that is so."
+            f" Rows stand in the order of their AUROC ({order}). All detectors score the same images, so two whose "
+            "lines overlap may still differ: a star marks what cannot be told from the best, and beside a mean counts "
+            "the OOD sets on which that is so."
         )
     absent = _gaps([table], {})
     told += f" No number: {', '.join(absent)}; the reasons stand under the tables." if absent else ""

@@ -102,7 +102,7 @@ def interval_figures(results: pd.DataFrame) -> dict[str, go.Figure]:
 
 def _views(table: ResultsTable) -> list[_View]:
     """A view per column with a line per detector, or of a single detector one view with a line per column."""
-    rows = by_auroc(row for row in table.rows if any(entry.numbers for entry in row.entries))
+    rows = [row for row in by_auroc(table) if any(entry.numbers for entry in row.entries)]
     # A mean over one set would repeat that set without its marks.
     places = [place for place, column in enumerate(table.columns) if len(column.mean_of) != 1]
     if len(rows) == 1:

@@ -157,14 +157,21 @@ def interval_text(number: Number) -> str:
     return "" if number.interval is None else f"[{percent(number.interval[0])}, {percent(number.interval[1])}]"
 
 
-def by_auroc(rows: Iterable[Row]) -> list[Row]:
-    """Rows by their AUROC in the first column, highest first; those without one keep their order at the end."""
+def leading(table: ResultsTable) -> int:
+    """Place of the first column in which a detector has an AUROC: that of the mean, unless every detector has a gap."""
+    reached = (place for row in table.rows for place, entry in enumerate(row.entries) if "auroc" in entry.numbers)
+    return min(reached, default=0)
+
+
+def by_auroc(table: ResultsTable) -> list[Row]:
+    """Rows by their AUROC in the leading column, highest first; those without one keep their order at the end."""
+    place = leading(table)
 
     def key(row: Row) -> float:
-        number = row.entries[0].numbers.get("auroc") if row.entries else None
+        number = row.entries[place].numbers.get("auroc") if row.entries else None
         return math.inf if number is None else -number.value
 
-    return sorted(rows, key=key)
+    return sorted(table.rows, key=key)
 
 
 def tied_sets(table: ResultsTable, row: Row, metric: str, among: Collection[str] = ()) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from scaling_ood.report.tables import (
     Row,
     by_auroc,
     interval_text,
+    leading,
     percent,
     results_tables,
 )
@@ -37,8 +38,8 @@ def results_text(results: pd.DataFrame) -> str:
 
     For each convention (positive class, aggregation, labels, ...) the AUROC of detectors by OOD sets, with `*` where a
     detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons.
-    The first column, which is the mean where there is one, has its 95 % interval in figures and drawn; the detectors
-    stand in its order. A table too wide for `WIDTH` columns continues in further blocks.
+    The first column with a number, the mean where there is one, has its 95 % interval in figures and drawn, and the
+    detectors stand in its order. A table too wide for `WIDTH` columns continues in further blocks.
 
     Args:
         results: With the columns of `RESULT_COLUMNS`.
@@ -65,19 +66,20 @@ def printable(text: str, encoding: str | None) -> str:
 
 def _table_text(table: ResultsTable) -> str:
     """One table with its heading, its blocks and its gaps."""
-    measured = by_auroc(row for row in table.rows if not row.gap)
+    measured = [row for row in by_auroc(table) if not row.gap]
     parts = [_heading(table)]
     if measured:
-        first, means = table.columns[0], [column for column in table.columns if column.is_mean] or list(table.columns)
+        first, means = leading(table), [column for column in table.columns if column.is_mean] or list(table.columns)
         auroc = [_column(table, measured, "auroc", column, column.ood_set) for column in table.columns]
-        auroc[0] = _with_plot(measured, auroc[0])
+        auroc[first] = _with_plot([row.entries[first].numbers.get("auroc") for row in measured], measured, auroc[first])
         others = [
             _column(table, measured, name, column, f"{column.ood_set} {name.upper()}")
             for column in means
             for name in ("fpr95", "aupr")
         ]
-        drawn = f"; {_LINE}{_DOT}{_LINE} = 95 % interval of {_fit(first.ood_set)}" if _INTERVAL in auroc[0][0] else ""
-        told = f"AUROC %, higher is better; * = cannot be told from the best of its column{drawn}"
+        told = "AUROC %, higher is better; * = cannot be told from the best of its column"
+        if _INTERVAL in auroc[first][0]:
+            told += f"; {_LINE}{_DOT}{_LINE} = 95 % interval of {_fit(table.columns[first].ood_set)}"
         parts += [
             f"{textwrap.fill(told, WIDTH)}\n{_grid(measured, auroc)}",
             "FPR95 % (lower is better) and AUPR % (higher is better)\n" + _grid(measured, others),
@@ -110,26 +112,26 @@ def _aligned(cells: Sequence[str], justify: Callable[[str, int], str]) -> list[s
 
 
 def _column(table: ResultsTable, rows: Sequence[Row], metric: str, column: Column, title: str) -> list[str]:
-    """One metric of one OOD set or mean, under its title; the first column of a table with its intervals."""
+    """One metric of one OOD set or mean, under its title; the leading column with its intervals."""
     place = table.columns.index(column)
     numbers = [row.entries[place].numbers.get(metric) for row in rows]
     intervals = ["" if number is None else interval_text(number) for number in numbers]
-    if place or not any(intervals):
+    if place != leading(table) or not any(intervals):
         return _aligned([_fit(title) + " ", *map(_cell, numbers)], str.rjust)
     values = [_cell(number and replace(number, sd=None)) for number in numbers]
     sides = _aligned([_fit(title) + " ", *values], str.rjust), _aligned([_INTERVAL, *intervals], str.ljust)
     return [f"{value} {bounds}" for value, bounds in zip(*sides, strict=True)]
 
 
-def _with_plot(rows: Sequence[Row], cells: list[str]) -> list[str]:
-    """The first column with its dots and intervals drawn beside it, if there are any and the width allows it."""
-    numbers = [row.entries[0].numbers.get("auroc") for row in rows]
-    ends = [end for number in numbers if number for end in number.interval or ()]
+def _with_plot(numbers: Sequence[Number | None], rows: Sequence[Row], cells: list[str]) -> list[str]:
+    """A column with its dots and intervals drawn beside it, if there are any and the width allows it."""
     names = max(len(_fit(row.detector)) for row in rows)
     width = min(_WIDEST_PLOT, WIDTH - max(names, len("detector")) - len(cells[0]) - 3)
-    if not ends or width < _NARROWEST_PLOT:
+    if _INTERVAL not in cells[0] or width < _NARROWEST_PLOT:
         return cells
+    ends = [end for number in numbers if number for end in (number.value, *(number.interval or ()))]
     low, high = math.floor(100 * min(ends)), math.ceil(100 * max(ends))
+    low -= low == high == 100  # noqa: PLR2004 - per cent
     high += low == high
     scale = f"{low}{f'{high}'.rjust(width - len(str(low)))}"
     drawn = [_drawn(number, low / 100, high / 100, width) for number in numbers]
