@@ -106,10 +106,12 @@ def test_intervals_are_seen_before_the_numbers_and_name_what_they_leave_out(full
 
 
 def test_each_convention_has_its_intervals_above_its_table():
-    page = page_of(pd.concat([results(aggregation="per_image"), results(aggregation="pooled"), results().iloc[:0]]))
+    tables = [results(aggregation="per_image"), results(aggregation="pooled")]
+    page = page_of(pd.concat([*tables, *(gap_rows(table, "knn", KL_GAP) for table in tables)]))
     titles = ["aggregation: per_image</h3>", 'id="intervals-1"', "aggregation: pooled</h3>", 'id="intervals-2"']
     assert [page.html.index(title) for title in titles] == sorted(page.html.index(title) for title in titles)
     assert page.html.count('<table class="results">') == 2
+    assert " ".join(page.text.split()).count("No number: knn; the reasons") == 2
 
 
 def test_numbers_without_an_interval_have_none_below_them():

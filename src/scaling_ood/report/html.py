@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -124,7 +124,7 @@ def _overview(table: ResultsTable, number: int) -> Embedded | None:
             "lines overlap may still differ: a star marks what cannot be told from the best, and beside a mean counts "
             "the OOD sets on which that is so."
         )
-    absent = _gaps([table], {})
+    absent = _gaps([replace(table, varying=())], {})
     told += f" No number: {', '.join(absent)}; the reasons stand under the tables." if absent else ""
     return embed("95 % intervals", Illustration(figure, told), f"intervals-{number}")
 

@@ -79,7 +79,7 @@ def _table_text(table: ResultsTable) -> str:
         ]
         told = "AUROC %, higher is better; * = cannot be told from the best of its column"
         if _INTERVAL in auroc[first][0]:
-            told += f"; {_LINE}{_DOT}{_LINE} = 95 % interval of {_fit(table.columns[first].ood_set)}"
+            told += f"; {_LINE}{_DOT}{_LINE} = interval of {_fit(table.columns[first].ood_set)}"
         parts += [
             f"{textwrap.fill(told, WIDTH)}\n{_grid(measured, auroc)}",
             "FPR95 % (lower is better) and AUPR % (higher is better)\n" + _grid(measured, others),
