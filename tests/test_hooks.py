@@ -1,5 +1,6 @@
 """What ends a run before it starts, and what a person reads when one fails."""
 
+import io
 import shutil
 import sqlite3
 import subprocess
@@ -29,6 +30,20 @@ PROJECT = Path(__file__).parents[1]
 
 def combine(*_: Any) -> str:
     return "made"
+
+
+def test_results_are_drawn_with_what_the_terminal_can_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    reporting = Pipeline([Node(combine, "msp", ["multi_class.report", "multi_class.summary"], name="write_report")])
+    made = {"multi_class.report": MemoryDataset("page"), "multi_class.summary": MemoryDataset("msp 83.1 ─●─")}
+    shown = {}
+    for encoding in ("ascii", "utf-8"):
+        written = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+        ProjectHooks().after_pipeline_run(pipeline=reporting, catalog=DataCatalog(made))
+        sys.stdout.flush()
+        shown[encoding] = written.getvalue().decode(encoding)
+    assert "msp 83.1 -o-" in shown["ascii"]
+    assert "msp 83.1 ─●─" in shown["utf-8"]
 
 
 def scoring() -> Pipeline:

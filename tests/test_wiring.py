@@ -195,3 +195,13 @@ def test_the_command_line_reaches_image_root_device_and_precision() -> None:
 
 def test_published_numbers_are_float32_unless_asked_otherwise(wired: Wired) -> None:
     assert {spec.extraction.precision for spec in wired.specs.values()} == {"float32"}
+
+
+def test_texts_are_written_as_utf_8_whatever_the_locale_is() -> None:
+    catalog = OmegaConfigLoader(str(CONF), env="base", **CONFIG_LOADER_ARGS)["catalog"]
+    datasets = [entry.get("dataset", entry) for entry in catalog.values()]
+    texts = [entry for entry in datasets if isinstance(entry, dict) and entry["type"] == "text.TextDataset"]
+    assert len(texts) > 6
+    for entry in texts:
+        assert entry["fs_args"] == {f"open_args_{way}": {"encoding": "utf-8"} for way in ("load", "save")}
+    assert not [entry for entry in datasets if entry == "text.TextDataset"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from kedro.pipeline import Pipeline
 from scaling_ood import structure
 from scaling_ood.datasets import DamagedPartError
 from scaling_ood.downloads import BY_HAND, PAPER
+from scaling_ood.report import printable
 
 # What a person can put right. Everything else is a bug and keeps its traceback.
 USER_ERRORS = (ValueError, FileNotFoundError, DamagedPartError, RuntimeError)
@@ -56,7 +58,7 @@ class ProjectHooks:
         written = sorted(name for name in pipeline.outputs() if name.endswith(".summary"))
         for name in written:
             report = _place(catalog, name.replace(".summary", ".report"))
-            click.echo(f"\n{catalog[name].load()}\n\nReport: {report}")
+            click.echo(printable(f"\n{catalog[name].load()}\n\nReport: {report}", sys.stdout.encoding))
         if written:
             click.echo(f"MLflow: {mlflow.get_tracking_uri()} (make ui)")
 

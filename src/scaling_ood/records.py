@@ -23,6 +23,12 @@ RESULT_COLUMNS = (
     "fpr95_sd",
     "auroc_sd",
     "aupr_sd",
+    "fpr95_low",
+    "fpr95_high",
+    "auroc_low",
+    "auroc_high",
+    "aupr_low",
+    "aupr_high",
     "fpr95_tied",
     "auroc_tied",
     "aupr_tied",
@@ -46,6 +52,7 @@ seed).
 - `ood_set`: name of the set, or `mean` (over all sets), `mean_photographs`, `mean_noise`, `mean_fabricated`; `mean_of`
   then lists the sets, joined by `;`.
 - `base_rate`: share of the positive class among the n_in + n_out images; empty in rows of means.
+- `*_low`, `*_high`: 95 % interval of the metric; see docs/metrics.md.
 - `*_tied`: whether the detector cannot be told from the best of its column on this OOD set; empty in rows of means.
 - `distinct_scores`: number of distinct scores among the row's images (for several seeds the smallest).
 - `labels`: which labels the model was trained on, `fine` or `coarse`.

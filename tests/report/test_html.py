@@ -59,7 +59,7 @@ def test_it_loads_nothing(full):
 
 def test_plotly_is_there_once_and_only_where_it_is_needed(full):
     assert full.html.count("plotly.js v") == 1
-    assert len(page_of(results()).html) < 100_000
+    assert len(page_of(gap_rows(results(), "knn", KL_GAP)).html) < 100_000
 
 
 def test_caveats_stand_before_every_number(full):
@@ -82,7 +82,8 @@ def test_cells_hold_the_results_and_the_marks():
     names = ["mean", "mean_photographs", "mean_noise", *OOD_SETS]
     places = [(name, metric) for name in names for metric in ("fpr95", "auroc", "aupr")]
     for (name, metric), (attributes, text) in zip(places, cells, strict=True):
-        assert text == f"{100 * rows.loc[name, metric]:.1f}"
+        low, high = (100 * rows.loc[name, f"{metric}_{end}"] for end in ("low", "high"))
+        assert text == f"{100 * rows.loc[name, metric]:.1f} {low:.1f}{DASH}{high:.1f}"
         assert ("best" in attributes["class"]) == (rows.loc[name, f"{metric}_tied"] is True)
     assert "best of its column, or statistically tied with it" in page.text
 
@@ -94,6 +95,30 @@ def test_every_column_names_its_counts_base_rate_and_the_table_its_positive_clas
     assert "noise (pixel range)" in page.text
     assert "positive class: OOD" in page.text
     assert "mean_noise = mean over gaussian, rademacher, blobs" in page.text
+
+
+def test_intervals_are_seen_before_the_numbers_and_name_what_they_leave_out(full):
+    where = [full.html.index(part) for part in ('id="results"', 'id="intervals-1"', '<table class="results">')]
+    assert where == sorted(where)
+    shown = " ".join(full.text.split())
+    assert "No number: knn, grad_norm; the reasons stand under the tables." in shown
+    assert "Rows stand in the order of their AUROC (mean)" in shown
+
+
+def test_each_convention_has_its_intervals_above_its_table():
+    tables = [results(aggregation="per_image"), results(aggregation="pooled")]
+    page = page_of(pd.concat([*tables, *(gap_rows(table, "knn", KL_GAP) for table in tables)]))
+    titles = ["aggregation: per_image</h3>", 'id="intervals-1"', "aggregation: pooled</h3>", 'id="intervals-2"']
+    assert [page.html.index(title) for title in titles] == sorted(page.html.index(title) for title in titles)
+    assert page.html.count('<table class="results">') == 2
+    assert " ".join(page.text.split()).count("No number: knn; the reasons") == 2
+
+
+def test_numbers_without_an_interval_have_none_below_them():
+    table = results()
+    table.loc[table["detector"] == "msp", ["auroc_low", "auroc_high"]] = np.nan
+    cells = [text for _, text in page_of(table).row("msp")]
+    assert [len(text.split()) for text in cells[:3]] == [2, 1, 2]
 
 
 def test_gaps_are_dashes_with_their_reason(full):
@@ -114,7 +139,7 @@ def test_a_gap_on_one_set_is_named_below_the_table():
 
 def test_several_seeds_show_their_spread():
     page = page_of(results(seeds=3))
-    assert page.row("msp")[0][1].endswith("± 0.4")
+    assert "± 0.4" in page.row("msp")[0][1]
     assert "± standard deviation" in page.text
     assert "± standard deviation" not in page_of(results()).text
 
@@ -123,7 +148,7 @@ def test_values_under_one_half_are_shown_as_they_are():
     table = results(scores(detectors={"msp": -1.0}))
     expected = f"{100 * table.loc[table['ood_set'] == 'raccoons', 'auroc'].item():.1f}"
     assert float(expected) < 20
-    assert expected in [text for _, text in page_of(table).row("msp")]
+    assert expected in [text.split()[0] for _, text in page_of(table).row("msp")]
 
 
 def test_conventions_have_tables_of_their_own():
@@ -142,7 +167,7 @@ def test_fine_and_coarse_labels_are_compared(full):
 def test_figures_are_data_that_a_script_can_read(full):
     blocks = re.findall(r'<script type="application/json">(.*?)</script>', full.html, re.DOTALL)
     traces = [len(json.loads(block)["data"]) for block in blocks]
-    assert traces == [4, 2, 5 * 6, 2 * 5 * 6]
+    assert traces[1:] == [4, 2, 5 * 6, 2 * 5 * 6]
     (image,) = full.of("img")
     assert b"<svg" in base64.b64decode(image["src"].partition(",")[2])
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from report.fabricated import KL_GAP, gap_rows, results
 
-from scaling_ood.report.tables import NO_MEAN, results_tables, tied_sets
+from scaling_ood.report.tables import NO_MEAN, by_auroc, interval_text, results_tables, tied_sets
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,47 @@ def test_reading_the_results_back_from_csv_changes_nothing(table, tmp_path):
     assert [row.entries[4].numbers["auroc"].tied for row in again.rows] == [
         row.entries[4].numbers["auroc"].tied for row in shown.rows
     ]
+
+
+def test_intervals_are_read_and_may_be_absent(table, tmp_path):
+    broken = table.copy()
+    broken.loc[broken["detector"] == "msp", "auroc_low"] = np.nan
+    broken.to_csv(tmp_path / "results.csv", index=False)
+    (shown,) = results_tables(pd.read_csv(tmp_path / "results.csv"))
+    source = table[(table["detector"] == "energy") & (table["ood_set"] == "mean")].iloc[0]
+    by_detector = {row.detector: row.entries[0].numbers["auroc"] for row in shown.rows}
+    assert by_detector["energy"].interval == pytest.approx((source["auroc_low"], source["auroc_high"]), abs=1e-12)
+    assert by_detector["msp"].interval is None
+    assert interval_text(by_detector["msp"]) == ""
+    (older,) = results_tables(table.drop(columns=["auroc_low", "auroc_high"]))
+    assert older.rows[0].entries[0].numbers["auroc"].interval is None
+
+
+def test_guessing_reaches_the_base_rate_and_on_average_the_mean_of_base_rates(table):
+    chance = {column.ood_set: column.chance for column in results_tables(table)[0].columns}
+    rates = table[table["mean_of"].isna()].drop_duplicates("ood_set").set_index("ood_set")["base_rate"]
+    assert chance["raccoons"] == {"auroc": 0.5, "fpr95": 0.95, "aupr": rates["raccoons"]}
+    assert chance["mean_noise"]["aupr"] == pytest.approx(rates[["gaussian", "rademacher", "blobs"]].mean())
+    unknown = table.assign(base_rate=table["base_rate"].where(table["ood_set"] != "blobs"))
+    chance = {column.ood_set: column.chance for column in results_tables(unknown)[0].columns}
+    assert [name for name, known in chance.items() if "aupr" not in known] == ["mean", "mean_noise", "blobs"]
+
+
+def test_ties_are_counted_over_all_sets_or_over_those_of_a_mean(table):
+    (shown,) = results_tables(table)
+    row = next(row for row in shown.rows if row.detector == "energy")
+    tied = table[(table["detector"] == "energy") & (table["fpr95_tied"] == True)]["ood_set"]  # noqa: E712
+    noise = ("gaussian", "rademacher", "blobs")
+    assert tied_sets(shown, row, "fpr95") == (len(tied), 6)
+    assert tied_sets(shown, row, "fpr95", noise) == (tied.isin(noise).sum(), 3)
+    assert 0 < tied.isin(noise).sum() < len(tied)
+
+
+def test_rows_are_ordered_by_auroc_and_those_without_come_last(table):
+    (shown,) = results_tables(pd.concat([gap_rows(table, "knn", KL_GAP), table]), {"odin": "no gradients"})
+    names = [row.detector for row in by_auroc(shown)]
+    mean = table[table["ood_set"] == "mean"].set_index("detector")["auroc"].sort_values(ascending=False)
+    assert names == [*mean.index, "knn", "odin"]
 
 
 def test_each_convention_has_a_table_of_its_own():

@@ -32,6 +32,8 @@ COMPARISON_COLUMNS = (
     "decimals",
     "ours",
     "ours_sd",
+    "ours_low",
+    "ours_high",
     "difference",
     "agrees",
     "network",
@@ -45,13 +47,14 @@ COMPARISON_COLUMNS = (
 - `table` to `note`: the published number, see `PublishedNumber`. `published`: its value, in per cent or a count; empty
   where it is missing; `decimals` of its digits are printed after the point.
 - `benchmark`, `setting`, `aggregation`: where ours is.
-- `ours`: unrounded, in the unit of `published`; `ours_sd`: its standard deviation over seeds.
+- `ours`: unrounded, in the unit of `published`; `ours_sd`: its standard deviation over seeds;
+  `ours_low`, `ours_high`: its 95 % interval.
 - `difference`: ours minus published, in points (or images); `agrees`: whether it is within the rounding of the print.
 - `network`, `mean_of`: of ours. `n_in_least`, `n_in_most`, and so for `n_out` and `base_rate`: range over the OOD sets.
 - `gap`: why there is no number of ours; `command`: what makes it, where something does.
 """
 
-_NUMBERS = ("published", "decimals", "ours", "ours_sd", "difference")
+_NUMBERS = ("published", "decimals", "ours", "ours_sd", "ours_low", "ours_high", "difference")
 
 
 def compare(
@@ -112,6 +115,8 @@ def _beside(number: PublishedNumber, found: Ours) -> dict[str, Any]:
     fields = {
         "ours": value,
         "ours_sd": scale * found.sd,
+        "ours_low": scale * found.interval[0],
+        "ours_high": scale * found.interval[1],
         "network": found.network,
         "mean_of": found.mean_of,
         **found.ranges,

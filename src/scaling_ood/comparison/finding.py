@@ -24,6 +24,7 @@ class Ours:
     Attributes:
         value: A fraction, or a count.
         sd: Its standard deviation over seeds; NaN for one seed.
+        interval: Bounds of its 95 % interval; NaN where they are not known.
         network: Architecture behind it.
         mean_of: The sets that it is over, joined by `;`, where there are several.
         ranges: `n_in_least`, `n_in_most`, and so for `n_out` and `base_rate`, over these sets.
@@ -31,6 +32,7 @@ class Ours:
 
     value: float
     sd: float = math.nan
+    interval: tuple[float, float] = (math.nan, math.nan)
     network: str = ""
     mean_of: str = ""
     ranges: Mapping[str, float] = field(default_factory=dict)
@@ -121,15 +123,19 @@ def _only(rows: Sequence[Row], place: Counterpart, number: PublishedNumber) -> R
 
 
 def _averaged(number: PublishedNumber, rows: Sequence[Row], kind: Sequence[Row]) -> Ours:
-    """Unweighted mean over the sets; its spread over seeds is known where the results have that very mean."""
+    """Unweighted mean over the sets; its spread and interval are known where the results have that very mean."""
     values = [_float(row[number.metric]) for row in rows]
     if any(map(math.isnan, values)):
         raise NoNumberError(f"{rows[0]['benchmark']}, {number.detector}: the results hold no {number.metric}")
     means = (row for row in kind if set(as_text(row["mean_of"]).split(";")) == set(number.sets))
-    with_spread = rows[0] if len(rows) == 1 else next(means, None)
+    whole = rows[0] if len(rows) == 1 else next(means, None)
+    spread = {
+        end: math.nan if whole is None else _float(whole[f"{number.metric}_{end}"]) for end in ("sd", "low", "high")
+    }
     return Ours(
         value=sum(values) / len(values),
-        sd=math.nan if with_spread is None else _float(with_spread[f"{number.metric}_sd"]),
+        sd=spread["sd"],
+        interval=(spread["low"], spread["high"]),
         network=as_text(rows[0]["model"]),
         mean_of=";".join(str(row["ood_set"]) for row in rows) if len(rows) > 1 else as_text(rows[0]["mean_of"]),
         ranges=_ranges(rows),

@@ -5,8 +5,9 @@ from scaling_ood.report.embedding import Illustration
 from scaling_ood.report.figures import histogram_figure, roc_figure
 from scaling_ood.report.granularity import Granularity, granularity_figure, mass_figure
 from scaling_ood.report.html import ReportContent, render_report
+from scaling_ood.report.intervals import interval_figures
 from scaling_ood.report.maps import SceneExample, scene_figure
-from scaling_ood.report.text import results_text
+from scaling_ood.report.text import printable, results_text
 
 __all__ = [
     "Example",
@@ -17,7 +18,9 @@ __all__ = [
     "dispersal_figure",
     "granularity_figure",
     "histogram_figure",
+    "interval_figures",
     "mass_figure",
+    "printable",
     "render_report",
     "results_text",
     "roc_figure",

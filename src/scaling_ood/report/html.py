@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,18 @@ from markupsafe import Markup
 from scaling_ood.records import METRICS
 from scaling_ood.report.embedding import Embedded, Illustration, embed
 from scaling_ood.report.granularity import Comparison, Granularity, comparison, granularity_figure, mass_figure
-from scaling_ood.report.tables import DASH, Number, ResultsTable, Row, as_text, percent, results_tables, tied_sets
+from scaling_ood.report.intervals import interval_figure
+from scaling_ood.report.tables import (
+    DASH,
+    Number,
+    ResultsTable,
+    Row,
+    as_text,
+    leading,
+    percent,
+    results_tables,
+    tied_sets,
+)
 
 METRIC_TITLES = {"fpr95": "FPR95↓", "auroc": "AUROC↑", "aupr": "AUPR↑"}
 
@@ -64,6 +75,7 @@ def render_report(content: ReportContent) -> str:
         TypeError: A figure is neither Plotly nor Matplotlib.
     """
     tables = results_tables(content.results, content.gaps)
+    overviews = [_overview(table, n) for n, table in enumerate(tables, start=1)]
     figures = [embed(title, shown, f"figure-{n}") for n, (title, shown) in enumerate(content.figures.items(), start=1)]
     controlled = None if content.granularity is None else _controlled(content.granularity)
     return (
@@ -71,14 +83,16 @@ def render_report(content: ReportContent) -> str:
         .get_template("report.html")
         .render(
             content=content,
-            tables=tables,
+            tables=list(zip(tables, overviews, strict=True)),
             headline=_headline(content.results),
             gaps=_gaps(tables, content.gaps),
             figures=figures,
             controlled=controlled,
             metrics=METRIC_TITLES,
             # Plotly's own file never holds "</script"; it is the one part of the page that is not escaped.
-            plotly_js=Markup(plotly.offline.get_plotlyjs()) if _interactive(figures, controlled) else "",
+            plotly_js=Markup(plotly.offline.get_plotlyjs())
+            if _interactive([*filter(None, overviews), *figures], controlled)
+            else "",
         )
     )
 
@@ -95,6 +109,24 @@ def _environment() -> Environment:
     environment.filters.update(percent=percent, fact=_fact, class_words=lambda name: CLASS_WORDS.get(name, name))
     environment.globals.update(table_title=_table_title, lead=_lead, tied_sets=tied_sets, key_line=_key_line)
     return environment
+
+
+def _overview(table: ResultsTable, number: int) -> Embedded | None:
+    """The dot-and-interval plot above a table; none where nothing was measured."""
+    figure = interval_figure(table)
+    if figure is None:
+        return None
+    told = "Each value with its 95 % interval."
+    if sum(not row.gap for row in table.rows) > 1:
+        order = table.columns[leading(table)].ood_set
+        told += (
+            f" Rows stand in the order of their AUROC ({order}). All detectors score the same images, so two whose "
+            "lines overlap may still differ: a star marks what cannot be told from the best, and beside a mean counts "
+            "the OOD sets on which that is so."
+        )
+    absent = _gaps([replace(table, varying=())], {})
+    told += f" No number: {', '.join(absent)}; the reasons stand under the tables." if absent else ""
+    return embed("95 % intervals", Illustration(figure, told), f"intervals-{number}")
 
 
 @dataclass(frozen=True)

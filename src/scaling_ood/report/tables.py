@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scaling_ood.records import METRICS, RESULT_COLUMNS
@@ -22,6 +24,8 @@ DASH = "\N{EN DASH}"
 NOT_MEASURED = "not measured"
 NO_MEAN = "no mean where a set has no number"
 
+_CHANCE = {"auroc": 0.5, "fpr95": 0.95}
+_SAME_RATE = 1e-9
 _PUBLIC_COLUMNS = RESULT_COLUMNS[:13]
 
 
@@ -33,11 +37,13 @@ class Number:
         value: Mean over the seeds.
         sd: Standard deviation over the seeds; none for one seed.
         tied: Whether the detector cannot be told from the best of its column.
+        interval: Lower and upper bound of the 95 % interval; none where it is not known.
     """
 
     value: float
     sd: float | None = None
     tied: bool = False
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Column:
         n_in: Number of in-distribution images as text; a range if detectors differ; empty for a mean.
         n_out: Number of OOD images, likewise.
         base_rate: Share of the positive class, as a percentage.
+        chance: What guessing reaches: metric to fraction. That of AUPR is the base rate, for a mean the mean of those
+            of its sets; it is absent where one of them is not known.
         source: `photographs`, `noise` or `fabricated`, with the noise's range.
         seeds: Number of seeds, as text.
     """
@@ -76,6 +84,7 @@ class Column:
     n_in: str = ""
     n_out: str = ""
     base_rate: str = ""
+    chance: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
     seeds: str = ""
 
@@ -139,10 +148,40 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def tied_sets(table: ResultsTable, row: Row, metric: str) -> tuple[int, int]:
-    """On how many OOD sets a detector is tied with the best, and on how many it has a number."""
+def interval_text(number: Number) -> str:
+    """Both bounds in per cent, or nothing.
+
+    >>> interval_text(Number(0.831, interval=(0.8189, 0.8421)))
+    '[81.9, 84.2]'
+    """
+    return "" if number.interval is None else f"[{percent(number.interval[0])}, {percent(number.interval[1])}]"
+
+
+def leading(table: ResultsTable) -> int:
+    """Place of the first column in which a detector has an AUROC: that of the mean, unless every detector has a gap."""
+    reached = (place for row in table.rows for place, entry in enumerate(row.entries) if "auroc" in entry.numbers)
+    return min(reached, default=0)
+
+
+def by_auroc(table: ResultsTable) -> list[Row]:
+    """Rows by their AUROC in the leading column, highest first; those without one keep their order at the end."""
+    place = leading(table)
+
+    def key(row: Row) -> float:
+        number = row.entries[place].numbers.get("auroc") if row.entries else None
+        return math.inf if number is None else -number.value
+
+    return sorted(table.rows, key=key)
+
+
+def tied_sets(table: ResultsTable, row: Row, metric: str, among: Collection[str] = ()) -> tuple[int, int]:
+    """On how many OOD sets a detector is tied with the best, of how many it has numbers on; `among` limits them."""
     # A detector that is only a gap has no entries.
-    entries = [entry for entry, column in zip(row.entries, table.columns, strict=False) if not column.is_mean]
+    entries = [
+        entry
+        for entry, column in zip(row.entries, table.columns, strict=False)
+        if not column.is_mean and (not among or column.ood_set in among)
+    ]
     numbers = [entry.numbers[metric] for entry in entries if metric in entry.numbers]
     return sum(number.tied for number in numbers), len(numbers)
 
@@ -166,7 +205,8 @@ def _table(
 ) -> ResultsTable:
     """One table from its rows."""
     sets = [name for name in dict.fromkeys(frame["ood_set"].map(as_text)) if name]
-    columns = [_column(name, frame[frame["ood_set"] == name]) for name in sets]
+    rates = {name: _base_rate(frame[frame["ood_set"] == name]) for name in sets}
+    columns = [_column(name, frame[frame["ood_set"] == name], rates) for name in sets]
     columns.sort(key=lambda column: _mean_rank(column) if column.is_mean else len(MEANS) + 1)
     detectors = [name for name in dict.fromkeys(frame["detector"].map(as_text)) if name]
     rows = [_row(name, frame[frame["detector"] == name], columns) for name in detectors]
@@ -179,18 +219,29 @@ def _mean_rank(column: Column) -> int:
     return MEANS.index(column.ood_set) if column.ood_set in MEANS else len(MEANS)
 
 
-def _column(name: str, rows: pd.DataFrame) -> Column:
-    """Describe an OOD set by what its rows say."""
+def _base_rate(rows: pd.DataFrame) -> float:
+    """Share of the positive class on one OOD set; NaN where it is not known or detectors differ."""
+    known = rows["base_rate"].map(as_text)
+    found = known[known != ""].astype(float)
+    return float(found.iloc[0]) if len(found) and np.ptp(found) < _SAME_RATE else float("nan")
+
+
+def _column(name: str, rows: pd.DataFrame, rates: Mapping[str, float]) -> Column:
+    """Describe an OOD set by what its rows say; `rates` holds the base rate of every set."""
     mean_of = next((part for part in rows["mean_of"].map(as_text) if part), "")
+    members = [part for part in mean_of.split(";") if part]
+    # Guessing reaches the base rate on each set, so on average the mean of them.
+    guess = float(np.mean([rates.get(member, float("nan")) for member in members or [name]]))
     noise_range = _span(rows["noise_range"])
     source = _span(rows["ood_source"])
     return Column(
         ood_set=name,
         is_mean=name in MEANS or bool(mean_of),
-        mean_of=tuple(part for part in mean_of.split(";") if part),
+        mean_of=tuple(members),
         n_in=_span(rows["n_in"], thousands),
         n_out=_span(rows["n_out"], thousands),
         base_rate=_span(rows["base_rate"], lambda share: f"{percent(float(share))} %"),
+        chance={**_CHANCE, **({} if np.isnan(guess) else {"aupr": guess})},
         source=f"{source} ({noise_range} range)" if noise_range else source,
         seeds=_span(rows["seeds"], thousands),
     )
@@ -246,4 +297,6 @@ def _number(row: pd.Series[Any], metric: str) -> Number:
     """One metric of a row; tables read from CSV hold the marks as text or as floats."""
     sd = as_text(row[f"{metric}_sd"])
     tied = as_text(row[f"{metric}_tied"]).lower() in {"true", "1", "1.0"}
-    return Number(float(as_text(row[metric])), float(sd) if sd else None, tied)
+    bounds = [as_text(row[f"{metric}_{end}"]) for end in ("low", "high")]
+    interval = (float(bounds[0]), float(bounds[1])) if all(bounds) else None
+    return Number(float(as_text(row[metric])), float(sd) if sd else None, tied, interval)

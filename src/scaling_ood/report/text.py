@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
-from scaling_ood.report.tables import Column, Number, ResultsTable, Row, percent, results_tables
+from scaling_ood.report.tables import (
+    Column,
+    Number,
+    ResultsTable,
+    Row,
+    by_auroc,
+    interval_text,
+    leading,
+    percent,
+    results_tables,
+)
 
-WIDTH = 120
+WIDTH = 100
 """No line is longer, in characters."""
 
 _LONGEST_NAME = 32
+_WIDEST_PLOT, _NARROWEST_PLOT = 36, 12
 _DASH = "-"
+_INTERVAL = "95 % interval"
+_GUESSING = 0.5
+_LINE, _DOT, _CHANCE = "─", "●", "┊"
+_ASCII = str.maketrans({_LINE: "-", _DOT: "o", _CHANCE: ":", "±": "+-", "…": "~"})
 
 
 def results_text(results: pd.DataFrame) -> str:
     """Results as compact plain text, in per cent with one decimal.
 
     For each convention (positive class, aggregation, labels, ...) the AUROC of detectors by OOD sets, with `*` where a
-    detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons. A
-    table too wide for `WIDTH` columns continues in further blocks.
+    detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons.
+    The first column with a number, the mean where there is one, has its 95 % interval in figures and drawn, and the
+    detectors stand in its order. A table too wide for `WIDTH` columns continues in further blocks.
 
     Args:
         results: With the columns of `RESULT_COLUMNS`.
@@ -32,18 +50,39 @@ def results_text(results: pd.DataFrame) -> str:
     return "\n\n".join(_table_text(table) for table in results_tables(results)) + "\n"
 
 
+def printable(text: str, encoding: str | None) -> str:
+    """The text as it is if the encoding can show it, otherwise drawn with ASCII; what has no ASCII form becomes `?`.
+
+    >>> printable("msp 83.1 ─●─", "utf-8"), printable("msp 83.1 ─●─", "ascii")
+    ('msp 83.1 ─●─', 'msp 83.1 -o-')
+    """
+    encoding = encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+    return text
+
+
 def _table_text(table: ResultsTable) -> str:
     """One table with its heading, its blocks and its gaps."""
-    measured = [row for row in table.rows if not row.gap]
+    measured = [row for row in by_auroc(table) if not row.gap]
     parts = [_heading(table)]
     if measured:
-        means = [column for column in table.columns if column.is_mean] or list(table.columns)
-        auroc = [("auroc", column, column.ood_set) for column in table.columns]
-        others = [(name, column, f"{column.ood_set} {name.upper()}") for column in means for name in ("fpr95", "aupr")]
+        first, means = leading(table), [column for column in table.columns if column.is_mean] or list(table.columns)
+        auroc = [_column(table, measured, "auroc", column, column.ood_set) for column in table.columns]
+        auroc[first] = _with_plot([row.entries[first].numbers.get("auroc") for row in measured], measured, auroc[first])
+        others = [
+            _column(table, measured, name, column, f"{column.ood_set} {name.upper()}")
+            for column in means
+            for name in ("fpr95", "aupr")
+        ]
+        told = "AUROC %, higher is better; * = cannot be told from the best of its column"
+        if _INTERVAL in auroc[first][0]:
+            told += f"; {_LINE}{_DOT}{_LINE} = interval of {_fit(table.columns[first].ood_set)}"
         parts += [
-            "AUROC %, higher is better; * = cannot be told from the best of its column\n"
-            + _grid(table, measured, auroc),
-            "FPR95 % (lower is better) and AUPR % (higher is better)\n" + _grid(table, measured, others),
+            f"{textwrap.fill(told, WIDTH)}\n{_grid(measured, auroc)}",
+            "FPR95 % (lower is better) and AUPR % (higher is better)\n" + _grid(measured, others),
         ]
     return "\n\n".join(parts + _gap_lines(table))
 
@@ -55,20 +94,64 @@ def _heading(table: ResultsTable) -> str:
     return textwrap.fill(" | ".join(stated), WIDTH)
 
 
-def _grid(table: ResultsTable, rows: Sequence[Row], wanted: Sequence[tuple[str, Column, str]]) -> str:
-    """Metrics of some columns under their titles, in as many blocks as the width asks for."""
-    names = [_fit("detector"), *(_fit(row.detector) for row in rows)]
-    left = [name.ljust(max(map(len, names))) for name in names]
+def _grid(rows: Sequence[Row], columns: Sequence[list[str]]) -> str:
+    """Columns (a title, then a cell per row), as many beside one another as the width allows, in blocks."""
+    left = _aligned(["detector", *(_fit(row.detector) for row in rows)], str.ljust)
     blocks, block = [], left
-    for metric, column, title in wanted:
-        place = table.columns.index(column)
-        cells = [_fit(title) + " ", *(_cell(row.entries[place].numbers.get(metric)) for row in rows)]
-        cells = [cell.rjust(max(map(len, cells))) for cell in cells]
+    for cells in columns:
         if block is not left and len(block[0]) + 1 + len(cells[0]) > WIDTH:
             blocks.append(block)
             block = left
         block = [f"{line} {cell}" for line, cell in zip(block, cells, strict=True)]
     return "\n\n".join("\n".join(line.rstrip() for line in lines) for lines in [*blocks, block])
+
+
+def _aligned(cells: Sequence[str], justify: Callable[[str, int], str]) -> list[str]:
+    """Cells of equal width."""
+    return [justify(cell, max(map(len, cells))) for cell in cells]
+
+
+def _column(table: ResultsTable, rows: Sequence[Row], metric: str, column: Column, title: str) -> list[str]:
+    """One metric of one OOD set or mean, under its title; the leading column with its intervals."""
+    place = table.columns.index(column)
+    numbers = [row.entries[place].numbers.get(metric) for row in rows]
+    intervals = ["" if number is None else interval_text(number) for number in numbers]
+    if place != leading(table) or not any(intervals):
+        return _aligned([_fit(title) + " ", *map(_cell, numbers)], str.rjust)
+    values = [_cell(number and replace(number, sd=None)) for number in numbers]
+    sides = _aligned([_fit(title) + " ", *values], str.rjust), _aligned([_INTERVAL, *intervals], str.ljust)
+    return [f"{value} {bounds}" for value, bounds in zip(*sides, strict=True)]
+
+
+def _with_plot(numbers: Sequence[Number | None], rows: Sequence[Row], cells: list[str]) -> list[str]:
+    """A column with its dots and intervals drawn beside it, if there are any and the width allows it."""
+    names = max(len(_fit(row.detector)) for row in rows)
+    width = min(_WIDEST_PLOT, WIDTH - max(names, len("detector")) - len(cells[0]) - 3)
+    if _INTERVAL not in cells[0] or width < _NARROWEST_PLOT:
+        return cells
+    ends = [end for number in numbers if number for end in (number.value, *(number.interval or ()))]
+    low, high = math.floor(100 * min(ends)), math.ceil(100 * max(ends))
+    low -= low == high == 100  # noqa: PLR2004 - per cent
+    high += low == high
+    scale = f"{low}{f'{high}'.rjust(width - len(str(low)))}"
+    drawn = [_drawn(number, low / 100, high / 100, width) for number in numbers]
+    return [f"{cell}  {line}" for cell, line in zip(cells, [scale, *drawn], strict=True)]
+
+
+def _drawn(number: Number | None, low: float, high: float, width: int) -> str:
+    """One dot on its interval, on a scale from low to high; and chance, where it is in view."""
+    line = [" "] * width
+
+    def place(value: float) -> int:
+        return round((value - low) / (high - low) * (width - 1))
+
+    if low <= _GUESSING <= high:
+        line[place(_GUESSING)] = _CHANCE
+    if number is not None:
+        start, end = number.interval or (number.value, number.value)
+        line[place(start) : place(end) + 1] = _LINE * (place(end) - place(start) + 1)
+        line[place(number.value)] = _DOT
+    return "".join(line)
 
 
 def _cell(number: Number | None) -> str:

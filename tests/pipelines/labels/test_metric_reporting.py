@@ -176,7 +176,7 @@ def test_the_run_of_a_detector_has_metrics_of_both_positive_classes_flat_paramet
     assert run.parameters["detector.trees"] == 10
     assert run.parameters["positive_class"] == "both"
     assert run.parameters["test_digest"] == preparation["digests"]["test"]
-    assert run.figures.keys() == {"roc", "scores"}
+    assert run.figures.keys() == {"intervals_ood", "intervals_in_dist", "roc", "scores"}
 
 
 def test_the_run_of_a_gap_has_its_reason_as_a_tag_and_no_metric_of_ood_sets(gap, record):

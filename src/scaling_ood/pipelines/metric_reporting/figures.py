@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.preparation import Preparation, TrainedModel
-from scaling_ood.report import Illustration, histogram_figure, roc_figure
+from scaling_ood.report import Illustration, histogram_figure, interval_figures, roc_figure
 from scaling_ood.scores import Scores
 
 
@@ -21,6 +22,15 @@ def score_figures(
         "roc": roc_figure(frames, prepared.ood, positive_class=reporting.positive_classes[0]),
         "scores": histogram_figure(frames, prepared.ood),
     }
+
+
+def detector_figures(
+    scores: Scores, results: pd.DataFrame, prepared: Preparation, spec: TrainedModel, reporting: ReportingSpec
+) -> dict[str, go.Figure]:
+    """What the run of one detector shows; nothing where it is a gap."""
+    if spec.labels[0] in scores.gaps:
+        return {}
+    return {**interval_figures(results), **score_figures([scores], prepared, spec, reporting)}
 
 
 def score_illustrations(roc_curves: go.Figure, score_histograms: go.Figure) -> dict[str, Illustration]:

@@ -21,7 +21,7 @@ from scaling_ood.pipelines.metric_reporting.facts import (
     shared_tags,
     shared_values,
 )
-from scaling_ood.pipelines.metric_reporting.figures import score_figures, score_illustrations
+from scaling_ood.pipelines.metric_reporting.figures import detector_figures, score_figures, score_illustrations
 from scaling_ood.pipelines.metric_reporting.tables import measure_scores, summarise
 from scaling_ood.pipelines.score_extraction.label_nodes import LABEL_MADE
 from scaling_ood.preparation import Preparation, refuse_stale, scores_key
@@ -81,7 +81,7 @@ def record_label_detector(
         "input_px": label_preprocessing(spec).crop_px,
     }
     tags = shared_tags(scores, outputs, training_run, spec, identity)
-    figures = {} if spec.labels[0] in scores.gaps else score_figures([scores], prepared, spec, reporting)
+    figures = detector_figures(scores, results, prepared, spec, reporting)
     name = f"{identity.setting}.{scores.detector}"
     return RunRecord(name, tags, parameters, values, {}, figures, {"results": results})
 

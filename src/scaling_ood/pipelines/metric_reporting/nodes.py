@@ -14,7 +14,7 @@ from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, Extractio
 from scaling_ood.pipelines.extraction import Detectors
 from scaling_ood.pipelines.metric_reporting.examples import low_confidence_examples
 from scaling_ood.pipelines.metric_reporting.facts import detector_run, report_facts
-from scaling_ood.pipelines.metric_reporting.figures import score_figures, score_illustrations
+from scaling_ood.pipelines.metric_reporting.figures import detector_figures, score_figures, score_illustrations
 from scaling_ood.pipelines.metric_reporting.granularity import compare_labels
 from scaling_ood.pipelines.metric_reporting.tables import mark_ties, measure_scores, summarise
 from scaling_ood.pipelines.score_extraction.nodes import detector_outputs_key
@@ -70,7 +70,7 @@ def record_detector(
     """What the detector's tracked run shows: flat parameters, metrics per OOD set and mean, curves, its table."""
     prepared = Preparation.model_validate(preparation)
     run = detector_run(scores, metrics, results, outputs, accuracy, prepared, training_run, spec, reporting, identity)
-    figures = {} if spec.labels[0] in scores.gaps else score_figures([scores], prepared, spec, reporting)
+    figures = detector_figures(scores, results, prepared, spec, reporting)
     return RunRecord(run.name, run.tags, run.parameters, run.metrics, {}, figures, {"results": results})
 
 

@@ -26,7 +26,14 @@ from scaling_ood.pipelines.score_extraction.scene_nodes import (
 )
 from scaling_ood.preparation import refuse_stale, scores_key
 from scaling_ood.records import METRICS, RunRecord
-from scaling_ood.report import Illustration, ReportContent, render_report, results_text, scene_figure
+from scaling_ood.report import (
+    Illustration,
+    ReportContent,
+    interval_figures,
+    render_report,
+    results_text,
+    scene_figure,
+)
 from scaling_ood.scene_preparation import ScenePreparation, scene_preprocessing, weights_of
 
 Record = dict[str, Any]
@@ -118,7 +125,7 @@ def record_scene_detector(
     }
     name = scores["detector"]
     examples = scene_examples({name: score_maps}, manifest, prepared)
-    figures = {} if scores["gap"] else {"score_maps": scene_figure(examples)}
+    figures = {} if scores["gap"] else {**interval_figures(results), "score_maps": scene_figure(examples)}
     return RunRecord(f"{row['setting']}.{name}", tags, parameters, values, {}, figures, {"results": results})
 
 
