@@ -23,6 +23,7 @@ from scaling_ood.parameters.common import (
     did_you_mean,
 )
 from scaling_ood.parameters.data_sets import DataSets, FolderSpec, PartSpec
+from scaling_ood.training.resumable import BestEpoch
 
 
 class CompositeFabricationSpec(RenderingSpec[CompositeSpec]):
@@ -114,7 +115,9 @@ class MultiLabelModelSpec(Spec):
         width: Of the hidden layer.
         dropout: Share of it that training and `mc_dropout` set to zero.
         seeds: One network per seed; results are their mean. A number n means 0..n-1.
-        epochs: The one with the best mAP on the fit images is used.
+        epochs: Each ends with a validation on the fit images.
+        best_epoch: Which is used: `validation`, the one with the best mAP on the fit images, or `last`, as in the
+            released code.
         batch_images: Images per step.
         learning_rate: Of the head.
         backbone_learning_rate: Of the backbone, where it is trained.
@@ -131,6 +134,7 @@ class MultiLabelModelSpec(Spec):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     seeds: Seeds = (0,)
     epochs: Count = 50
+    best_epoch: BestEpoch = "validation"
     batch_images: Annotated[int, Field(ge=2)] = 40
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     backbone_learning_rate: Annotated[float, Field(gt=0)] = 1e-5

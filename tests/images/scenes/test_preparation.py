@@ -121,9 +121,7 @@ def test_evaluation_only(lay_out, tmp_path, layout, image, label):
 
 
 def road_anomaly(lay_out, *scenes):
-    lay_out(
-        *((f"frames/{n}.jpg", f"frames/{n}.labels/labels_semantic.png", list(ids)) for n, ids in enumerate(scenes))
-    )
+    lay_out(*((f"frames/{n}.jpg", f"frames/{n}.labels/labels_semantic.png", list(ids)) for n, ids in enumerate(scenes)))
 
 
 def test_road_is_not_anomalous_in_road_anomalys_own_labels(lay_out, tmp_path):

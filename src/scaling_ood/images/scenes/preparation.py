@@ -128,8 +128,9 @@ def _refuse_other_ids(
     fits = [each.name for each in others if not each.unknown_ids(found) and any(held[each.ids("anomaly")])]
     advice = f"they are those of {' and '.join(fits)} (data.labels)" if fits else "no map of this layout fits them"
     counts = ", ".join(f"{each} in {held[each]:,}" for each in found[:_MOST_IDS])
+    anomalous = ", ".join(map(str, labels.ids("anomaly")))
     raise LabelKindError(
-        f"the label ids of {folder} do not fit {labels.name} (anomalous: {', '.join(map(str, labels.ids('anomaly')))}). "
+        f"the label ids of {folder} do not fit {labels.name} (anomalous: {anomalous}). "
         f"Found in {len(scenes):,} label images: {counts}{', …' if len(found) > _MOST_IDS else ''}; {advice}"
     )
 
