@@ -161,7 +161,8 @@ class LabelExtractionSpec(Spec):
     """What is stored of the forward pass.
 
     Attributes:
-        precision: Arithmetic of the network: `bf16` is automatic mixed precision. Every published number is `float32`.
+        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
+            automatic mixed precision.
         shard_images: Images per stored file, which is also what a killed run loses at most.
         dropout_passes: Dropout masks, where a detector reads the variance over them; the same for all images.
         dropout_seed: Of the masks.
@@ -205,6 +206,11 @@ class MultiLabelSpec(Spec):
         taken = [name for name in data.ood if name in RESERVED or name.startswith("mean_")]
         if taken:
             problems.append(f"an OOD set cannot be called {', '.join(taken)}: that names rows of its own in the tables")
+        if data.train.takes_all and data.fit.split == data.train.split:
+            problems.append(
+                f"data.fit cannot be of the split {data.fit.split}, which training takes wholly: here the fit images judge "
+                "the network too (give data.train a share)"
+            )
         sources = {data.in_dist: data.labelled.source, **{n: known[n].source for n in data.ood if n in known}}
         rendered = [name for name, source in sources.items() if source == "fabricated"]
         if rendered and not self.fabrication:

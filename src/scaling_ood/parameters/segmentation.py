@@ -266,7 +266,8 @@ class SceneExtractionSpec(Spec):
     """What is stored of the forward pass: logits at stride 8, which are up-sampled when they are scored.
 
     Attributes:
-        precision: Arithmetic of the network: `bf16` is automatic mixed precision.
+        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
+            automatic mixed precision.
         stored: Type of all that is stored but the variance, which is `float32` always. Half precision moves no metric
             by 0.05 points (`benchmarks/scene_storage.py`).
         shard_images: Scenes per stored file.

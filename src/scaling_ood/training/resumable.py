@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import nn
 
+from scaling_ood.models.forward import exact_float32
+
 BestEpoch = Literal["validation", "last"]
 """Which epoch's weights are used: the best by its quality on the validation images, or the last as it comes."""
 
@@ -66,6 +68,7 @@ def train_variants(
     Raises:
         DivergedError: A number of an epoch is infinite or NaN.
     """
+    exact_float32()
     state = state or {"models": {}, "current": "", "history": []}
     names = list(begin)
     for name in names[names.index(state["current"]) if state["current"] else 0 :]:
