@@ -143,7 +143,7 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
     taken: list[pd.DataFrame] = []
     left = {str(split): rows for split, rows in frame.groupby("split", sort=True)}
     sizes = {split: len(rows) for split, rows in left.items()}
-    trained = parts["train"] if "train" in parts else None
+    trained = parts.get("train")
     for number, (role, part) in enumerate(parts.items()):
         if part.split not in left:
             raise PartitionError(f"{role}: no split {part.split} (there are: {', '.join(left)})")

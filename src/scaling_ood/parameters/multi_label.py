@@ -208,8 +208,8 @@ class MultiLabelSpec(Spec):
             problems.append(f"an OOD set cannot be called {', '.join(taken)}: that names rows of its own in the tables")
         if data.train.takes_all and data.fit.split == data.train.split:
             problems.append(
-                f"data.fit cannot be of the split {data.fit.split}, which training takes wholly: here the fit images judge "
-                "the network too (give data.train a share)"
+                f"data.fit cannot be of the split {data.fit.split}, which training takes wholly: here the fit images "
+                "judge the network too (give data.train a share)"
             )
         sources = {data.in_dist: data.labelled.source, **{n: known[n].source for n in data.ood if n in known}}
         rendered = [name for name, source in sources.items() if source == "fabricated"]

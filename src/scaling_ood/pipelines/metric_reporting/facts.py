@@ -133,6 +133,7 @@ def report_facts(
     """Sections of the report's record; `accuracies` are those of the networks that single detectors read."""
     preprocessing = preprocessing_of(spec)
     published = architecture(spec.architecture).published_top1 if spec.stored == "none" else None
+    judged = " and ".join(prepared.judged_sets)
     return {
         "Data": data_facts(prepared, str(len(prepared.classes))),
         "Model": {
@@ -141,7 +142,7 @@ def report_facts(
             "Training": spec.training,
             "Seeds": ", ".join(map(str, spec.seeds)),
             **({"Epochs": spec.epochs, "Label smoothing": spec.label_smoothing} if model.history else {}),
-            f"Top-1 accuracy on the {' and '.join(prepared.judged_sets)} images": f"{_top1(accuracy, spec):.1%} of {accuracy['images']:,}",
+            f"Top-1 accuracy on the {judged} images": f"{_top1(accuracy, spec):.1%} of {accuracy['images']:,}",
             **({"Top-1 accuracy stated by the weights' authors": f"{published:.1%}"} if published else {}),
             "Least top-1 accuracy accepted": f"{accuracy['least_top1']:.1%}",
             "Preprocessing": f"resize {preprocessing.resize_px} px ({preprocessing.interpolation}), centre crop "
