@@ -196,4 +196,7 @@ def test_the_command_says_what_it_wrote_or_what_is_wrong(files: tuple[Path, Path
     wrong = CliRunner().invoke(main, [str(files[1]), str(files[0]), str(tmp_path / "other.safetensors")])
     assert wrong.exit_code == 1
     assert "the two files are swapped" in wrong.output
+    unnamed = CliRunner().invoke(main, [*map(str, files), str(tmp_path / "segmenter.pth")])
+    assert unnamed.exit_code == 1
+    assert "segmenter.pth must end in .safetensors" in unnamed.output
     assert [path.name for path in tmp_path.iterdir()] == ["segmenter.safetensors"]

@@ -77,9 +77,11 @@ def convert(encoder: Path, decoder: Path, target: Path, architecture: str = ARCH
 
     Raises:
         FileNotFoundError: One of the files is missing.
-        CheckpointError: What `read_checkpoint` and `released_state` raise.
+        CheckpointError: What `read_checkpoint` and `released_state` raise, or the target is called something else.
         OSError: The target cannot be written.
     """
+    if target.suffix != ".safetensors":
+        raise CheckpointError(f"{target.name} must end in .safetensors, by which it is read again")
     files = read_checkpoint(encoder), read_checkpoint(decoder)
     state = released_state(*files, architecture)
     about = {kind: f"{file.name} {file.sha256}" for kind, file in zip(("encoder", "decoder"), files, strict=True)}
