@@ -64,7 +64,7 @@ def road_anomaly(root: Path) -> None:
     """One folder of frames, each with a folder of labels beside it."""
     tree = Tree(root)
     for name in ("animals01", "boat02", "rocks03"):
-        tree.scene(f"frames/{name}.jpg", f"frames/{name}.labels/labels_semantic.png", (0,), 2)
+        tree.scene(f"frames/{name}.jpg", f"frames/{name}.labels/labels_semantic.png", (0, 1), 2)
 
 
 def own_folders(root: Path) -> None:

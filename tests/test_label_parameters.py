@@ -66,6 +66,14 @@ def problems(**changes):
     return [line.removeprefix("- multi_label") for line in listed]
 
 
+def test_fit_images_that_judge_the_network_are_no_training_images():
+    (told,) = problems(data__fit={"split": "train", "share": 0.1})
+    assert told.startswith(": data.fit cannot be of the split train, which training takes wholly")
+    given = parameters()
+    given["multi_label"]["data"] |= {"train": {"split": "train", "share": 0.9}, "fit": {"split": "train"}}
+    assert checked(given)["multi_label"].data.fit.split == "train"
+
+
 def test_valid_parameters_are_those_of_the_setting():
     spec = checked(parameters())["multi_label"]
     assert isinstance(spec, MultiLabelSpec)

@@ -28,7 +28,9 @@ def label_features_key(preparation: Preparation, spec: MultiLabelModelSpec) -> s
 
 def label_model_key(preparation: Preparation, spec: MultiLabelModelSpec) -> str:
     """Key of the trained networks."""
-    options = spec.model_dump(mode="json", exclude={"least_map"})
+    # So that keys from before this option was there stay what they were.
+    unused = {"best_epoch"} if spec.best_epoch == "validation" else set()
+    options = spec.model_dump(mode="json", exclude={"least_map", *unused})
     sets = {name: preparation.digests[name] for name in TRAINED_ON}
     weights = published_digest(spec.architecture)
     return digest(options, weights, label_preprocessing(spec), sets, preparation.classes)

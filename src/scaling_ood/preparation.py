@@ -60,6 +60,7 @@ class Preparation(BaseModel):
         differences: In what copies of data sets differ from what was published, in words.
         checkpoint: SHA-256 of the file of weights that are used as they are; empty without one.
         curated: Data set to the number of its images that were left out for their quality.
+        trained_fit: Number of fit images that are training images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,6 +82,12 @@ class Preparation(BaseModel):
     differences: tuple[str, ...] = ()
     checkpoint: str = ""
     curated: dict[str, int] = {}
+    trained_fit: int = 0
+
+    @property
+    def judged_sets(self) -> tuple[str, ...]:
+        """In-distribution image sets that a classifier's accuracy is measured on: those that it was not trained on."""
+        return ("test",) if self.trained_fit else ("fit", "test")
 
     @property
     def scored_sets(self) -> tuple[str, ...]:

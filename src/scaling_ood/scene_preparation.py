@@ -114,7 +114,10 @@ def segmenter_key(preparation: ScenePreparation, spec: SegmenterSpec) -> str:
         network = spec.model_dump(mode="json", include={"architecture", "width", "classes"})
         return digest(network, preparation.checkpoint, scene_preprocessing(spec), preparation.network_classes(spec))
     weights = segmenter(spec.architecture).weights_digest if spec.pretrained else ""
-    options = spec.model_dump(mode="json", exclude={"least_miou", "training", "classes"})
+    # Options count where they change what is trained, so that keys from before an option was there stay what they were.
+    unused = {"images_per_scale"} - ({"images_per_scale"} if spec.images_per_scale else set())
+    unused |= {"best_epoch"} if spec.best_epoch == "validation" else set()
+    options = spec.model_dump(mode="json", exclude={"least_miou", "training", "classes", *unused})
     roles = {role: preparation.digests[role] for role in ("train", "validation")}
     return digest(options, weights, scene_preprocessing(spec), roles, preparation.classes)
 

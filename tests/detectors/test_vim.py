@@ -61,7 +61,9 @@ def test_equals_pytorch_ood():
     np.testing.assert_allclose(fit(fitted, dimensions=6).score(outputs(tests)), expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("width", "principal"), [(12, 6), (1023, 511), (1280, 512), (2047, 512)])
+@pytest.mark.parametrize(
+    ("width", "principal"), [(12, 6), (767, 383), (768, 512), (1023, 512), (1280, 512), (2047, 512)]
+)
 def test_default_dimensions(width, principal):
     """1,000 from 2,048 on, which would take a minute here."""
     images = principal + 1

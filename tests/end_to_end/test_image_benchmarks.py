@@ -27,8 +27,11 @@ PER_CLASS = 5
 WIDE = 2048
 OOD_IMAGES = 2
 SPECIES = dict.fromkeys(image_trees.SUPERCATEGORIES, 1)
-PLACES = ("gaussian", "rademacher", "blobs", "textures", "places69")
-IMAGENET = ("gaussian", "rademacher", "blobs", "textures", "lsun", "places365")
+SYNTHETIC = ("gaussian", "rademacher", "blobs")
+BOTH_RANGES = (*SYNTHETIC, *(f"{name}_tensor" for name in SYNTHETIC))
+PLACES = (*BOTH_RANGES, "textures", "places69")
+IMAGENET = (*BOTH_RANGES, "textures", "lsun", "places365")
+CIFAR = (*SYNTHETIC, "textures", "lsun", "places365")
 SUPERCATEGORIES = tuple(name.lower() for name in image_trees.SUPERCATEGORIES)
 TIMM = {
     "species_tresnet_m": ("timm:tresnet_m.miil_in21k", 2048),
@@ -47,7 +50,7 @@ TINY = {
     "model": {"least_top1": 0.0},
     "reporting": {"bootstrap_replicates": 20, "examples": 1},
 }
-NOISE = {name: {"images": OOD_IMAGES} for name in ("gaussian", "rademacher", "blobs")}
+NOISE = {name: {"images": OOD_IMAGES} for name in BOTH_RANGES}
 
 
 def lay_out(root):
@@ -130,6 +133,10 @@ def test_weights_from_a_file_run_from_the_official_layout_to_the_table(dry, envi
     assert {"msp", "max_logit", "energy"} <= set(measured["detector"])
     assert set(measured["ood_set"]) >= {*ood, "mean"}
     assert measured[["auroc", "aupr", "fpr95"]].notna().all(axis=None)
+    ranges = measured.drop_duplicates("ood_set").set_index("ood_set")["noise_range"].dropna()
+    assert dict(ranges[ranges.index.isin(BOTH_RANGES)]) == {
+        name: "tensor" if name.endswith("_tensor") else "pixel" for name in BOTH_RANGES if name in ood
+    }
     outputs = dry[0] / f"data/07_model_output/{environment}/multi_class/outputs"
     (shard,) = outputs.rglob("test-00000*.safetensors")
     stored = load_file(shard)
@@ -178,7 +185,9 @@ def test_disk_use_is_told_before_the_first_image(dry):
 def test_a_small_network_is_trained_on_cifar10(dry):
     prepared, table = products(dry, "cifar10")
     assert prepared["images"]["train"] == 60
-    assert set(table.loc[table["detector"] == "msp", "ood_set"]) >= {*IMAGENET, "mean"}
+    assert set(table.loc[table["detector"] == "msp", "ood_set"]) >= {*CIFAR, "mean"}
+    ranges = table.loc[table["ood_set"].isin(SYNTHETIC), "noise_range"]
+    assert set(ranges) == {"tensor"}
 
 
 def test_held_out_species_are_of_the_supercategories_of_the_known_ones(dry):

@@ -1,12 +1,17 @@
 """Every benchmark of labelled scenes, dry-run on a tree of chance in its official layout, with a tiny network."""
 
 import json
+import re
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import scene_trees
 import torch
 import yaml
+from PIL import Image
+from safetensors.torch import save_file
 
 from scaling_ood.models.segmentation import build_segmenter
 
@@ -74,6 +79,34 @@ def test_a_checkpoint_is_evaluated_as_it_is(bare, environment):
     assert set(table.loc[table["gap"].notna(), "detector"]) == {"kl_matching", "background"}
     assert set(table.loc[table["gap"].isna(), "detector"]) == {"msp", "max_logit", "mc_dropout", "energy", "logit_avg"}
     assert (bare.path / f"data/06_models/{environment}/segmentation/model/record.json").exists()
+
+
+def test_the_released_codes_network_is_evaluated_by_the_command_of_the_data_page(bare):
+    lay_out(bare, "streethazards")
+    network = build_segmenter("pspnet_resnet101_deepstem", 13, pretrained=False)
+    save_file(network.state_dict(), bare.path / "segmenter.safetensors")
+    page = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
+    (given,) = re.findall(r"^kedro run --env streethazards --params (\S+deepstem\S+)$", page, flags=re.MULTILINE)
+    small = "segmentation.model.longest_edge=64,segmentation.model.least_miou=0.0"
+    bare.run("--params", f"{given},{small}", env="streethazards")
+    table, prepared = outcome(bare, "streethazards")
+    assert prepared["images"] == COUNTS["streethazards"]
+    assert set(table.loc[table["gap"].notna(), "detector"]) == {"kl_matching"}
+    assert set(table["model"].dropna()) == {"pspnet_resnet101_deepstem"}
+
+
+def test_a_copy_of_road_anomaly_with_converted_labels_is_refused_in_words(bare):
+    lay_out(bare, "road_anomaly")
+    for path in (bare.path / "data/01_raw/road_anomaly/frames").rglob("labels_semantic.png"):
+        ids = np.asarray(Image.open(path))
+        Image.fromarray((ids == 2).astype(np.uint8)).save(path)
+    (bare.path / "weights.pth").write_bytes(b"never read")
+    told = bare.kedro(
+        "run", "--pipelines", "data_preparation", "--params", f"{params()},checkpoint=weights.pth", env="road_anomaly"
+    )
+    assert told.code != 0
+    assert "Traceback" not in told.output
+    assert "they are those of road_anomaly_binary (data.labels)" in " ".join(told.output.split())
 
 
 def test_a_checkpoint_of_another_network_is_refused(bare):

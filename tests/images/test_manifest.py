@@ -113,6 +113,26 @@ def test_a_class_that_a_split_lacks_altogether_is_too_few() -> None:
         partition(without, {"train": Part("train"), "fit": Part("val", per_class=1)}, seed=0)
 
 
+@pytest.mark.parametrize(("fit", "size"), [(Part("train", per_class=4), 4), (Part("train", share=0.5), None)])
+def test_fit_images_are_training_images_where_training_takes_their_whole_split(fit: Part, size: int | None) -> None:
+    rows = partition(listing(), {"train": Part("train"), "fit": fit, "test": Part("val")}, seed=0)
+    ids = {role: list(part["id"]) for role, part in rows.groupby("image_set")}
+    assert len(ids["train"]) == 30
+    assert set(ids["fit"]) < set(ids["train"])
+    assert not set(ids["test"]) & set(ids["train"])
+    assert len(ids["fit"]) == (3 * size if size else 15)
+    assert all(len(set(each)) == len(each) for each in ids.values())
+    if size:
+        assert set(counts(rows[rows["image_set"] == "fit"]).values()) == {size}
+
+
+def test_the_whole_training_split_can_be_fitted_on_and_never_tested_on() -> None:
+    rows = partition(listing(), {"train": Part("train"), "fit": Part("train"), "test": Part("val")}, seed=0)
+    assert set(rows.loc[rows["image_set"] == "fit", "id"]) == set(rows.loc[rows["image_set"] == "train", "id"])
+    with pytest.raises(PartitionError, match="test: nothing is left in split train"):
+        partition(listing(), {"train": Part("train"), "fit": Part("train", 2), "test": Part("train")}, seed=0)
+
+
 def test_a_role_that_finds_nothing_left_is_named() -> None:
     with pytest.raises(PartitionError, match="test: nothing is left in split val"):
         partition(listing(), {"fit": Part("val"), "test": Part("val")}, seed=0)

@@ -1,11 +1,15 @@
 """Forward passes: normalisation, precision, memory order and device."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import nn
 from toy_benchmark import PREPROCESSING
 
 from scaling_ood.models import Forward, ForwardPass, Variant, assemble
+from scaling_ood.training.classification import Recipe, train_classifiers
+from scaling_ood.training.resumable import train_variants
 
 VARIANT = Variant("fine", 0, 4)
 
@@ -25,6 +29,33 @@ class Recorder(nn.Module):
 @pytest.fixture
 def pixels() -> torch.Tensor:
     return torch.randint(0, 256, (5, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+@pytest.fixture
+def tf32() -> Iterator[None]:
+    """A process in which somebody asked for fast convolutions and products, as PyTorch does for convolutions."""
+    before = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.backends.cudnn.allow_tf32 = before[0]
+    torch.set_float32_matmul_precision(before[1])
+
+
+@pytest.mark.usefixtures("tf32")
+@pytest.mark.parametrize("run", ["batch", "place", "train_variants", "train_classifiers"])
+def test_float32_is_never_tf32_where_a_network_is_run_or_trained(pixels: torch.Tensor, run: str) -> None:
+    if run == "batch":
+        Forward("cpu").batch(Recorder(), PREPROCESSING, pixels)
+    elif run == "place":
+        Forward("cpu").place(Recorder())
+    elif run == "train_variants":
+        assert list(train_variants({}, 1, None)) == []
+    else:
+        assert list(train_classifiers({}, [], {}, {}, Recipe(1, 1, 0.1, 0.0))) == []
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 def test_pixels_are_normalised_with_the_mean_and_std_of_the_weights(pixels: torch.Tensor) -> None:

@@ -65,6 +65,27 @@ def test_no_image_has_two_roles(manifest: pd.DataFrame) -> None:
     assert len(known) == 48
 
 
+@pytest.mark.parametrize(("train", "trained"), [({"split": "train"}, 8), ({"split": "train", "per_class": 3}, 0)])
+def test_fit_images_are_recorded_as_training_images_where_they_are(
+    tmp_path: Path, train: dict[str, Any], trained: int
+) -> None:
+    for split in ("train", "val"):
+        write_squares(tmp_path / "squares" / split, 5)
+    write_squares(tmp_path / "greens", 4)
+    data = DataSpec.model_validate(
+        {"in_dist": "squares", "ood": ["greens"], "train": train, "fit": {"split": "train", "per_class": 2}}
+        | {"test": {"split": "val"}}
+    )
+    sets = library(
+        squares={"layout": "image_folder", "folder": "squares"}, greens={"layout": "class_folders", "folder": "greens"}
+    )
+    manifest, _, record = prepare_manifest(str(tmp_path), sets, data, IDENTITY, RUNTIME)
+    ids = {role: set(rows["id"]) for role, rows in manifest.groupby("image_set")}
+    assert record["trained_fit"] == trained == len(ids["fit"] & ids["train"])
+    assert not ids["test"] & (ids["fit"] | ids["train"])
+    assert Preparation.model_validate(record).judged_sets == (("test",) if trained else ("fit", "test"))
+
+
 def test_the_record_holds_sizes_digests_groups_sources_and_folders(
     manifest: pd.DataFrame, preparation: dict[str, Any], data_root: str
 ) -> None:

@@ -164,6 +164,16 @@ def test_accuracy_is_the_share_of_held_out_images_whose_largest_logit_is_their_l
     assert accuracy["images"] == 32
 
 
+def test_images_that_were_trained_on_do_not_count_for_the_accuracy(
+    outputs: StoredShards, mislabelled: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec
+) -> None:
+    accuracy = check_accuracy(outputs, mislabelled, {**preparation, "trained_fit": 20}, spec, IDENTITY)
+    assert accuracy["images"] == int((mislabelled["image_set"] == "test").sum())
+    labels = mislabelled.loc[mislabelled["image_set"] == "test", "label"].to_numpy()
+    predicted = logits_of(outputs, "test", "fine_seed0").argmax(dim=1).numpy()
+    assert accuracy["top1"]["fine_seed0"] == pytest.approx((predicted == labels).mean())
+
+
 def test_a_model_below_the_least_accuracy_is_refused_with_both_numbers(
     outputs: StoredShards, mislabelled: pd.DataFrame, preparation: dict[str, Any], spec: ModelSpec
 ) -> None:

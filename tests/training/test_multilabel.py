@@ -200,6 +200,17 @@ def test_the_best_epoch_is_the_first_of_the_highest_validation_map_and_the_last_
     assert states[-1]["models"].keys() == {"seed0.best", "seed0.last"}
 
 
+def test_the_last_epoch_is_used_where_the_recipe_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the released code; here with a quality that falls, so that the first epoch would be the best."""
+    monkeypatch.setattr(MultiLabelTraining, "_validate", lambda self: (1.0, 1.0 / (2 + next(counted))))
+    for best_epoch, kept in (("validation", 0), ("last", 2)):
+        counted = iter(range(9))
+        recipe = replace(RECIPE, best_epoch=best_epoch)
+        states = list(train_multilabel({"a": head}, FEATURES, {"a": 0}, recipe, CPU))
+        for name, tensor in states[-1]["models"]["a.best"].items():
+            assert torch.equal(tensor, states[kept]["models"]["a.last"][name])
+
+
 @pytest.mark.parametrize("averaging", ["step", "trapezoid", "voc_2007"])
 def test_a_row_is_what_the_network_of_that_epoch_makes_of_the_validation_images(averaging: str) -> None:
     state = train(FEATURES, replace(RECIPE, averaging=averaging), variants=(0,))[-1]

@@ -111,6 +111,70 @@ def test_the_best_epoch_is_that_of_the_highest_validation_miou_and_the_last_is_k
     assert states[-1]["models"].keys() == {"seed0.best", "seed0.last"}
 
 
+def test_the_last_epoch_is_used_where_the_recipe_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the released code; here with a quality that falls, so that the first epoch would be the best."""
+
+    class Worse:
+        def __init__(self, *_: object) -> None:
+            worse.append(1.0 / (1 + len(worse)))
+
+        def mean_iou(self) -> float:
+            return worse[-1]
+
+        pixel_accuracy = mean_iou
+
+    for best_epoch, kept in (("validation", 0), ("last", 2)):
+        worse: list[float] = []
+        monkeypatch.setattr("scaling_ood.training.segmentation.validate", Worse)
+        states = train(replace(RECIPE, best_epoch=best_epoch), variants=(0,))
+        for name, tensor in states[-1]["models"]["seed0.best"].items():
+            assert torch.equal(tensor, states[kept]["models"]["seed0.last"][name])
+        resumed = train(replace(RECIPE, best_epoch=best_epoch), copy.deepcopy(states[0]), variants=(0,))
+        assert resumed[-1]["models"].keys() == {"seed0.best", "seed0.last"}
+
+
+def plain(seed: int = 0) -> PSPNet:
+    """Without dropout, whose masks are drawn for each group."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return PSPNet(TinyEncoder(), 2, width=8, dropout=0.0)
+
+
+def test_scenes_that_share_a_scale_make_the_step_that_all_together_make() -> None:
+    """Of one size and without flips both draw the same; the scenes have equally many pixels that count."""
+    sets = replace(SETS, augmentation=Augmentation((), flips=0.0))
+    recipe = SegmentationRecipe(epochs=1, batch_images=4, steps_per_epoch=3, learning_rate=0.05)
+    whole, grouped = (
+        SegmentationTraining(plain, sets, 3, replace(recipe, images_per_scale=images), CPU) for images in (None, 2)
+    )
+    assert grouped.epoch(0) == pytest.approx(whole.epoch(0), rel=1e-4)
+    torch.testing.assert_close(dict(grouped.module.state_dict()), dict(whole.module.state_dict()), rtol=1e-3, atol=1e-5)
+
+
+def test_a_scale_is_drawn_for_as_many_scenes_as_the_recipe_says() -> None:
+    recipe = replace(RECIPE, batch_images=6, images_per_scale=2, steps_per_epoch=4)
+    sampling, groups = recipe.sampling(8, seed=0)
+    assert (sampling.images, groups, sampling.per_epoch(8)) == (2, 3, 12)
+    sizes = [tuple(batch.pixels.shape) for batch in SETS.training_batches(sampling, 0)]
+    assert {size[0] for size in sizes} == {2}
+    steps = [set(sizes[step : step + 3]) for step in range(0, 12, 3)]
+    assert any(len(step) > 1 for step in steps)
+    # One pass over 8 scenes is one step of 6, with the option and without it.
+    assert replace(recipe, steps_per_epoch=None).sampling(8, 0)[0].per_epoch(8) == 3
+    with pytest.raises(ValueError, match="a step of 6 scenes cannot be cut into groups of 4"):
+        replace(recipe, images_per_scale=4)
+
+
+@pytest.mark.parametrize("hints", [None, Hints()])
+def test_a_training_with_several_scales_a_step_goes_on_bit_for_bit(hints: Hints | None) -> None:
+    recipe = replace(RECIPE, epochs=2, batch_images=4, images_per_scale=2, hints=hints)
+    whole = train(recipe, variants=(0,))
+    (rest,) = train(recipe, copy.deepcopy(whole[0]), variants=(0,))
+    assert same(rest, whole[1])
+    assert rest["extra"] == whole[1]["extra"]
+    assert math.isfinite(rest["history"][-1]["train_loss"])
+
+
 def test_each_step_takes_its_rate_of_the_polynomial_decay(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[float] = []
     step = torch.optim.SGD.step

@@ -49,8 +49,10 @@ def perturbed_logits(
     """Logits of x - e sign(d/dx of -log max_k softmax(f(x) / T)_k): the image that looks more like its predicted class.
 
     Two forward passes and one backward pass to the images; the network's parameters get no gradients. The step is that
-    of the cross-entropy with the predicted class, but by way of the log-odds against it, whose gradient has the same
-    sign and does not vanish when the top probability rounds to 1. Where a gradient is 0 there is no step.
+    of the cross-entropy with the predicted class, but by way of the log-odds against it, whose gradient does not vanish
+    when the top probability rounds to 1. For one prediction an image it is the cross-entropy's over 1 - p, so signs and
+    step are the same. For one a pixel both are sums over pixels, and this one counts sure pixels more: there the step
+    is this project's own. Where a gradient is 0 there is no step.
 
     The defaults are those of DeVries & Taylor's code, which the paper followed. Liang et al. choose e per OOD set
     (0.0014 for CIFAR-10 and a DenseNet) and divide the step by the standard deviation of each channel.

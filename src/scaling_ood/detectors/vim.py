@@ -9,7 +9,7 @@ import torch
 from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, detector
 from scaling_ood.detectors.fit_views import head_of
 
-_WIDE = 2048
+_WIDE, _MIDDLE = 2048, 768
 
 
 @detector
@@ -28,7 +28,8 @@ class ViM(Detector):
     def __init__(self, dimensions: int | None = None) -> None:
         """Set how many principal directions are explained, at least 1 and fewer than D.
 
-        None takes Wang et al.'s: 1,000 where D is at least 2,048, else 512; and D // 2 where that is fewer.
+        None takes Wang et al.'s: 1,000 where D is at least 2,048, else 512. They have no network of fewer than 768
+        features; there it is D // 2.
         """
         if not (dimensions is None or (isinstance(dimensions, int) and dimensions >= 1)):
             raise ValueError(f"dimensions must be an integer of at least 1, or none, not {dimensions!r}")
@@ -48,7 +49,7 @@ class ViM(Detector):
         """
         head = head_of(outputs)
         width = head.weight.shape[1]
-        principal = self.dimensions or min(1000 if width >= _WIDE else 512, width // 2)
+        principal = self.dimensions or _principal(width)
         if principal >= width:
             raise ValueError(f"dimensions must be under the {width:,} of the features, not {principal:,}")
         self.origin = -(torch.linalg.pinv(head.weight.double()) @ head.bias.double())  # (D,)
@@ -95,3 +96,14 @@ class ViM(Detector):
                 f"the features have {features.shape[1]:,} dimensions, but the last layer takes {len(self.origin):,}"
             )
         return features - self.origin.to(features.device)
+
+
+def _principal(width: int) -> int:
+    """Explained directions of features of that width.
+
+    >>> [_principal(width) for width in (512, 767, 768, 2047, 2048)]
+    [256, 383, 512, 512, 1000]
+    """
+    if width >= _WIDE:
+        return 1000
+    return 512 if width >= _MIDDLE else width // 2

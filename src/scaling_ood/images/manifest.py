@@ -32,6 +32,11 @@ class Part:
     per_class: int | None = None
     share: float | None = None
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether it claims whatever is left."""
+        return self.per_class is None and self.share is None
+
 
 class PartitionError(ValueError):
     """The data set does not hold what the benchmark wants to draw from it."""
@@ -125,7 +130,8 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
 
     Args:
         frame: Rows with `class_name` and `split`, of one data set.
-        parts: Role to claim, in the order in which roles draw. Roles that name the same split share it.
+        parts: Role to claim, in the order in which roles draw. Roles that name the same split share it without overlap.
+            Where `train` takes all of its split, `fit` may name that split too, and draws from the training images.
         seed: Of the draws: one permutation of each split.
 
     Returns:
@@ -137,10 +143,12 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
     taken: list[pd.DataFrame] = []
     left = {str(split): rows for split, rows in frame.groupby("split", sort=True)}
     sizes = {split: len(rows) for split, rows in left.items()}
+    trained = parts.get("train")
     for number, (role, part) in enumerate(parts.items()):
         if part.split not in left:
             raise PartitionError(f"{role}: no split {part.split} (there are: {', '.join(left)})")
-        rows = left[part.split]
+        shared = role == "fit" and trained is not None and trained.takes_all and part.split == trained.split
+        rows = taken[0].drop(columns="image_set") if shared else left[part.split]
         shuffled = rows.iloc[np.random.default_rng([seed, number]).permutation(len(rows))]
         if part.per_class is not None:
             mine = shuffled.groupby("class_name", sort=False).head(part.per_class)
@@ -163,7 +171,7 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
             mine = rows
         if mine.empty:
             raise PartitionError(f"{role}: nothing is left in split {part.split}")
-        left[part.split] = rows.drop(mine.index)
+        left[part.split] = left[part.split].drop(mine.index, errors="ignore")
         taken.append(mine.sort_index().assign(image_set=role))
     return pd.concat(taken, ignore_index=True)
 

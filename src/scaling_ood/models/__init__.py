@@ -13,7 +13,7 @@ from scaling_ood.models.checkpoints import (
 from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.confidence import CONFIDENCES, ConfidenceNetworks
 from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
-from scaling_ood.models.forward import Forward
+from scaling_ood.models.forward import Forward, exact_float32
 from scaling_ood.models.multilabel import (
     MultiLabelClassifier,
     MultiLabelHead,
@@ -54,6 +54,7 @@ __all__ = [
     "build_multilabel_head",
     "build_two_headed",
     "convert_checkpoint",
+    "exact_float32",
     "file_sha256",
     "fitting_state",
     "published_digest",

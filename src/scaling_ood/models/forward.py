@@ -13,13 +13,24 @@ from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.network import ForwardPass
 
 
+def exact_float32() -> None:
+    """Make single precision mean single precision in this process, wherever a network is run or trained.
+
+    PyTorch computes convolutions of float32 on recent GPUs with 10 bits of mantissa (TF32) unless it is told not to, so
+    the same weights would give other scores on another GPU. It stays off: switching it back on between two passes would
+    do so for a pass of another thread too.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+
+
 @dataclass(frozen=True)
 class Forward:
     """How a network is run.
 
     Attributes:
         device: `cpu`, `cuda`, `cuda:1`, `mps` or `auto`, which takes the GPU if there is one.
-        precision: `float32`, or `bf16` for automatic mixed precision.
+        precision: `float32`, which never is TF32, or `bf16` for automatic mixed precision.
         channels_last: Memory order of the convolutions.
     """
 
@@ -29,11 +40,12 @@ class Forward:
 
     @property
     def torch_device(self) -> torch.device:
-        """The device that is meant.
+        """The device that is meant; everything that asks for it computes with `exact_float32`.
 
         Raises:
             ValueError: No such device on this machine.
         """
+        exact_float32()
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:

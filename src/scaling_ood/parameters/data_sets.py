@@ -176,7 +176,8 @@ class DataSets(RootModel[dict[str, DataSetSpec]]):
 class PartSpec(Spec):
     """Which images of the in-distribution set play one role (train, fit or test).
 
-    Parts that draw on the same split share it without overlap, in the order train, fit, test.
+    Parts that draw on the same split share it without overlap, in the order train, fit, test; but where `train` takes
+    all of its split, `fit` may name that split and draws from the training images.
 
     Attributes:
         split: The data set's own split to draw from; `all` where it has none.
@@ -187,6 +188,11 @@ class PartSpec(Spec):
     split: str
     per_class: Count | None = None
     share: Share | None = None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it claims whatever is left."""
+        return self.per_class is None and self.share is None
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -202,7 +208,8 @@ class DataSpec(Spec):
         in_dist: Name of the in-distribution data set.
         ood: Names of the OOD data sets, in the order of the tables.
         train: Images that the model is trained on; none for published models.
-        fit: In-distribution images that detectors are fitted on; never test images.
+        fit: In-distribution images that detectors are fitted on; never test images. Training images, as in most papers,
+            where they are of a split that training takes wholly.
         test: In-distribution test images of every detector.
         coarse_labels: How classes are grouped: `class_prefix` takes a class's name up to its first underscore.
         seed: Of every draw.

@@ -154,7 +154,8 @@ class ExtractionSpec(Spec):
     """What is stored of the forward pass.
 
     Attributes:
-        precision: Arithmetic of the network: `bf16` is automatic mixed precision. Every published number is `float32`.
+        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
+            automatic mixed precision.
         stored: Type of what is kept. What is kept of each image is what the detectors that are on read, and the logits.
         shard_images: Images per stored file, which is also what a killed run loses at most.
         odin: The step of ODIN, where a detector wants it: two more forward passes and one backward.

@@ -23,6 +23,7 @@ from scaling_ood.parameters.common import (
     did_you_mean,
 )
 from scaling_ood.parameters.data_sets import DataSets, FolderSpec, PartSpec
+from scaling_ood.training.resumable import BestEpoch
 
 
 class CompositeFabricationSpec(RenderingSpec[CompositeSpec]):
@@ -114,7 +115,9 @@ class MultiLabelModelSpec(Spec):
         width: Of the hidden layer.
         dropout: Share of it that training and `mc_dropout` set to zero.
         seeds: One network per seed; results are their mean. A number n means 0..n-1.
-        epochs: The one with the best mAP on the fit images is used.
+        epochs: Each ends with a validation on the fit images.
+        best_epoch: Which is used: `validation`, the one with the best mAP on the fit images, or `last`, as in the
+            released code.
         batch_images: Images per step.
         learning_rate: Of the head.
         backbone_learning_rate: Of the backbone, where it is trained.
@@ -131,6 +134,7 @@ class MultiLabelModelSpec(Spec):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     seeds: Seeds = (0,)
     epochs: Count = 50
+    best_epoch: BestEpoch = "validation"
     batch_images: Annotated[int, Field(ge=2)] = 40
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     backbone_learning_rate: Annotated[float, Field(gt=0)] = 1e-5
@@ -157,7 +161,8 @@ class LabelExtractionSpec(Spec):
     """What is stored of the forward pass.
 
     Attributes:
-        precision: Arithmetic of the network: `bf16` is automatic mixed precision. Every published number is `float32`.
+        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
+            automatic mixed precision.
         shard_images: Images per stored file, which is also what a killed run loses at most.
         dropout_passes: Dropout masks, where a detector reads the variance over them; the same for all images.
         dropout_seed: Of the masks.
@@ -201,6 +206,11 @@ class MultiLabelSpec(Spec):
         taken = [name for name in data.ood if name in RESERVED or name.startswith("mean_")]
         if taken:
             problems.append(f"an OOD set cannot be called {', '.join(taken)}: that names rows of its own in the tables")
+        if data.train.takes_all and data.fit.split == data.train.split:
+            problems.append(
+                f"data.fit cannot be of the split {data.fit.split}, which training takes wholly: here the fit images "
+                "judge the network too (give data.train a share)"
+            )
         sources = {data.in_dist: data.labelled.source, **{n: known[n].source for n in data.ood if n in known}}
         rendered = [name for name, source in sources.items() if source == "fabricated"]
         if rendered and not self.fabrication:

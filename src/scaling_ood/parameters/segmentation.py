@@ -29,6 +29,7 @@ from scaling_ood.parameters.common import (
     Seeds,
     Spec,
 )
+from scaling_ood.training.resumable import BestEpoch
 
 Role = Literal["train", "validation", "test"]
 PAIRED = "paired_folders"
@@ -153,12 +154,17 @@ class SegmenterSpec(Spec):
         dropout: Share of the decoder's channels that are dropped before the classifier.
         seeds: One segmenter per seed of new weights, order and augmentation; results are their mean. A number n means
             0..n-1.
-        epochs: The one with the best mIoU on the validation scenes is used.
+        epochs: Each ends with a validation.
+        best_epoch: Which is used: `validation`, the one with the best mIoU on the validation scenes, or `last`, as in
+            the released code.
         steps_per_epoch: Batches in an epoch; by default one pass over the training scenes. 5,000 in the paper.
         batch_images: Scenes per step.
+        images_per_scale: Scenes of a step that share a scale, which divides `batch_images`; by default all. 2 in the
+            released code, which draws a scale per GPU; batch norm sees the whole step there and here.
         learning_rate: At the start.
         weight_decay: On weights of convolutions only.
-        short_edges: Lengths in pixels to which training scenes are scaled, one drawn per batch; empty: as they are.
+        short_edges: Lengths in pixels to which training scenes are scaled, one drawn per batch, or per
+            `images_per_scale` scenes of it; empty: as they are.
         test_edge: Length in pixels to which the shorter side is scaled before the network; None: as it is.
         longest_edge: No side is scaled beyond.
         precision: Arithmetic of the training: `bf16` is automatic mixed precision.
@@ -173,8 +179,10 @@ class SegmenterSpec(Spec):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     seeds: Seeds = (0,)
     epochs: Count = 20
+    best_epoch: BestEpoch = "validation"
     steps_per_epoch: Count | None = None
     batch_images: Annotated[int, Field(ge=2)] = 8
+    images_per_scale: Annotated[int, Field(ge=2)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     short_edges: tuple[Count, ...] = ()
@@ -191,8 +199,16 @@ class SegmenterSpec(Spec):
 
     @model_validator(mode="after")
     def _weights_exist(self) -> Self:
-        if self.pretrained and not segmenter(self.architecture).weights:
+        if self.training == "network" and self.pretrained and not segmenter(self.architecture).weights:
             raise ValueError(f"'{self.architecture}' has no published weights: pretrained must be false")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        if self.images_per_scale and self.batch_images % self.images_per_scale:
+            raise ValueError(
+                f"images_per_scale ({self.images_per_scale}) must divide batch_images ({self.batch_images})"
+            )
         return self
 
     @model_validator(mode="after")
@@ -250,7 +266,8 @@ class SceneExtractionSpec(Spec):
     """What is stored of the forward pass: logits at stride 8, which are up-sampled when they are scored.
 
     Attributes:
-        precision: Arithmetic of the network: `bf16` is automatic mixed precision.
+        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
+            automatic mixed precision.
         stored: Type of all that is stored but the variance, which is `float32` always. Half precision moves no metric
             by 0.05 points (`benchmarks/scene_storage.py`).
         shard_images: Scenes per stored file.

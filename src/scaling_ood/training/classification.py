@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from scaling_ood.models.forward import exact_float32
+
 TrainingState = dict[str, Any]
 """Everything that a resumed training needs, of tensors, numbers, strings, lists and dicts only:
 
@@ -143,6 +145,7 @@ def train_classifiers(
     Yields:
         The complete state after each epoch of each variant; the last one holds all trained models.
     """
+    exact_float32()
     state = state or {"models": {}, "current": "", "epoch": 0, "optimiser": {}, "extra": {}, "history": []}
     names = list(build)
     first = names.index(state["current"]) if state["current"] else 0

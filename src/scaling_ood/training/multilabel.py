@@ -19,7 +19,7 @@ from torch.nn import functional
 from scaling_ood.metrics import AveragingRule, mean_average_precision
 from scaling_ood.models import MultiLabelClassifier
 from scaling_ood.training.multilabel_sets import MultiLabelBatch, MultiLabelSets, MultiLabelSource
-from scaling_ood.training.resumable import ResumableState, train_variants
+from scaling_ood.training.resumable import BestEpoch, ResumableState, train_variants
 from scaling_ood.training.sampling import Sampling
 
 
@@ -34,6 +34,7 @@ class MultiLabelRecipe:
         learning_rate: Of the head.
         backbone_learning_rate: Of the backbone, where it is trained.
         averaging: How precision is averaged for the mAP that the best epoch is chosen by.
+        best_epoch: Whether the epoch of the highest mAP on the validation images is used, or the last.
         precision: `float32`, or `bf16` for automatic mixed precision.
     """
 
@@ -43,6 +44,7 @@ class MultiLabelRecipe:
     learning_rate: float = 1e-4
     backbone_learning_rate: float = 1e-5
     averaging: AveragingRule = "step"
+    best_epoch: BestEpoch = "validation"
     precision: Literal["float32", "bf16"] = "float32"
 
 
@@ -54,7 +56,7 @@ def train_multilabel(
     device: torch.device,
     state: ResumableState | None = None,
 ) -> Iterator[ResumableState]:
-    """Train one network per variant; the best epoch is that of the highest mAP on the validation images.
+    """Train one network per variant; the recipe says which epoch is the best.
 
     Args:
         build: Variant to a function that builds its module, with its initial weights: `build_multilabel` for
@@ -77,7 +79,8 @@ def train_multilabel(
         name: partial(MultiLabelTraining, function, sets, seeds[name], recipe, device)
         for name, function in build.items()
     }
-    yield from train_variants(begin, recipe.epochs, lambda row: row["validation_map"], state)
+    merit = (lambda row: row["validation_map"]) if recipe.best_epoch == "validation" else None
+    yield from train_variants(begin, recipe.epochs, merit, state)
 
 
 class MultiLabelTraining:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import nn
+
+from scaling_ood.models.forward import exact_float32
+
+BestEpoch = Literal["validation", "last"]
+"""Which epoch's weights are used: the best by its quality on the validation images, or the last as it comes."""
 
 ResumableState = dict[str, Any]
 """Everything that a resumed training needs, of tensors, numbers, strings, lists and dicts only:
@@ -46,7 +51,7 @@ class DivergedError(ArithmeticError):
 def train_variants(
     begin: Mapping[str, Callable[[], Training]],
     epochs: int,
-    merit: Callable[[Mapping[str, float]], float],
+    merit: Callable[[Mapping[str, float]], float] | None,
     state: ResumableState | None = None,
 ) -> Iterator[ResumableState]:
     """Train the variants one after the other.
@@ -54,7 +59,7 @@ def train_variants(
     Args:
         begin: Variant to a function that starts its training.
         epochs: Of each variant.
-        merit: Of an epoch's row; the epoch of the highest is the best, the first of equals.
+        merit: Of an epoch's row; the epoch of the highest is the best, the first of equals. None: the last one is.
         state: Where to go on; None starts from the beginning.
 
     Yields:
@@ -63,6 +68,7 @@ def train_variants(
     Raises:
         DivergedError: A number of an epoch is infinite or NaN.
     """
+    exact_float32()
     state = state or {"models": {}, "current": "", "history": []}
     names = list(begin)
     for name in names[names.index(state["current"]) if state["current"] else 0 :]:
@@ -71,7 +77,7 @@ def train_variants(
         for number in range(done, epochs):
             row = training.epoch(number)
             _refuse_divergence(name, number, row)
-            state = _after(state, name, number, training, row, merit(row))
+            state = _after(state, name, number, training, row, float(number) if merit is None else merit(row))
             yield state
 
 

@@ -46,7 +46,7 @@ def rotation_training(
         network: In training mode; its second head knows the four rotations.
         inputs: (4 N, ...) normalised images in the order of `scaling_ood.models.rotation.rotated`, or their features.
         labels: (N,) classes.
-        weight: Of the rotations. 1 as in OpenOOD's `rotpred`; the authors' code with its shifts off has 1/3.
+        weight: Of the rotations. 1 as in OpenOOD's `rotpred` and in the run that the authors released.
         label_smoothing: Of the classes, in [0, 1).
     """
     logits, turns = network.both(inputs)

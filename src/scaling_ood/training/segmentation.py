@@ -7,7 +7,7 @@ is void.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import ConfusionMatrix
-from scaling_ood.models.segmentation import PSPNet, upsample
+from scaling_ood.models.segmentation import PSPNet, Ragged, groups_of, upsample
 from scaling_ood.training.confidence import Hints, confidence_loss, toss
-from scaling_ood.training.resumable import ResumableState, train_variants
+from scaling_ood.training.resumable import BestEpoch, ResumableState, train_variants
 from scaling_ood.training.sampling import Sampling
 from scaling_ood.training.scenes import SceneError, SceneSets, TrainingBatch
 
@@ -38,6 +38,8 @@ class SegmentationRecipe:
         power: Of the polynomial decay.
         weight_decay: On the weights of convolutions and linear layers only.
         auxiliary_weight: Of the auxiliary head's loss.
+        images_per_scale: Scenes of a step that share a drawn scale; None: all. Batch norm sees all scenes of the step.
+        best_epoch: Whether the epoch of the highest mIoU on the validation scenes is used, or the last.
         hints: Trains the confidence head; None for a network without.
         precision: `float32`, or `bf16` for automatic mixed precision.
     """
@@ -50,8 +52,26 @@ class SegmentationRecipe:
     power: float = 0.9
     weight_decay: float = 1e-4
     auxiliary_weight: float = 0.4
+    images_per_scale: int | None = None
+    best_epoch: BestEpoch = "validation"
     hints: Hints | None = None
     precision: Literal["float32", "bf16"] = "float32"
+
+    def __post_init__(self) -> None:
+        """Refuse scales that do not come out even."""
+        if self.images_per_scale and self.batch_images % self.images_per_scale:
+            raise ValueError(
+                f"a step of {self.batch_images} scenes cannot be cut into groups of {self.images_per_scale} "
+                "(images_per_scale)"
+            )
+
+    def sampling(self, scenes: int, seed: int) -> tuple[Sampling, int]:
+        """How training scenes are cut into batches of one scale each, and how many of these make a step."""
+        whole = Sampling(self.batch_images, seed, self.steps_per_epoch)
+        if self.images_per_scale is None:
+            return whole, 1
+        groups = self.batch_images // self.images_per_scale
+        return Sampling(self.images_per_scale, seed, whole.per_epoch(scenes) * groups), groups
 
     def rate(self, progress: float) -> float:
         """Learning rate at a point of the training, 0 = first step, 1 = behind the last.
@@ -71,7 +91,7 @@ def train_segmenters(
     device: torch.device,
     state: ResumableState | None = None,
 ) -> Iterator[ResumableState]:
-    """Train one segmenter per variant; the best epoch is that of the highest mIoU on the validation scenes.
+    """Train one segmenter per variant; the recipe says which epoch is the best.
 
     Args:
         build: Variant to a function that builds its network, with its initial weights.
@@ -94,7 +114,8 @@ def train_segmenters(
         name: partial(SegmentationTraining, function, sets, seeds[name], recipe, device)
         for name, function in build.items()
     }
-    yield from train_variants(begin, recipe.epochs, lambda row: row["validation_miou"], state)
+    merit = (lambda row: row["validation_miou"]) if recipe.best_epoch == "validation" else None
+    yield from train_variants(begin, recipe.epochs, merit, state)
 
 
 class SegmentationTraining:
@@ -117,21 +138,22 @@ class SegmentationTraining:
         self.extra = {"hint_weight": recipe.hints.budget.weight} if recipe.hints else {}
         self.sets, self.recipe, self.device = sets, recipe, device
         self.seed = seed
-        self.sampling = Sampling(recipe.batch_images, seed, recipe.steps_per_epoch)
+        self.sampling, self.groups = recipe.sampling(len(sets.train), seed)
 
     def epoch(self, number: int) -> dict[str, float]:
         """Train one epoch and validate."""
         batches = self.sets.training_batches(self.sampling, number)
+        steps = len(batches) // self.groups
         sums: dict[str, float] = {}
         rate = 0.0
         self.module.train()
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed((self.seed << 20) + number)
-            for step, batch in enumerate(batches):
-                rate = self.recipe.rate((number + step / len(batches)) / self.recipe.epochs)
-                for quantity, value in self._step(batch, rate).items():
+            for step, groups in enumerate(zip(*[iter(batches)] * self.groups, strict=True)):
+                rate = self.recipe.rate((number + step / steps) / self.recipe.epochs)
+                for quantity, value in self._step(groups, rate).items():
                     sums[quantity] = sums.get(quantity, 0.0) + value
-        means = {quantity: value / len(batches) for quantity, value in sums.items() if quantity not in _COUNTS}
+        means = {quantity: value / steps for quantity, value in sums.items() if quantity not in _COUNTS}
         means["train_accuracy"] = sums["right"] / max(1.0, sums["counted"])
         confusion = validate(self.module, self.sets, self.device, self.recipe.precision)
         return {
@@ -142,33 +164,51 @@ class SegmentationTraining:
             "validation_accuracy": confusion.pixel_accuracy(),
         }
 
-    def _step(self, batch: TrainingBatch, rate: float) -> dict[str, float]:
+    def _step(self, batches: Sequence[TrainingBatch], rate: float) -> dict[str, float]:
+        """One step of the optimiser, on batches of one scale each; their losses count alike, as those of GPUs do."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        labels = batch.labels.to(self.device).long()  # (N, h, w)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            images = self.sets.preprocessing.normalise(batch.pixels.to(self.device))
-            outputs = self.module(images.contiguous(memory_format=torch.channels_last))
-        refuse_labels_beyond(labels, outputs["logits"].shape[1])
-        loss, shown = self._loss(outputs, labels)
-        loss = loss + self.recipe.auxiliary_weight * pixel_cross_entropy(outputs["auxiliary"], labels)
+            images = [self._input(batch.pixels) for batch in batches]
+            outputs = self.module(images[0] if len(images) == 1 else Ragged(images))
+        losses, shown = [], []
+        for place, batch in enumerate(batches):
+            loss, numbers = self._loss(
+                {name: groups_of(maps)[place] for name, maps in outputs.items()},
+                batch.labels.to(self.device).long(),  # (N, h, w)
+            )
+            losses.append(loss)
+            shown.append(numbers)
+        loss = torch.stack(losses).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        counted = labels != VOID
-        right = (outputs["logits"].argmax(dim=1) == labels) & counted
-        return {"train_loss": loss.item(), "right": right.sum().item(), "counted": counted.sum().item(), **shown}
+        sums = {quantity: sum(numbers[quantity] for numbers in shown) for quantity in shown[0]}
+        means = {name: value / len(shown) for name, value in sums.items() if name not in _COUNTS}
+        if self.recipe.hints is not None:
+            after = self.recipe.hints.budget.after(means["hint_price"], self.extra["hint_weight"])
+            self.extra = {"hint_weight": after}
+        return {**sums, **means}
+
+    def _input(self, pixels: torch.Tensor) -> torch.Tensor:
+        images: torch.Tensor = self.sets.preprocessing.normalise(pixels.to(self.device))
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _loss(self, outputs: dict[str, torch.Tensor], labels: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-        hints = self.recipe.hints
+        """The loss of one batch, and what is told of it."""
+        logits, hints = outputs["logits"], self.recipe.hints
+        refuse_labels_beyond(labels, logits.shape[1])
+        shown: dict[str, float] = {}
         if hints is None:
-            return pixel_cross_entropy(outputs["logits"], labels), {}
-        weight = self.extra["hint_weight"]
-        loss = confidence_loss(
-            outputs["logits"], outputs["confidence"], labels, toss(labels, hints.unit), weight, void=VOID
-        )
-        self.extra = {"hint_weight": hints.budget.after(loss.price.item(), weight)}
-        return loss.total, {"hint_price": loss.price.item()}
+            loss = pixel_cross_entropy(logits, labels)
+        else:
+            coins, weight = toss(labels, hints.unit), self.extra["hint_weight"]
+            told = confidence_loss(logits, outputs["confidence"], labels, coins, weight, void=VOID)
+            loss, shown = told.total, {"hint_price": told.price.item()}
+        loss = loss + self.recipe.auxiliary_weight * pixel_cross_entropy(outputs["auxiliary"], labels)
+        counted = labels != VOID
+        right = (logits.argmax(dim=1) == labels) & counted
+        return loss, {"train_loss": loss.item(), "right": right.sum().item(), "counted": counted.sum().item(), **shown}
 
 
 _COUNTS = ("right", "counted")

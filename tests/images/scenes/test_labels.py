@@ -18,7 +18,8 @@ MEANINGS = {
     "bdd100k": {**{raw: raw + 1 for raw in range(16)}, 16: A, 17: A, 18: A, 255: 0},
     "bdd100k_masked": {**{raw: raw + 1 for raw in range(16)}, 16: A, 17: A, 18: A, 255: V},
     "fishyscapes_lost_and_found": {0: 0, 1: A, 255: V},
-    "road_anomaly": {0: 0, 1: A, 2: A, 255: V},
+    "road_anomaly": {0: 0, 1: 0, 2: A, 255: V},
+    "road_anomaly_binary": {0: 0, 1: A, 255: V},
     "camvid_anomaly": {**{raw: raw for raw in range(10)}, 10: A, 11: V},
 }
 CLASSES = {"streethazards": 13, "bdd_anomaly": 17, "bdd100k": 17, "camvid_anomaly": 10}

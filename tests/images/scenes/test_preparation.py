@@ -1,10 +1,12 @@
 """Whole data sets from folder to manifest; CamVid's published counts on the real photographs."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from scaling_ood.images.scenes import (
+    LabelKindError,
     LabelMap,
     Pairing,
     SceneSource,
@@ -111,10 +113,59 @@ def test_streethazards(lay_out, tmp_path):
     ],
 )
 def test_evaluation_only(lay_out, tmp_path, layout, image, label):
-    lay_out((image, label, [0, 0, 1, 255]))
+    anomaly = 2 if layout == "road_anomaly" else 1
+    lay_out((image, label, [0, 0, anomaly, 255]))
     manifest, _ = prepare_scenes(SceneSource("set", tmp_path, layout))
     assert manifest[["image_set", "anomalous", "void"]].to_numpy().tolist() == [["test", 1, 1]]
     assert len(labels_of(layout).classes) == 1
+
+
+def road_anomaly(lay_out, *scenes):
+    lay_out(*((f"frames/{n}.jpg", f"frames/{n}.labels/labels_semantic.png", list(ids)) for n, ids in enumerate(scenes)))
+
+
+def test_road_is_not_anomalous_in_road_anomalys_own_labels(lay_out, tmp_path):
+    road_anomaly(lay_out, (0, 1, 1, 2), (1, 1, 1, 255))
+    manifest, _ = prepare_scenes(SceneSource("set", tmp_path, "road_anomaly"))
+    assert manifest[["anomalous", "void"]].to_numpy().tolist() == [[1, 0], [0, 1]]
+
+
+def test_converted_labels_of_road_anomaly_have_a_map_of_their_own(lay_out, tmp_path):
+    road_anomaly(lay_out, (0, 0, 0, 1), (0, 1, 1, 255))
+    manifest, _ = prepare_scenes(SceneSource("set", tmp_path, "road_anomaly", "road_anomaly_binary"))
+    assert manifest[["anomalous", "void"]].to_numpy().tolist() == [[1, 0], [2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "scenes", "told"),
+    [
+        (
+            "road_anomaly",
+            [(0, 0, 1), (0, 1, 255)],
+            "Found in 2 label images: 0 in 2, 1 in 2, 255 in 1; they are those of road_anomaly_binary (data.labels)",
+        ),
+        (
+            "road_anomaly_binary",
+            [(0, 1, 2), (0, 1, 1)],
+            "Found in 2 label images: 0 in 2, 1 in 2, 2 in 1; they are those of road_anomaly (data.labels)",
+        ),
+        # Masks of 0 and 255, train ids of Cityscapes, nothing anomalous at all.
+        ("road_anomaly", [(0, 0, 255)], "0 in 1, 255 in 1; no map of this layout fits them"),
+        ("road_anomaly", [(0, 1, 2), (13, 7, 2)], "0 in 1, 1 in 1, 2 in 2, 7 in 1, 13 in 1; no map of this layout"),
+        ("road_anomaly_binary", [(0, 0, 0)], "0 in 1; no map of this layout fits them"),
+    ],
+)
+def test_a_copy_of_road_anomaly_with_other_ids_is_refused(lay_out, tmp_path, labels, scenes, told):
+    road_anomaly(lay_out, *scenes)
+    with pytest.raises(LabelKindError, match=re.escape(told)):
+        prepare_scenes(SceneSource("set", tmp_path, "road_anomaly", labels))
+
+
+def test_a_tolerated_share_of_strange_labels_is_set_apart_here_too(lay_out, tmp_path):
+    road_anomaly(lay_out, (0, 1, 2), (0, 1, 2), (0, 1, 9))
+    manifest, bad = prepare_scenes(SceneSource("set", tmp_path, "road_anomaly"), most=0.4)
+    assert len(manifest) == 2
+    assert bad["problem"].str.startswith("label ids 9 are not in road_anomaly").all()
 
 
 def test_folders_of_ones_own(lay_out, tmp_path):

@@ -36,6 +36,8 @@ def plain_resnet_maps(network: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
         ("pspnet_resnet18", (256, 512)),
         ("pspnet_resnet50", (1024, 2048)),
         ("pspnet_resnet101", (1024, 2048)),
+        ("pspnet_resnet50_deepstem", (1024, 2048)),
+        ("pspnet_resnet101_deepstem", (1024, 2048)),
         ("pspnet_efficientnet_lite0", (112, 320)),
         ("pspnet_efficientnet_lite0_short", (40, 112)),
     ],

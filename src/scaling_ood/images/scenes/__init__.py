@@ -10,7 +10,7 @@ from scaling_ood.images.scenes.labels import (
 )
 from scaling_ood.images.scenes.layouts import find_scene_layout, list_scenes, scene_layout_names
 from scaling_ood.images.scenes.pairing import Pairing, Scene, UnpairedError
-from scaling_ood.images.scenes.preparation import SceneSource, labels_of, prepare_scenes, rule_of
+from scaling_ood.images.scenes.preparation import LabelKindError, SceneSource, labels_of, prepare_scenes, rule_of
 from scaling_ood.images.scenes.reading import UnreadableLabelError, count_labels, read_labels
 from scaling_ood.images.scenes.shipped import label_map, label_map_names
 from scaling_ood.images.scenes.splits import SplitError, SplitRule, Subset, in_subset, mark_subsets, split_by_content
@@ -21,6 +21,7 @@ __all__ = [
     "ANOMALY",
     "VOID",
     "AnomalousArea",
+    "LabelKindError",
     "LabelMap",
     "LabelRow",
     "Pairing",

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from scaling_ood.images.scenes.labels import LabelMap
 from scaling_ood.images.scenes.layouts import find_scene_layout, list_scenes
-from scaling_ood.images.scenes.pairing import Pairing
+from scaling_ood.images.scenes.pairing import Pairing, Scene
+from scaling_ood.images.scenes.reading import count_labels
 from scaling_ood.images.scenes.shipped import label_map
 from scaling_ood.images.scenes.splits import SplitRule, mark_subsets, split_by_content
 from scaling_ood.images.scenes.survey import set_apart, survey
+
+
+class LabelKindError(ValueError):
+    """A copy's label ids are of another kind than the label map that it is read with."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +94,50 @@ def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> 
 
     Raises:
         ValueError: What `list_scenes`, `set_apart`, `split_by_content` and `mark_subsets` raise.
+        LabelKindError: The layout is found with several kinds of ids, and those of this copy do not fit the map.
         FileNotFoundError: The data set's folder is missing.
     """
     labels, rule = labels_of(source.layout, source.labels), rule_of(source.layout, source.rule)
     folder = Path(source.folder)
     scenes = list_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
-    good, bad = set_apart(survey(source.name, scenes, folder, labels, workers), most)
+    table = survey(source.name, scenes, folder, labels, workers)
+    _refuse_other_ids(source.layout, labels, table, scenes, folder, most)
+    good, bad = set_apart(table, most)
     manifest = split_by_content(good, rule)
     subsets = find_scene_layout(source.layout).subsets
     if subsets and source.rule is None and source.splits is None:
         manifest = mark_subsets(manifest, subsets)
     return manifest, bad
+
+
+def _refuse_other_ids(
+    layout: str, labels: LabelMap, table: pd.DataFrame, scenes: Sequence[Scene], folder: Path, most: float
+) -> None:
+    """Stop where another map of the layout gives the ids another meaning, and the copy does not look like this one.
+
+    It does not where more images than are tolerated hold unknown ids, or where nothing is anomalous.
+    """
+    fitting = [label_map(name) for name in find_scene_layout(layout).label_maps]
+    others = [each for each in fitting if _known(each) != _known(labels)]
+    if not others or labels.name not in {each.name for each in fitting}:
+        return
+    if table["anomalous"].any() and table["problem"].str.startswith("label ids").mean() <= most:
+        return
+    held = np.stack([count_labels(folder / scene.label_path).pixels > 0 for scene in scenes]).sum(axis=0)  # (256,)
+    found = np.flatnonzero(held).tolist()
+    fits = [each.name for each in others if not each.unknown_ids(found) and any(held[each.ids("anomaly")])]
+    advice = f"they are those of {' and '.join(fits)} (data.labels)" if fits else "no map of this layout fits them"
+    counts = ", ".join(f"{each} in {held[each]:,}" for each in found[:_MOST_IDS])
+    anomalous = ", ".join(map(str, labels.ids("anomaly")))
+    raise LabelKindError(
+        f"the label ids of {folder} do not fit {labels.name} (anomalous: {anomalous}). "
+        f"Found in {len(scenes):,} label images: {counts}{', …' if len(found) > _MOST_IDS else ''}; {advice}"
+    )
+
+
+def _known(labels: LabelMap) -> frozenset[tuple[int, str]]:
+    """Ids, and which of them are anomalous."""
+    return frozenset((row.raw_id, row.role if row.role == "anomaly" else "") for row in labels.rows)
+
+
+_MOST_IDS = 20

@@ -84,7 +84,7 @@ def _fishyscapes(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     yield files
 
 
-@scene_layout("road_anomaly", ("road_anomaly",), SplitRule({"all": "test"}))
+@scene_layout("road_anomaly", ("road_anomaly", "road_anomaly_binary"), SplitRule({"all": "test"}))
 def _road_anomaly(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """`frames/<name>.{jpg,webp}` and `frames/<name>.labels/labels_semantic.png`; 60 frames."""
     files = SplitFiles("all")

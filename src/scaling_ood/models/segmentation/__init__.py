@@ -9,6 +9,7 @@ from scaling_ood.models.segmentation.autoencoder import (
 )
 from scaling_ood.models.segmentation.encoders import STRIDE, Encoder, Maps
 from scaling_ood.models.segmentation.pspnet import Encoding, PSPNet, upsample
+from scaling_ood.models.segmentation.ragged import Ragged, groups_of
 from scaling_ood.models.segmentation.registry import SEGMENTERS, Segmenter, build_segmenter, segmenter
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "Encoding",
     "Maps",
     "PSPNet",
+    "Ragged",
     "Segmenter",
     "SpatialAutoencoder",
     "build_autoencoder",
     "build_segmenter",
+    "groups_of",
     "reconstruction_error",
     "segmenter",
     "upsample",

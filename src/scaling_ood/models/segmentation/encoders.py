@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torchvision.models.resnet import ResNet  # type: ignore[import-untyped]
+
+from scaling_ood.models.segmentation.ragged import Ragged
 
 STRIDE = 8
 
@@ -65,9 +67,41 @@ class DilatedResNet(Encoder):
     def forward(self, images: torch.Tensor) -> Maps:
         """Outputs of `layer3` and `layer4`."""
         network = self.network
-        maps = network.maxpool(network.relu(network.bn1(network.conv1(images))))  # (N, 64, H/4, W/4)
-        middle = network.layer3(network.layer2(network.layer1(maps)))
+        middle = network.layer3(network.layer2(network.layer1(network.maxpool(self.stem(images)))))
         return Maps(middle, network.layer4(middle))
+
+    def stem(self, images: torch.Tensor) -> torch.Tensor:
+        """What lies before the pooling: (N, 64, H/2, W/2)."""
+        network = self.network
+        maps: torch.Tensor = network.relu(network.bn1(network.conv1(images)))
+        return maps
+
+
+class DeepStemResNet(DilatedResNet):
+    """The same with three 3 x 3 convolutions of 64, 64 and 128 channels in place of the one of 7 x 7.
+
+    The released code's networks are of this form (semantic-segmentation-pytorch), and so are the names of its parts.
+    """
+
+    def __init__(self, network: ResNet) -> None:
+        """Take over the network, in place, without its head; stem and `layer1`, which reads it, are new."""
+        network.conv1, network.bn1 = nn.Conv2d(3, 64, 3, 2, 1, bias=False), nn.BatchNorm2d(64)
+        network.conv2, network.bn2 = nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64)
+        network.conv3, network.bn3 = nn.Conv2d(64, 128, 3, 1, 1, bias=False), nn.BatchNorm2d(128)
+        network.inplanes = 128
+        first = network.layer1[0]
+        network.layer1 = network._make_layer(type(first), 64, len(network.layer1))
+        for part in (network.conv1, network.conv2, network.conv3, *network.layer1.modules()):
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        super().__init__(network)
+
+    def stem(self, images: torch.Tensor) -> torch.Tensor:
+        """What lies before the pooling: (N, 128, H/2, W/2)."""
+        network, maps = self.network, super().stem(images)
+        for convolve, norm in ((network.conv2, network.bn2), (network.conv3, network.bn3)):
+            maps = network.relu(norm(convolve(maps)))
+        return maps
 
 
 class DilatedEfficientNetLite(Encoder):
@@ -130,8 +164,11 @@ class DilatedDepthwise(nn.Conv2d):
         assert isinstance(padding, nn.Module)
         self.static_padding = padding
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) to (N, C, H, W)."""
+    def forward(self, input: Any) -> Any:
+        """(N, C, H, W) to (N, C, H, W); ragged ones too."""
+        return input.map(self._convolve) if isinstance(input, Ragged) else self._convolve(input)
+
+    def _convolve(self, input: torch.Tensor) -> torch.Tensor:
         padded: torch.Tensor = self.static_padding(input)
         step = int(self.dilation[0])
         if padded.device.type != "cpu":

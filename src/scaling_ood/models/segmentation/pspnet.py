@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from scaling_ood.models.segmentation.encoders import Encoder
+from scaling_ood.models.segmentation.ragged import Ragged, groups_of
 
 
 def upsample(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -57,8 +58,7 @@ class PyramidPooling(nn.Module):
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Features of the encoder's deep map."""
-        size = maps.shape[2:]
-        context = [upsample(branch(maps), size).to(maps.dtype) for branch in self.branches]
+        context = [_spread(branch(maps), maps) for branch in self.branches]
         joined: torch.Tensor = self.join(torch.cat([maps, *context], dim=1))
         return joined
 
@@ -108,7 +108,8 @@ class PSPNet(nn.Module):
         """Everything that training and testing need, at stride 8.
 
         Args:
-            images: Normalised (N, 3, H, W); H and W are multiples of 8.
+            images: Normalised (N, 3, H, W); H and W are multiples of 8. `Ragged` ones, of several sizes, give ragged
+                outputs.
 
         Returns:
             `logits` (N, C, h, w); while training also `auxiliary` (N, C, h, w); with a confidence head also
@@ -125,9 +126,9 @@ class PSPNet(nn.Module):
 
     def encode(self, images: torch.Tensor) -> Encoding:
         """Encoder and decoder, all that lies before the dropout: the part that Monte Carlo dropout runs once."""
-        height, width = images.shape[2:]
-        if height % 8 or width % 8:
-            raise ValueError(f"images of {height} x {width} pixels: both sides must be multiples of 8")
+        for height, width in (group.shape[2:] for group in groups_of(images)):
+            if height % 8 or width % 8:
+                raise ValueError(f"images of {height} x {width} pixels: both sides must be multiples of 8")
         middle, deep = self.encoder(images)
         return Encoding(self.decoder(deep), middle)
 
@@ -144,8 +145,15 @@ class PSPNet(nn.Module):
         """
         if self.confidence is None:
             raise ValueError("this network has no confidence head: build it with confidence=True")
-        confidence: torch.Tensor = self.confidence(features)
-        return confidence.squeeze(1)
+        return torch.squeeze(self.confidence(features), 1)
+
+
+def _spread(context: torch.Tensor | Ragged, maps: torch.Tensor | Ragged) -> Any:
+    """What a branch saw, at every place of the maps that it looked at."""
+    if isinstance(context, Ragged) or isinstance(maps, Ragged):
+        pairs = zip(groups_of(context), groups_of(maps), strict=True)
+        return Ragged(upsample(seen, group.shape[2:]).to(group.dtype) for seen, group in pairs)
+    return upsample(context, maps.shape[2:]).to(maps.dtype)
 
 
 def _convolution(inputs: int, outputs: int, kernel: int) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.ReLU]:

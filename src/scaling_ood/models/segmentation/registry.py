@@ -21,7 +21,7 @@ from torchvision.models.resnet import (  # type: ignore[import-untyped]
 
 from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.architectures import architecture
-from scaling_ood.models.segmentation.encoders import DilatedEfficientNetLite, DilatedResNet, Encoder
+from scaling_ood.models.segmentation.encoders import DeepStemResNet, DilatedEfficientNetLite, DilatedResNet, Encoder
 from scaling_ood.models.segmentation.pspnet import PSPNet
 
 
@@ -98,6 +98,10 @@ def _resnet(
     return DilatedResNet(network)
 
 
+def _deep_stem(layers: list[int], _pretrained: bool) -> Encoder:
+    return DeepStemResNet(ResNet(Bottleneck, layers))
+
+
 def _efficientnet_lite0(blocks: int, pretrained: bool) -> Encoder:
     backbone, _ = architecture("efficientnet_lite0").build(pretrained)
     network: Any = backbone.network
@@ -124,4 +128,7 @@ SEGMENTERS: dict[str, Segmenter] = {
     "pspnet_resnet18": _from_torchvision(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.IMAGENET1K_V1),
     "pspnet_resnet50": _from_torchvision(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.IMAGENET1K_V1),
     "pspnet_resnet101": _from_torchvision(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.IMAGENET1K_V1),
+    # The released code's. ImageNet weights of this form are on their authors' host alone, without a published digest.
+    "pspnet_resnet50_deepstem": Segmenter(partial(_deep_stem, [3, 4, 6, 3]), _IMAGENET),
+    "pspnet_resnet101_deepstem": Segmenter(partial(_deep_stem, [3, 4, 23, 3]), _IMAGENET),
 }

@@ -112,8 +112,13 @@ def prepare_manifest(
         differences=tuple(differences),
         checkpoint=checkpoint.sha256 if checkpoint else "",
         curated={} if curation is None else curation.groupby("data_set").size().to_dict(),
+        trained_fit=int(manifest.loc[manifest["image_set"] == "fit", "id"].isin(_ids(manifest, "train")).sum()),
     )
     return manifest, bad, record.model_dump(mode="json")
+
+
+def _ids(manifest: pd.DataFrame, image_set: str) -> set[str]:
+    return set(manifest.loc[manifest["image_set"] == image_set, "id"])
 
 
 def _place(folder: str) -> str:

@@ -114,6 +114,7 @@ def shared_parameters(
         "fpr_rule": reporting.fpr_rule,
         "data_seed": prepared.seed,
         "fit_images": prepared.images["fit"],
+        "fit_images_trained_on": prepared.trained_fit,
         "test_images": prepared.images["test"],
         "fit_digest": prepared.digests["fit"],
         "test_digest": prepared.digests["test"],
@@ -132,6 +133,7 @@ def report_facts(
     """Sections of the report's record; `accuracies` are those of the networks that single detectors read."""
     preprocessing = preprocessing_of(spec)
     published = architecture(spec.architecture).published_top1 if spec.stored == "none" else None
+    judged = " and ".join(prepared.judged_sets)
     return {
         "Data": data_facts(prepared, str(len(prepared.classes))),
         "Model": {
@@ -140,7 +142,7 @@ def report_facts(
             "Training": spec.training,
             "Seeds": ", ".join(map(str, spec.seeds)),
             **({"Epochs": spec.epochs, "Label smoothing": spec.label_smoothing} if model.history else {}),
-            "Top-1 accuracy on the fit and test images": f"{_top1(accuracy, spec):.1%} of {accuracy['images']:,}",
+            f"Top-1 accuracy on the {judged} images": f"{_top1(accuracy, spec):.1%} of {accuracy['images']:,}",
             **({"Top-1 accuracy stated by the weights' authors": f"{published:.1%}"} if published else {}),
             "Least top-1 accuracy accepted": f"{accuracy['least_top1']:.1%}",
             "Preprocessing": f"resize {preprocessing.resize_px} px ({preprocessing.interpolation}), centre crop "
@@ -159,6 +161,7 @@ def data_facts(prepared: Preparation, classes: str) -> dict[str, object]:
         "In-distribution": prepared.in_dist,
         "Classes": classes,
         **{f"Images for {role}": f"{prepared.images[role]:,} (digest {prepared.digests[role]})" for role in roles},
+        **({"Fit images that are training images": f"{prepared.trained_fit:,}"} if prepared.trained_fit else {}),
         **{f"OOD {name}": f"{prepared.images[name]:,} ({prepared.sources[name]})" for name in prepared.ood},
         **{f"Noise {name}": _noise(prepared, name) for name in prepared.noise},
         "Unreadable images left out": prepared.unreadable,
@@ -205,7 +208,8 @@ def _networks(
         f"{_mean(of_first_labels(accuracy['classifier_top1'], spec)):.1%}; {_weights(spec, prepared, name)}"
         for name, accuracy in accuracies.items()
     }
-    return {"Networks of single detectors, on the fit and test images": dict(told)} if told else {}
+    judged = " and ".join(prepared.judged_sets)
+    return {f"Networks of single detectors, on the {judged} images": dict(told)} if told else {}
 
 
 def _weights(spec: ModelSpec, prepared: Preparation, network: str) -> str:

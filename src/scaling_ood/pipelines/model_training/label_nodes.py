@@ -44,7 +44,7 @@ def train_label_heads(
     runtime: RuntimeSpec,
     identity: IdentitySpec,
 ) -> TrainingPlan:
-    """Plan the training of heads on cached features; the epoch with the best mAP on the fit images is used."""
+    """Plan the training of heads on cached features."""
     prepared = Preparation.model_validate(preparation)
     refuse_stale(features, label_features_key(prepared, model), f"{identity.setting}.training_features")
 
@@ -59,7 +59,7 @@ def train_label_heads(
 def train_label_networks(
     manifest: pd.DataFrame, preparation: dict[str, Any], model: MultiLabelModelSpec, runtime: RuntimeSpec
 ) -> TrainingPlan:
-    """Plan the training of whole networks; the epoch with the best mAP on the fit images is used."""
+    """Plan the training of whole networks."""
     prepared = Preparation.model_validate(preparation)
 
     def images(image_set: str) -> LabelledPhotographs:
@@ -95,6 +95,7 @@ def _plan(
         learning_rate=spec.learning_rate,
         backbone_learning_rate=spec.backbone_learning_rate,
         averaging=spec.averaging,
+        best_epoch=spec.best_epoch,
         precision=spec.precision,
     )
     make = partial(build, spec.architecture, width=spec.width, dropout=spec.dropout)

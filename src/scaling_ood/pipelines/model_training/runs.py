@@ -19,8 +19,8 @@ def training_record(
         architecture: Of all of them.
         identity: Setting and benchmark.
         network: Name of what was trained, where it is not what all detectors read.
-        quality: Quantity whose best value chose the epoch, such as `validation_miou`: its mean over the networks is
-            recorded as `best_validation_miou`, where it was measured.
+        quality: Quantity that tells epochs apart, such as `validation_miou`: its mean over the networks, in the epoch
+            that is used, is recorded as `best_validation_miou` or `last_validation_miou`, where it was measured.
     """
     curves: dict[str, list[float]] = {}
     for row in model.history:
@@ -36,8 +36,10 @@ def training_record(
         **({"network": network} if network else {}),
     }
     metrics = {"training_seconds": sum(row["seconds"] for row in model.history)}
-    best = [max(values) for name, values in curves.items() if quality and name.startswith(f"{quality}.")]
-    if best:
-        metrics[f"best_{quality}"] = sum(best) / len(best)
+    which = "last" if model.about.get("best_epoch") == "last" else "best"
+    measured = [values for name, values in curves.items() if quality and name.startswith(f"{quality}.")]
+    used = [values[-1] if which == "last" else max(values) for values in measured]
+    if used:
+        metrics[f"{which}_{quality}"] = sum(used) / len(used)
     name = ".".join([identity.setting, *([network] if network else []), "training"])
     return RunRecord(name, tags, model.about, metrics, curves)

@@ -45,7 +45,7 @@ from scaling_ood.training.segmentation import SegmentationRecipe, train_segmente
 def train_segmenter(
     manifest: pd.DataFrame, preparation: dict[str, Any], model: SegmenterSpec, runtime: RuntimeSpec
 ) -> TrainingPlan:
-    """Plan the training of the segmenters; the epoch with the best mIoU on the validation scenes is used."""
+    """Plan the training of the segmenters."""
     prepared = ScenePreparation.model_validate(preparation)
     run = _segmentation(manifest, prepared, model, runtime, None)
     return TrainingPlan(
@@ -156,6 +156,8 @@ def _segmentation(
         model.steps_per_epoch,
         learning_rate=model.learning_rate,
         weight_decay=model.weight_decay,
+        images_per_scale=model.images_per_scale,
+        best_epoch=model.best_epoch,
         hints=hints,
         precision=model.precision,
     )

@@ -128,7 +128,7 @@ def check_accuracy(
 ) -> dict[str, Any]:
     """Top-1 accuracy of every classifier on the fit and test images, before any detector is looked at.
 
-    None of these images was trained on here.
+    None of these images was trained on here: where the fit images were, they are left out.
 
     Returns:
         Variant to accuracy, a fraction; with the least accuracy that was asked for.
@@ -269,8 +269,8 @@ class StoredOutputs:
 def top1_of(
     outputs: StoredShards, manifest: pd.DataFrame, prepared: Preparation, spec: ModelSpec
 ) -> tuple[dict[str, float], int]:
-    """Share of the fit and test images whose largest logit is their class, by variant; and how many images."""
-    held_out = ("fit", "test")
+    """Share of the images not trained on whose largest logit is their class, by variant; and how many images."""
+    held_out = prepared.judged_sets
     fine = torch.cat([torch.tensor(manifest.loc[manifest["image_set"] == s, "label"].to_numpy()) for s in held_out])
     top1 = {}
     for variant in prepared.variants(spec):

@@ -6,8 +6,9 @@ One CSV per data set: `raw_id` (the value in the PNG), `name`, `red`, `green`, `
 `streethazards`: ids 1..14, 14 is the anomaly; ids, names and colours of hendrycks/anomaly-seg, `create_dataset.py`.
 `bdd_anomaly`: the released `train_labels`, BDD100K's ids plus 2 with 255 as 1. `bdd100k`: the plain ids 0..18 and 255.
 Both give the same train ids: 0 other, 1..16; train, motorcycle and bicycle are anomalies. Colours: Cityscapes.
-`fishyscapes_lost_and_found`, `road_anomaly`: evaluation only, so there is one class, `in-distribution`. RoadAnomaly
-marks anomalies with 2; its converted copies with 1.
+`fishyscapes_lost_and_found`, `road_anomaly`, `road_anomaly_binary`: evaluation only, so there is one class,
+`in-distribution`. In RoadAnomaly's own labels 1 is road and 2 anomalous: its authors' code (`DatasetRoadAnomaly`) takes
+ids from 2 on. The binary table is for copies that were converted to 0 and 1.
 `camvid_anomaly`: SegNet's 11 classes of CamVid with Bicyclist as the anomaly; 11 is void.
 """
 
