@@ -1,0 +1,45 @@
+"""Which image formats are read, and by which endings their files are known.
+
+Every format here is decoded inside this process by Pillow or a library that it brings. Formats whose readers start a
+program (EPS starts Ghostscript), call the operating system (WMF, EMF) or are never those of photographs (icons, fonts,
+fax, films, scientific containers) are not read, whatever the file is called.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from PIL import Image
+
+IMAGE_FORMATS = (
+    "JPEG",
+    "MPO",
+    "PNG",
+    "WEBP",
+    "AVIF",
+    "GIF",
+    "TIFF",
+    "BMP",
+    "DIB",
+    "JPEG2000",
+    "PPM",
+    "PCX",
+    "SGI",
+    "QOI",
+    # The last one: a TGA has no signature, so that anything may look like one.
+    "TGA",
+)
+"""Pillow's names, in the order in which they are tried. Of several frames or pages, the first is the image."""
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """The endings of these formats, lower case with their dot, as far as the installed Pillow reads them.
+
+    >>> {".jpg", ".jpeg", ".png", ".tif", ".webp"} <= image_suffixes(), ".eps" in image_suffixes()
+    (True, False)
+    """
+    known = Image.registered_extensions()
+    readable = {name for name in IMAGE_FORMATS if name in Image.OPEN}
+    # Pillow knows no ending of its own for the multi-picture JPEGs of cameras and telephones.
+    return frozenset({".mpo", *(suffix for suffix, name in known.items() if name in readable)})
