@@ -6,14 +6,11 @@ Two kinds of containers are known by their names: LMDB databases, `…_lmdb`, an
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
-from pathlib import Path
-
-from PIL import Image
 
 from scaling_ood.images import cifar_batches, lmdb_images
+from scaling_ood.images.files import read_file
 
 SEPARATOR = "::"
 
@@ -36,7 +33,7 @@ def read_bytes(path: str) -> bytes:
     """The bytes of an image file, wherever it is; an image of raw pixels is given as a PPM file.
 
     Raises:
-        OSError: There is no such image.
+        OSError: There is no such image, or it is no file that is read (see `files`).
         MissingLibraryError: The container needs a package that is not installed.
     """
     container, separator, key = path.rpartition(SEPARATOR)
@@ -44,14 +41,4 @@ def read_bytes(path: str) -> bytes:
         for name, read in _KINDS:
             if name.search(container):
                 return read(container, key)
-    return Path(path).read_bytes()
-
-
-def open_image(path: str) -> Image.Image:
-    """An image, wherever it is, not decoded yet.
-
-    Raises:
-        OSError: There is no such image, or it is none.
-        MissingLibraryError: The container needs a package that is not installed.
-    """
-    return Image.open(io.BytesIO(read_bytes(path)) if SEPARATOR in path else path)
+    return read_file(path)

@@ -13,7 +13,6 @@ from PIL import Image
 
 IMAGE_FORMATS = (
     "JPEG",
-    "MPO",
     "PNG",
     "WEBP",
     "AVIF",
@@ -29,7 +28,17 @@ IMAGE_FORMATS = (
     # The last one: a TGA has no signature, so that anything may look like one.
     "TGA",
 )
-"""Pillow's names, in the order in which they are tried. Of several frames or pages, the first is the image."""
+"""Pillow's names, in the order in which they are tried. Of several frames or pages, the first is the image.
+
+JPEG includes the multi-picture files of cameras and telephones (MPO).
+"""
+
+
+@cache
+def readable_formats() -> tuple[str, ...]:
+    """Those that the installed Pillow reads; AVIF came late."""
+    Image.init()
+    return tuple(name for name in IMAGE_FORMATS if name in Image.OPEN)
 
 
 @cache
@@ -39,7 +48,7 @@ def image_suffixes() -> frozenset[str]:
     >>> {".jpg", ".jpeg", ".png", ".tif", ".webp"} <= image_suffixes(), ".eps" in image_suffixes()
     (True, False)
     """
+    readable = readable_formats()
     known = Image.registered_extensions()
-    readable = {name for name in IMAGE_FORMATS if name in Image.OPEN}
-    # Pillow knows no ending of its own for the multi-picture JPEGs of cameras and telephones.
+    # Pillow knows no ending of its own for multi-picture JPEGs.
     return frozenset({".mpo", *(suffix for suffix, name in known.items() if name in readable)})
