@@ -128,7 +128,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     def _record(self) -> dict[str, Any]:
         path = self._folder / "record.json"
         whole = path.is_file() and (self._folder / "model.safetensors").is_file()
-        return json.loads(path.read_text()) if whole else {}
+        return json.loads(path.read_text(encoding="utf-8")) if whole else {}
 
     def _exists(self) -> bool:
         return bool(self._record())

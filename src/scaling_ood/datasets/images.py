@@ -60,7 +60,7 @@ class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
         sha = hashlib.sha256()
         for name, content in product.items():
             if isinstance(content, dict):
-                (place / name).write_text(json.dumps(content))
+                (place / name).write_text(json.dumps(content), encoding="utf-8")
             else:
                 Image.fromarray(content).save(place / name, quality=self.quality)
             sha.update((place / name).read_bytes())

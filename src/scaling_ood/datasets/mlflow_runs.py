@@ -69,7 +69,7 @@ class MlflowRunsDataset(AbstractDataset[RunRecord | Mapping[str, RunRecord], dic
 
     def load(self) -> dict[str, Any]:
         """What was logged."""
-        content: dict[str, Any] = json.loads(self._path.read_text())
+        content: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
         return content
 
     def preview(self) -> JSONPreview:
@@ -77,7 +77,7 @@ class MlflowRunsDataset(AbstractDataset[RunRecord | Mapping[str, RunRecord], dic
         return JSONPreview(json.dumps(self._content()))
 
     def _content(self) -> dict[str, Any]:
-        return json.loads(self._path.read_text()) if self._path.is_file() else {}
+        return json.loads(self._path.read_text(encoding="utf-8")) if self._path.is_file() else {}
 
     def _exists(self) -> bool:
         return self._path.is_file()

@@ -141,7 +141,7 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
 
     def _record(self) -> dict[str, Any]:
         path = self._folder / RECORD
-        return json.loads(path.read_text()) if path.is_file() else {}
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def _store(self, record: dict[str, Any]) -> None:
         write_atomically(self._folder / RECORD, json.dumps(record, indent=1))
@@ -158,7 +158,7 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old content or the new, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text)
+    beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)
 
 

@@ -82,7 +82,7 @@ def test_every_problem_is_told_apart(spoiled):
 
 @pytest.fixture
 def turned_scene(tmp_path, label_file):
-    """Survey one scene: a photograph of 2 x 3 px with an EXIF orientation, and a label image of given rows and columns."""
+    """Survey one scene: a photograph of 2 x 3 px with an EXIF orientation, and a label image of (rows, columns)."""
 
     def look(orientation, shape, said=None, label_orientation=1):
         (tmp_path / "a.jpg").write_bytes(turned_jpeg(Image.new("RGB", (2, 3)), orientation))
