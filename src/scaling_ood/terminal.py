@@ -7,7 +7,7 @@ import sys
 
 
 def print_in_any_locale() -> None:
-    """Write `\\u2026` and the like where standard output or error cannot show a character; UTF-8 stays as it is."""
+    """Write escapes where standard output or error cannot show a character, instead of an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,7 +1,7 @@
 """Images that are no files of their own: `<container>::<key>` stands for one inside a database or a batch.
 
 Two kinds of containers are known by their names: LMDB databases, `…_lmdb`, and the batches of CIFAR-10,
-`cifar-10-batches-py/…`. Any other path is a file's, whatever its name.
+`cifar-10-batches-py/…`. Any other path is a file's, whatever its name, and so is one by which there is a file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from scaling_ood.images import cifar_batches, lmdb_images
-from scaling_ood.images.files import read_file
+from scaling_ood.images.files import is_there, read_file
 
 SEPARATOR = "::"
 
@@ -37,7 +37,7 @@ def read_bytes(path: str) -> bytes:
         MissingLibraryError: The container needs a package that is not installed.
     """
     container, separator, key = path.rpartition(SEPARATOR)
-    if separator:
+    if separator and not is_there(path):
         for name, read in _KINDS:
             if name.search(container):
                 return read(container, key)

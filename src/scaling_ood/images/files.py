@@ -62,10 +62,15 @@ def read_file(path: str | Path) -> bytes:
     return content
 
 
+def is_there(path: str) -> bool:
+    """Whether there is anything by that very name, in any locale."""
+    return os.path.lexists(path.encode("utf-8", "surrogateescape"))
+
+
 def _place(path: str) -> bytes:
     """The name in bytes: UTF-8 whatever the locale; escapes of `printable` count where there is no file so called."""
     name = path.encode("utf-8", "surrogateescape")
-    if b"\\x" in name and not os.path.lexists(name):
+    if b"\\x" in name and not is_there(path):
         return _ESCAPED.sub(lambda byte: bytes.fromhex(byte[1].decode()), name)
     return name
 
