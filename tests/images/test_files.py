@@ -63,6 +63,12 @@ def test_a_file_that_never_ends_is_refused(quickly):
     assert quickly(lambda: check_image(endless).problem).startswith("cannot be read: ")
 
 
+def test_an_error_of_the_system_names_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        read_file(tmp_path / "gone.jpg")
+    assert str(caught.value) == f"[Errno 2] No such file or directory: '{tmp_path / 'gone.jpg'}'"
+
+
 def test_a_link_to_nothing_is_named(tmp_path):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
     assert check_image(tmp_path / "a.jpg") == ("", "cannot be read: No such file or directory", (0, 0), 1, 8)

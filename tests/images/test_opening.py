@@ -1,10 +1,12 @@
 """One door for all images: what it lets in, as what, and what it refuses in which words."""
 
+import ast
 import os
 import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from encoded import (
 )
 from PIL import Image, ImageOps
 
+from scaling_ood.images import opening
 from scaling_ood.images.checks import check_image
 from scaling_ood.images.formats import IMAGE_FORMATS, readable_formats
 from scaling_ood.images.opening import (
@@ -203,6 +206,19 @@ def test_no_program_is_started(tmp_path):
     # The canary sings where anything but the door is used.
     run("from PIL import Image\ntry: Image.open('a.jpg').load()\nexcept OSError: pass")
     assert canary.exists()
+
+
+def test_no_other_door():
+    """Outside of the renderers, nothing opens or converts an image but `opening`."""
+    root = Path(opening.__file__).parents[1]
+    elsewhere = [
+        f"{path.relative_to(root)}:{call.lineno}"
+        for path in sorted(root.rglob("*.py"))
+        if path != Path(opening.__file__) and "fabrication" not in path.parts
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(("Image.open", ".convert", "exif_transpose"))
+    ]
+    assert elsewhere == []
 
 
 def bomb(width, height):

@@ -53,10 +53,15 @@ def read_file(path: str | Path) -> bytes:
         OSError: It is not there, or must not be read.
     """
     place = _place(str(path))
-    _refuse(os.stat(place))  # Before it is opened: opening alone may do something to a device.
-    with open(os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        _refuse(os.fstat(file.fileno()))
-        content = file.read(MOST_BYTES + 1)
+    try:
+        _refuse(os.stat(place))  # Before it is opened: opening alone may do something to a device.
+        with open(os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            _refuse(os.fstat(file.fileno()))
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        if error.filename:
+            error.filename = str(path)  # Not the bytes.
+        raise
     if len(content) > MOST_BYTES:
         raise RefusedFileError(f"has more than the {MOST_BYTES:,} bytes that are read of an image")
     return content

@@ -176,15 +176,16 @@ def _significant_bits(content: bytes) -> int:
 
 def _scaled(image: Image.Image) -> Image.Image:
     """8-bit grey from 16-bit grey."""
-    values = np.asarray(image).astype(np.uint32)
+    values = np.asarray(image)
     largest = int(values.max())
     stated = _stated_top(image, largest)
     if stated is None and 0 < largest < LEAST_16_BIT:
         raise RefusedImageError(_small("grey", largest))
     top = stated or 2**16 - 1
+    grey = ((np.arange(top + 1) * 255 + top // 2) // top).astype(np.uint8)
     if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # type: ignore[attr-defined]
-        values = top - values
-    return Image.fromarray(((values * 255 + top // 2) // top).astype(np.uint8))
+        grey = grey[::-1]
+    return Image.fromarray(grey[values])
 
 
 def _stated_top(image: Image.Image, largest: int) -> int | None:
