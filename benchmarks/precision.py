@@ -49,7 +49,9 @@ def outputs(spec: Any, manifest: pd.DataFrame, prepared: Preparation, model: Any
     variants = prepared.variants(spec.model)
     network = assemble(spec.model.architecture, spec.model.training, variants, model.states())
     forward = Forward("auto", precision, channels_last=True)
-    extraction = Extraction(manifest, prepared, preprocessing_of(spec.model), forward, Loading(), ("logits",), 100_000)
+    extraction = Extraction(
+        manifest, prepared, preprocessing_of(spec.model, prepared), forward, Loading(), ("logits",), 100_000
+    )
     started = time.perf_counter()
     logits: dict[str, list[torch.Tensor]] = {}
     for name, tensors in extraction.produce(network, extraction.parts(prepared.extracted_sets)):

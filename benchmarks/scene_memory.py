@@ -146,7 +146,7 @@ def watched(step: Callable[[Path, int], None], root: Path, frames: int) -> tuple
 
 def peak_megabytes() -> float:
     """Largest memory of this process since it began (Linux); `ru_maxrss` would be that of its parent at the fork."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 

@@ -31,7 +31,7 @@ def outcome(project: Path, environment: str, params: dict) -> dict:
 
 
 if __name__ == "__main__":
-    project, plan = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
+    project, plan = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     bootstrap_project(project)
     outcomes = {environment: outcome(project, environment, params) for environment, params in plan}
     (project / "dry_runs.json").write_text(json.dumps(outcomes))

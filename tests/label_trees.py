@@ -71,4 +71,4 @@ def unseen_classes(root: Path, wnids: Iterable[str] = WNIDS) -> None:
 def write(path: Path, content: str | Mapping) -> None:
     """A text file, or a JSON file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")

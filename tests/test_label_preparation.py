@@ -141,8 +141,14 @@ def test_everything_changes_with_the_published_weights_and_their_preprocessing(m
     assert all(before[name] != after[name] for name in before)
 
 
+def test_everything_changes_with_turning_photographs_upright():
+    assert changed(prepared=preparation(orientation="upright")) == {"features", "model", "outputs"}
+
+
 def test_test_images_are_cut_as_the_weights_want_it_or_squashed():
-    cut, squashed = (label_preprocessing(label_model_spec(input_px=16, squash=squash)) for squash in (False, True))
+    cut, squashed = (
+        label_preprocessing(label_model_spec(input_px=16, squash=squash), preparation()) for squash in (False, True)
+    )
     assert cut == TOY.preprocessing.at(16)
     assert squashed == cut.squashed() != cut
-    assert label_preprocessing(label_model_spec()) == TOY.preprocessing
+    assert label_preprocessing(label_model_spec(), preparation()) == TOY.preprocessing

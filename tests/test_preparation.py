@@ -233,7 +233,16 @@ def test_scores_change_with_outputs_detector_and_options() -> None:
 
 
 def test_preprocessing_keeps_the_margin_of_the_weights_at_another_input_size() -> None:
-    assert preprocessing_of(model_spec(input_px=16)) == Preprocessing(20, 16, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    expected = Preprocessing(20, 16, "bilinear", (0.5,) * 3, (0.5,) * 3)
+    assert preprocessing_of(model_spec(input_px=16), preparation()) == expected
+
+
+def test_turning_photographs_upright_is_a_part_of_the_preprocessing_and_of_the_keys() -> None:
+    upright = preparation(orientation="upright")
+    assert preprocessing_of(model_spec(), upright).orientation == "upright"
+    assert model_key(upright, model_spec()) != model_key(preparation(), model_spec())
+    assert outputs_of(upright) != outputs_of(preparation())
+    assert outputs_of(preparation(oriented={"test": 3})) == outputs_of(preparation())
 
 
 def test_a_product_of_other_inputs_is_refused_with_its_name_and_the_command_that_renews_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from scaling_ood.images import Preprocessing
 from scaling_ood.models import architecture, published_digest
@@ -14,16 +15,16 @@ TRAINED_ON = ("train", "fit")
 """Image sets that a training sees: to learn from, and to choose the best epoch on."""
 
 
-def label_preprocessing(spec: MultiLabelModelSpec) -> Preprocessing:
+def label_preprocessing(spec: MultiLabelModelSpec, prepared: Preparation) -> Preprocessing:
     """Preprocessing of the backbone's weights, at the network's input size; of test images."""
-    own = architecture(spec.architecture).preprocessing.at(spec.input_px)
+    own = replace(architecture(spec.architecture).preprocessing.at(spec.input_px), orientation=prepared.orientation)
     return own.squashed() if spec.squash else own
 
 
 def label_features_key(preparation: Preparation, spec: MultiLabelModelSpec) -> str:
     """Key of the cached features that heads are trained on."""
     sets = {name: preparation.digests[name] for name in TRAINED_ON}
-    return digest(sets, published_digest(spec.architecture), label_preprocessing(spec))
+    return digest(sets, published_digest(spec.architecture), label_preprocessing(spec, preparation))
 
 
 def label_model_key(preparation: Preparation, spec: MultiLabelModelSpec) -> str:
@@ -33,7 +34,7 @@ def label_model_key(preparation: Preparation, spec: MultiLabelModelSpec) -> str:
     options = spec.model_dump(mode="json", exclude={"least_map", *unused})
     sets = {name: preparation.digests[name] for name in TRAINED_ON}
     weights = published_digest(spec.architecture)
-    return digest(options, weights, label_preprocessing(spec), sets, preparation.classes)
+    return digest(options, weights, label_preprocessing(spec, preparation), sets, preparation.classes)
 
 
 def label_outputs_key(
@@ -45,4 +46,4 @@ def label_outputs_key(
     noise = {name: options.model_dump(mode="json") for name, options in preparation.noise.items()}
     options = extraction.model_dump(mode="json", exclude=unused)
     model = label_model_key(preparation, spec)
-    return digest(model, label_preprocessing(spec), sets, noise, options, list(fields))
+    return digest(model, label_preprocessing(spec, preparation), sets, noise, options, list(fields))

@@ -8,11 +8,12 @@ refuse a product that bears another one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from scaling_ood.images import Preprocessing
+from scaling_ood.images import Orientation, Preprocessing
 from scaling_ood.models import Variant, architecture, published_digest
 from scaling_ood.networks import ROTATION, SHARED
 from scaling_ood.parameters.data_sets import NoiseSpec
@@ -61,6 +62,8 @@ class Preparation(BaseModel):
         checkpoint: SHA-256 of the file of weights that are used as they are; empty without one.
         curated: Data set to the number of its images that were left out for their quality.
         trained_fit: Number of fit images that are training images.
+        orientation: Whether photographs are taken as they are stored, or turned as EXIF says.
+        oriented: Image set to its number of images that EXIF would turn or mirror; sets without any are left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +86,8 @@ class Preparation(BaseModel):
     checkpoint: str = ""
     curated: dict[str, int] = {}
     trained_fit: int = 0
+    orientation: Orientation = "stored"
+    oriented: dict[str, int] = {}
 
     @property
     def judged_sets(self) -> tuple[str, ...]:
@@ -105,14 +110,16 @@ class Preparation(BaseModel):
         return [Variant(labels, seed, counts[labels]) for labels in spec.labels for seed in spec.seeds]
 
 
-def preprocessing_of(spec: ModelSpec) -> Preprocessing:
-    """Preprocessing of the model's weights, at the model's input size."""
-    return architecture(spec.architecture).preprocessing.at(spec.input_px)
+def preprocessing_of(spec: ModelSpec, prepared: Preparation) -> Preprocessing:
+    """Preprocessing of the model's weights, at the model's input size, of photographs that lie as the data has them."""
+    return replace(architecture(spec.architecture).preprocessing.at(spec.input_px), orientation=prepared.orientation)
 
 
 def training_features_key(preparation: Preparation, spec: ModelSpec) -> str:
     """Key of the cached features of the training images."""
-    return digest(preparation.digests["train"], published_digest(spec.architecture), preprocessing_of(spec))
+    return digest(
+        preparation.digests["train"], published_digest(spec.architecture), preprocessing_of(spec, preparation)
+    )
 
 
 def model_key(preparation: Preparation, spec: ModelSpec) -> str:
@@ -124,7 +131,9 @@ def model_key(preparation: Preparation, spec: ModelSpec) -> str:
     if spec.training == "none":
         return digest(spec.architecture, weights, preparation.classes)
     options = spec.model_dump(mode="json", exclude={"least_top1", "weights", "pretrained"})
-    return digest(options, weights, preprocessing_of(spec), preparation.digests["train"], preparation.group_of_class)
+    return digest(
+        options, weights, preprocessing_of(spec, preparation), preparation.digests["train"], preparation.group_of_class
+    )
 
 
 def turned_features_key(preparation: Preparation, spec: ModelSpec) -> str:
@@ -151,7 +160,9 @@ def outputs_key(
     unused = {"odin"} - ({"odin"} if "odin_logits" in fields else set())
     unused |= {"stored"} if extraction.stored == "float32" else set()
     stored = extraction.model_dump(mode="json", exclude=unused)
-    return digest(model or model_key(preparation, spec), preprocessing_of(spec), sets, noise, stored, list(fields))
+    return digest(
+        model or model_key(preparation, spec), preprocessing_of(spec, preparation), sets, noise, stored, list(fields)
+    )
 
 
 def scores_key(outputs: str, detector: str, options: Mapping[str, Any]) -> str:

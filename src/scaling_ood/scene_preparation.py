@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scaling_ood.images import Preprocessing
+from scaling_ood.images import Orientation, Preprocessing
 from scaling_ood.images.scenes import LabelMap, label_map
 from scaling_ood.models.segmentation import segmenter
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
@@ -41,6 +41,8 @@ class ScenePreparation(BaseModel):
         label_ids: What each id means, where `labels` names no map that ships.
         label_names: Names of these ids.
         checkpoint: SHA-256 of the weights that are used as they are; empty where the segmenter is trained.
+        orientation: Whether photographs are taken as they are stored, or turned as EXIF says.
+        oriented: Role to its number of photographs that EXIF would turn or mirror; roles without any are left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +62,8 @@ class ScenePreparation(BaseModel):
     label_ids: dict[int, int | Literal["anomaly", "void"]] = Field(default_factory=dict)
     label_names: dict[int, str] = Field(default_factory=dict)
     checkpoint: str = ""
+    orientation: Orientation = "stored"
+    oriented: dict[str, int] = Field(default_factory=dict)
 
     @property
     def label_map(self) -> LabelMap:

@@ -1,7 +1,10 @@
 """Kedro settings: hooks, and how configuration is merged."""
 
 from scaling_ood.hooks import ProjectHooks
+from scaling_ood.terminal import print_in_any_locale
 from scaling_ood.tracking import TrackingHooks
+
+print_in_any_locale()
 
 # Called last in, first out: parameters are checked before anything is tracked.
 HOOKS = (TrackingHooks(), ProjectHooks())

@@ -14,6 +14,7 @@ import torch
 from kedro.config import OmegaConfigLoader
 from kedro_project import LABEL_DETECTORS, ROOT, Project
 from torchvision import models
+from toy_benchmark import preparation
 
 from scaling_ood.images.multi_label.voc import CLASSES
 from scaling_ood.label_preparation import label_preprocessing
@@ -62,7 +63,7 @@ def lay_out(project, environment):
 @pytest.mark.parametrize("environment", BENCHMARKS)
 def test_settings_are_the_papers(environment):
     spec = configured(environment)
-    model, own = spec.model, label_preprocessing(spec.model)
+    model, own = spec.model, label_preprocessing(spec.model, preparation())
     assert (model.architecture, model.training, model.width) == ("resnet101", "network", 1000)
     assert (model.learning_rate, model.backbone_learning_rate) == (1e-4, 1e-5)
     assert (model.epochs, model.batch_images, model.averaging, model.precision) == (50, 40, "trapezoid", "float32")

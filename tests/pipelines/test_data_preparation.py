@@ -1,16 +1,21 @@
 """Raw images to a manifest: roles, labels, groups, quarantine, and the record of what was done."""
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from encoded import turned_jpeg
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
-from toy_benchmark import CLASSES, write_squares
+from PIL import Image, ImageOps
+from toy_benchmark import CLASSES, model_spec, write_squares
 
 from scaling_ood.datasets import FabricatedImagesDataset, ProvidedFile
 from scaling_ood.fabrication import MiniatureSpec, folders, render_image
@@ -20,10 +25,11 @@ from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.species import split_species
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSets, DataSpec
-from scaling_ood.parameters.multi_class import FabricationSpec
+from scaling_ood.parameters.multi_class import FabricationSpec, ModelSpec
 from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
-from scaling_ood.preparation import Preparation
+from scaling_ood.pipelines.metric_reporting.facts import data_facts
+from scaling_ood.preparation import Preparation, preprocessing_of
 
 IDENTITY = IdentitySpec(setting="multi_class", benchmark="toy")
 RUNTIME = RuntimeSpec(device="cpu", workers=2)
@@ -156,6 +162,119 @@ def test_a_damaged_image_is_quarantined_and_counted(
     assert "greens/green_dark/001.png" not in set(rows["id"])
     with pytest.raises(TooManyUnreadableError, match=r"greens/green_dark/001\.png"):
         prepare_manifest(str(tmp_path / "copy"), data_sets, changed(data, most_unreadable=0.01), IDENTITY, RUNTIME)
+
+
+def test_images_that_exif_would_turn_are_counted_warned_of_once_and_turned_by_option(
+    data_root: str, data_sets: DataSets, data: DataSpec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(data_root, tmp_path / "copy")
+    picture = Image.fromarray(np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3))
+    for number, orientation in ((1, 6), (2, 3), (3, 1)):
+        place = tmp_path / f"copy/greens/green_dark/00{number}.jpg"
+        place.write_bytes(turned_jpeg(picture, orientation))
+    records, manifests = {}, {}
+    for said in ("stored", "upright"):
+        caplog.clear()
+        chosen = changed(data, orientation=said)
+        manifests[said], _, record = prepare_manifest(str(tmp_path / "copy"), data_sets, chosen, IDENTITY, RUNTIME)
+        records[said] = Preparation.model_validate(record)
+        assert records[said].orientation == said
+        assert records[said].oriented == {"greens": 2}
+        told = [entry.getMessage() for entry in caplog.records if "EXIF" in entry.getMessage()]
+        assert len(told) == 1
+        assert "2 of greens: t" in told[0]
+    digests = [records[said].digests for said in ("stored", "upright")]
+    assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {"greens"}
+    rows = manifests["upright"].set_index("id")
+    assert rows.loc["greens/green_dark/001.jpg", "orientation"] == 6
+
+
+def test_a_report_says_what_became_of_images_that_exif_would_turn(preparation: dict[str, Any]) -> None:
+    told = data_facts(Preparation.model_validate(preparation), "4")["Images with an EXIF orientation"]
+    assert told == "none"
+    turned = Preparation.model_validate(preparation | {"oriented": {"greens": 2}, "orientation": "upright"})
+    assert data_facts(turned, "4")["Images with an EXIF orientation"] == "2 of greens: turned as EXIF says"
+
+
+def test_the_network_sees_upright_images_where_that_is_asked_for(
+    data_root: str, data_sets: DataSets, data: DataSpec, spec: ModelSpec, tmp_path: Path
+) -> None:
+    shutil.copytree(data_root, tmp_path / "copy")
+    picture = Image.fromarray(np.arange(12 * 6 * 3, dtype=np.uint8).reshape(6, 12, 3))
+    place = tmp_path / "copy/greens/green_dark/001.jpg"
+    place.write_bytes(turned_jpeg(picture, 6))
+    seen = {}
+    for said in ("stored", "upright"):
+        chosen = changed(data, orientation=said)
+        _, _, record = prepare_manifest(str(tmp_path / "copy"), data_sets, chosen, IDENTITY, RUNTIME)
+        seen[said] = preprocessing_of(spec, Preparation.model_validate(record)).load(str(place))
+    own = preprocessing_of(spec, Preparation.model_validate(record))
+    assert not torch.equal(seen["stored"], seen["upright"])
+    with Image.open(place) as image:
+        assert torch.equal(seen["upright"], own.crop(ImageOps.exif_transpose(image)))
+        assert torch.equal(seen["stored"], own.crop(image))
+
+
+def test_16_bit_grey_is_another_product_than_what_was_made_of_it_when_it_was_white(
+    data_root: str, data_sets: DataSets, data: DataSpec, tmp_path: Path
+) -> None:
+    shutil.copytree(data_root, tmp_path / "copy")
+    grey = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
+    Image.fromarray(grey).save(tmp_path / "copy/greens/green_dark/001.png")
+    rows, _, record = prepare_manifest(str(tmp_path / "copy"), data_sets, data, IDENTITY, RUNTIME)
+    greens = rows[rows["image_set"] == "greens"]
+    assert greens["bits"].tolist().count(16) == 1
+    assert record["digests"]["greens"] != set_digest(greens.assign(bits=8))
+
+
+NO_IMAGES = {
+    "a FIFO": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "floating point": lambda path: Image.new("F", (8, 8)).save(path, "TIFF"),
+    "with no value above 4,095": lambda path: Image.fromarray(np.full((8, 8), 4095, np.uint16)).save(path),
+    "times as long": lambda path: Image.new("RGB", (1, 20_000)).save(path),
+    "cannot identify": lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0"),
+}
+
+
+@pytest.mark.parametrize(("problem", "make"), NO_IMAGES.items(), ids=NO_IMAGES)
+def test_what_is_no_image_to_be_read_is_quarantined_by_name(
+    data_root: str, data_sets: DataSets, data: DataSpec, tmp_path: Path, problem: str, make: Callable[[Path], None]
+) -> None:
+    shutil.copytree(data_root, tmp_path / "copy")
+    place = tmp_path / "copy/greens/green_dark/001.png"
+    place.unlink()
+    make(place)
+    chosen = changed(data, most_unreadable=0.05)
+    _, bad, _ = prepare_manifest(str(tmp_path / "copy"), data_sets, chosen, IDENTITY, RUNTIME)
+    assert list(bad["id"]) == ["greens/green_dark/001.png"]
+    assert problem in bad["problem"].iloc[0]
+
+
+def test_names_that_are_no_utf8_are_read_stored_and_shown(
+    data_root: str, data_sets: DataSets, data: DataSpec, tmp_path: Path
+) -> None:
+    shutil.copytree(data_root, tmp_path / "copy")
+    folder = os.fsencode(tmp_path / "copy/greens")
+    os.rename(folder + b"/green_dark/001.png", folder + b"/green_dark/caf\xe9.png")
+    os.rename(folder + b"/green_dark/002.png", folder + b"/green_dark/x\xff.png")
+    with open(folder + b"/green_dark/x\xff.png", "wb") as file:
+        file.write(b"no image at all")
+    os.rename(folder + b"/green_light", folder + b"/gr\xfcn")
+    rows, bad, record = prepare_manifest(
+        str(tmp_path / "copy"), data_sets, changed(data, most_unreadable=0.05), IDENTITY, RUNTIME
+    )
+    assert list(bad["id"]) == ["greens/green_dark/x\\xff.png"]
+    greens = rows[rows["image_set"] == "greens"]
+    assert "greens/green_dark/caf\\xe9.png" in set(greens["id"])
+    assert "gr\\xfcn" in set(greens["class_name"])
+    assert len(greens) == 7
+    # Neither the table nor its text has anything that cannot be written.
+    rows.to_parquet(tmp_path / "rows.parquet")
+    bad.to_csv(tmp_path / "bad.csv", encoding="utf-8")
+    own = preprocessing_of(model_spec(), Preparation.model_validate(record))
+    for path in greens["path"]:
+        assert own.load(f"{record['folders']['greens']}/{path}").shape[0] == 3
 
 
 def test_a_class_that_is_too_small_for_its_roles_is_an_error(

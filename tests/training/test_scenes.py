@@ -193,5 +193,5 @@ def test_labels_of_another_size_and_unknown_ids_name_the_file(tmp_path: Path) ->
 def test_an_image_that_went_away_names_itself(tmp_path: Path) -> None:
     files = write(tmp_path, np.ones((3, 4), np.uint8))
     (tmp_path / "image.png").unlink()
-    with pytest.raises(UnreadableImageError, match=r"image\.png was readable"):
+    with pytest.raises(UnreadableImageError, match=r"image\.png cannot be read any more"):
         files.scene(0)

@@ -12,10 +12,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
 from scaling_ood.downloads.coco import coco_instances
 from scaling_ood.downloads.packing import Archive
+from scaling_ood.images import open_image
+from scaling_ood.images.opening import RefusedImageError
 
 TINY_IMAGENET_PER_CLASS = 60
 
@@ -51,15 +51,17 @@ def arrange_coco128(archive: Archive, folder: Path) -> None:
     """COCO's official layout: `<split>/<id>.jpg` and `annotations/instances_<split>.json`.
 
     Raises:
-        ValueError: The YOLO labels cannot be converted.
+        ValueError: The YOLO labels cannot be converted, or an image cannot be opened.
     """
     for split in ("train2017", "val2017"):
         sizes: dict[str, tuple[int, int]] = {}
         for member, (stem,) in _members(archive, rf"images/{split}/(\d{{12}})\.jpg"):
             target = folder / split / f"{stem}.jpg"
             _copy(archive, member, target)
-            with Image.open(target) as image:
-                sizes[target.name] = image.size
+            try:
+                sizes[target.name] = open_image(str(target)).size
+            except RefusedImageError as error:
+                raise ValueError(f"{member}: {error}") from error
         labels = {
             f"{stem}.jpg": archive.read(member).decode()
             for member, (stem,) in _members(archive, rf"labels/{split}/(\d{{12}})\.txt")

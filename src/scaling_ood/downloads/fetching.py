@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pooch
-from PIL import UnidentifiedImageError
 
 from scaling_ood.downloads.archives import UnreachableError, obtain_archive
 from scaling_ood.downloads.lock import Lock, Record
@@ -141,6 +140,6 @@ def _arrange(archive: Path, folder: Path, source: Source) -> list[str]:
     try:
         with open_archive(archive) as opened:
             source.arrange(opened, folder)
-    except (ValueError, UnidentifiedImageError) as error:
+    except ValueError as error:
         return [str(error)]
     return problems_of(folder, source)

@@ -2,10 +2,12 @@
 
 from scaling_ood.images import cifar, imagenet, lsun, places, species, textures
 from scaling_ood.images.checks import check_images
-from scaling_ood.images.containers import open_image, read_bytes
+from scaling_ood.images.containers import read_bytes
+from scaling_ood.images.exif import Orientation
 from scaling_ood.images.layouts import EmptyClassError, Entry, LayoutError, layout_names, list_images
 from scaling_ood.images.loading import ImageSource, Loading, NoiseImages, Photographs, read_image, read_pixels
 from scaling_ood.images.noise import Noise
+from scaling_ood.images.opening import open_image
 from scaling_ood.images.transforms import Preprocessing
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "Loading",
     "Noise",
     "NoiseImages",
+    "Orientation",
     "Photographs",
     "Preprocessing",
     "check_images",

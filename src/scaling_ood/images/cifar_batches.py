@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_ood.images.files import RefusedFileError, read_file
 from scaling_ood.images.layouts import LayoutError
 from scaling_ood.restricted_pickle import NUMPY, restricted_unpickler
 
@@ -78,12 +80,13 @@ def read_image_bytes(batch: str, key: str) -> bytes:
 
 
 def _unpickled(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        try:
-            # Python 2 wrote text and bytes alike; latin1 keeps every byte, and numpy takes its buffers back from it.
-            content = _Unpickler(file, encoding="latin1").load()
-        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
-            raise LayoutError(f"{path} is no batch of CIFAR-10: {error}") from error
+    try:
+        # Python 2 wrote text and bytes alike; latin1 keeps every byte, and numpy takes its buffers back from it.
+        content = _Unpickler(io.BytesIO(read_file(path)), encoding="latin1").load()
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+        raise LayoutError(f"{path} is no batch of CIFAR-10: {error}") from error
+    except RefusedFileError as error:
+        raise LayoutError(f"{path} is no batch of CIFAR-10: it {error}") from error
     if not isinstance(content, dict):
         raise LayoutError(f"{path} is no batch of CIFAR-10: no dictionary")
     return content

@@ -1,19 +1,16 @@
 """Images that are no files of their own: `<container>::<key>` stands for one inside a database or a batch.
 
 Two kinds of containers are known by their names: LMDB databases, `…_lmdb`, and the batches of CIFAR-10,
-`cifar-10-batches-py/…`. Any other path is a file's, whatever its name.
+`cifar-10-batches-py/…`. Any other path is a file's, whatever its name, and so is one by which there is a file.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
-from pathlib import Path
-
-from PIL import Image
 
 from scaling_ood.images import cifar_batches, lmdb_images
+from scaling_ood.images.files import is_there, read_file
 
 SEPARATOR = "::"
 
@@ -36,22 +33,12 @@ def read_bytes(path: str) -> bytes:
     """The bytes of an image file, wherever it is; an image of raw pixels is given as a PPM file.
 
     Raises:
-        OSError: There is no such image.
+        OSError: There is no such image, or it is no file that is read (see `files`).
         MissingLibraryError: The container needs a package that is not installed.
     """
     container, separator, key = path.rpartition(SEPARATOR)
-    if separator:
+    if separator and not is_there(path):
         for name, read in _KINDS:
             if name.search(container):
                 return read(container, key)
-    return Path(path).read_bytes()
-
-
-def open_image(path: str) -> Image.Image:
-    """An image, wherever it is, not decoded yet.
-
-    Raises:
-        OSError: There is no such image, or it is none.
-        MissingLibraryError: The container needs a package that is not installed.
-    """
-    return Image.open(io.BytesIO(read_bytes(path)) if SEPARATOR in path else path)
+    return read_file(path)

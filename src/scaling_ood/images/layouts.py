@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from scaling_ood.images.files import printable
 from scaling_ood.images.wording import listed
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
@@ -117,7 +118,8 @@ def list_images(
         entries = _READERS[name](folder, wanted)
     chosen = None if classes is None else set(classes)
     kept = (one for one in entries if wanted(one.split) and (chosen is None or one.class_name in chosen))
-    return sorted(kept, key=lambda entry: entry.path)
+    named = (Entry(printable(one.path), printable(one.split), printable(one.class_name)) for one in kept)
+    return sorted(named, key=lambda entry: entry.path)
 
 
 @layout("image_folder")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from scaling_ood.images.containers import open_image
+from scaling_ood.images.exif import Orientation
 from scaling_ood.images.noise import Noise, to_pixels
+from scaling_ood.images.opening import read_rgb
 from scaling_ood.images.transforms import Preprocessing
 
 
@@ -102,22 +103,20 @@ class Loading:
         )
 
 
-def read_pixels(path: str, most_px: int) -> NDArray[np.uint8]:
+def read_pixels(path: str, most_px: int, orientation: Orientation = "stored") -> NDArray[np.uint8]:
     """An image as the eye sees it, scaled down to `most_px` on its longer side: (H, W, 3), sRGB."""
-    with open_image(path) as image:
-        shown = image.convert("RGB")
-        shown.thumbnail((most_px, most_px))
-        return np.asarray(shown)
+    shown = read_rgb(path, orientation)
+    shown.thumbnail((most_px, most_px))
+    return np.asarray(shown)
 
 
-def read_image(path: str) -> Image.Image:
+def read_image(path: str, orientation: Orientation = "stored") -> Image.Image:
     """An image as RGB, decoded.
 
     Raises:
         UnreadableImageError: It was readable when the data was prepared and is not now.
     """
     try:
-        with open_image(path) as image:
-            return image.convert("RGB")
+        return read_rgb(path, orientation)
     except OSError as error:
         raise UnreadableImageError(f"{path} cannot be read any more ({error}); prepare the data anew") from error

@@ -2,8 +2,10 @@
 
 A manifest is a table with one row per image: `id`, `image_set` (`train`, `fit`, `test` or the name of an OOD set),
 `path` (relative to the data set's folder; empty for noise), `number` (of a noise image), `label` (index of the class;
--1 where there is none), `class_name`, `split` (the data set's own), `data_set`, `content` (fingerprint of the bytes).
-Where an image may be of several classes at once there is a column `labels` as well, see `images/multi_label/labels.py`.
+-1 where there is none), `class_name`, `split` (the data set's own), `data_set`, `content` (fingerprint of the bytes),
+`orientation` (EXIF's, 2 to 8, of an image that is stored turned or mirrored; else 1), `bits` (16 of grey that was
+scaled to 8). Where an image may be of several classes at once there is a column `labels` as well, see
+`images/multi_label/labels.py`.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scaling_ood.images.checks import check_images
+from scaling_ood.images.checks import Check, check_images
+from scaling_ood.images.exif import Orientation, pixel_marks
 from scaling_ood.images.layouts import list_images
 from scaling_ood.images.tables import class_table
 from scaling_ood.images.wording import listed
 
-COLUMNS = ("id", "image_set", "path", "number", "label", "class_name", "split", "data_set", "content")
+COLUMNS = (
+    *("id", "image_set", "path", "number", "label", "class_name", "split", "data_set", "content"),
+    *("orientation", "bits"),
+)
 
 
 @dataclass(frozen=True)
@@ -186,7 +192,7 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
         most: Largest tolerated share of unreadable images.
 
     Returns:
-        The good rows with `content`, and the bad ones with `problem`.
+        The good rows with `content`, `orientation` and `bits`, and the bad ones with `problem`.
 
     Raises:
         TooManyUnreadableError: The share of unreadable images is above `most`, or a data set has no other images.
@@ -194,10 +200,12 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
     named = zip(frame["data_set"], frame["path"], strict=True)
     paths = [Path(folders[data_set], path) if path else None for data_set, path in named]
     checks = check_images([path for path in paths if path], workers)
-    found = [next(checks) if path else None for path in paths]
+    found = [next(checks) if path else Check() for path in paths]
     frame = frame.assign(
-        content=[check.digest if check else "" for check in found],
-        problem=[check.problem if check else "" for check in found],
+        content=[check.digest for check in found],
+        orientation=[check.orientation for check in found],
+        bits=[check.bits for check in found],
+        problem=[check.problem for check in found],
     )
     bad = frame[frame["problem"] != ""]
     checked = sum(path is not None for path in paths)
@@ -217,9 +225,9 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
     return good, bad[["id", "data_set", "path", "problem"]]
 
 
-def set_digest(rows: pd.DataFrame) -> str:
-    """20 hexadecimal digits over the ids, labels and contents of one image set, in order; paths play no part."""
+def set_digest(rows: pd.DataFrame, orientation: Orientation = "stored") -> str:
+    """20 hexadecimal digits over ids, labels, contents and `pixel_marks` of one image set, in order; not over paths."""
     label = rows["labels"].fillna("unlabelled") if "labels" in rows else rows["label"]
-    named = zip(rows["id"], label, rows["content"], strict=True)
-    text = "\n".join(f"{image}|{of}|{content}" for image, of, content in named)
+    named = zip(rows["id"], label, rows["content"], pixel_marks(rows, orientation), strict=True)
+    text = "\n".join(f"{image}|{of}|{content}{marks}" for image, of, content, marks in named)
     return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from scaling_ood.images.containers import open_image
+from scaling_ood.images.opening import read_rgb
 from scaling_ood.images.wording import unknown
 from scaling_ood.optional import library
 
@@ -29,6 +29,11 @@ class QualityMeasure:
     name: str
     worse: Literal["higher", "lower"]
     score: Callable[[Image.Image], float]
+
+    @property
+    def best(self) -> float:
+        """A value that no cutoff rejects."""
+        return float("-inf") if self.worse == "higher" else float("inf")
 
     def rejects(self, value: float, cutoff: float) -> bool:
         """Whether a value is worse than the cutoff; an undefined one is."""
@@ -69,16 +74,17 @@ def quality_measure(name: str) -> QualityMeasure:
 
 
 def measure_quality(measure: QualityMeasure, paths: Sequence[str], workers: int) -> Iterator[float]:
-    """Quality of many images, in their order.
+    """Quality of many images, in their order; the best for one that cannot be read, which data preparation will say.
 
     Raises:
-        OSError: An image cannot be read.
         MissingLibraryError: The measure needs a package that is not installed.
     """
 
     def score(path: str) -> float:
-        with open_image(path) as image:
-            return measure.score(image.convert("RGB"))
+        try:
+            return measure.score(read_rgb(path))
+        except OSError:
+            return measure.best
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         yield from pool.map(score, paths)

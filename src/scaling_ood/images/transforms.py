@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from scaling_ood.images.containers import open_image
+from scaling_ood.images.exif import Orientation
+from scaling_ood.images.opening import read_rgb, to_rgb
 
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -33,6 +34,8 @@ class Preprocessing:
             stored outputs hold it. 2: sizes and offsets are rounded as torchvision does it.
         squash: Whether the whole image is stretched to the square instead: what stands at its border is not lost, but
             shapes change.
+        orientation: Whether photographs are turned as EXIF says; the published preprocessing takes them as stored. It
+            belongs to the data, not to the weights.
     """
 
     resize_px: int
@@ -42,6 +45,7 @@ class Preprocessing:
     std: tuple[float, float, float]
     revision: int = 2
     squash: bool = field(default=False, metadata={"later": True})
+    orientation: Orientation = field(default="stored", metadata={"later": True})
 
     def __post_init__(self) -> None:
         """Refuse a crop that is larger than the scaled image."""
@@ -67,8 +71,7 @@ class Preprocessing:
         Returns:
             uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
         """
-        with open_image(path) as image:
-            return self.crop(image)
+        return self.crop(read_rgb(path, self.orientation))
 
     def crop(self, image: Image.Image) -> torch.Tensor:
         """Scale the shorter side to `resize_px` and cut the central square out, or squash; any mode becomes RGB.
@@ -76,7 +79,7 @@ class Preprocessing:
         Returns:
             uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
         """
-        image = image.convert("RGB")
+        image = to_rgb(image)
         short = min(image.size)
         # Sizes and offsets are rounded as torchvision does it, with which most published weights were tested.
         width, height = (self.resize_px if self.squash else self.resize_px * side // short for side in image.size)

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from scaling_ood.images import Noise, layout_names
+from scaling_ood.images import Noise, Orientation, layout_names
 from scaling_ood.images.class_lists import class_list_names
 from scaling_ood.images.counts import known_part
 from scaling_ood.images.quality import quality_measure
@@ -214,6 +214,8 @@ class DataSpec(Spec):
         coarse_labels: How classes are grouped: `class_prefix` takes a class's name up to its first underscore.
         seed: Of every draw.
         most_unreadable: Share of images that may be quarantined before preparation stops with an error.
+        orientation: `stored`: pixels as they lie in the file, as the published preprocessing takes them; `upright`:
+            turned as EXIF says.
     """
 
     in_dist: str
@@ -224,3 +226,4 @@ class DataSpec(Spec):
     coarse_labels: Literal["class_prefix"] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01
+    orientation: Orientation = "stored"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from scaling_ood.fabrication.composite import CompositeSpec
+from scaling_ood.images import Orientation
 from scaling_ood.images.multi_label import MultiLabelSource, check_source, multi_label_layout_names
 from scaling_ood.metrics import AveragingRule
 from scaling_ood.models import architecture
@@ -85,6 +86,8 @@ class LabelDataSpec(Spec):
         test: In-distribution test images of every detector.
         seed: Of every draw.
         most_unreadable: Share of images that may be quarantined before preparation stops with an error.
+        orientation: `stored`: pixels as they lie in the file, as the published preprocessing takes them; `upright`:
+            turned as EXIF says.
     """
 
     in_dist: str
@@ -95,6 +98,7 @@ class LabelDataSpec(Spec):
     test: PartSpec
     seed: Annotated[int, Field(ge=0)] = 0
     most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01
+    orientation: Orientation = "stored"
 
     @model_validator(mode="after")
     def _shares_alone(self) -> Self:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from scaling_ood.fabrication.street import StreetSpec
+from scaling_ood.images import Orientation
 from scaling_ood.images.scenes import (
     LabelMap,
     Pairing,
@@ -105,6 +107,8 @@ class SceneDataSpec(Spec):
         labels: What each id of the label images means: a table that ships; by default the layout's own.
         paired: What `paired_folders` needs to know; for no other layout.
         most_unreadable: Share of scenes that may be set apart before preparation stops with an error.
+        orientation: How photographs with an EXIF orientation lie under their label images: `stored` or `upright`
+            (turned as EXIF says). By default nothing is known, and such a scene is set apart.
     """
 
     data_set: str
@@ -114,6 +118,7 @@ class SceneDataSpec(Spec):
     labels: str | None = None
     paired: PairedFoldersSpec | None = None
     most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.0
+    orientation: Orientation | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -136,10 +141,10 @@ class SceneDataSpec(Spec):
 
     def scene_source(self, folder: str) -> SceneSource:
         """How the scenes below that folder are read."""
+        source = SceneSource(self.data_set, folder, self.layout, self.labels, orientation=self.orientation)
         if self.paired is None:
-            return SceneSource(self.data_set, folder, self.layout, self.labels)
-        rule, pairings = self.paired.rule(), self.paired.pairings()
-        return SceneSource(self.data_set, folder, self.layout, self.label_map(), rule, pairings=pairings)
+            return source
+        return replace(source, labels=self.label_map(), rule=self.paired.rule(), pairings=self.paired.pairings())
 
 
 class SegmenterSpec(Spec):

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.detectors import Outputs
 from scaling_ood.detectors.mc_dropout import posterior_variance
-from scaling_ood.images import read_image
+from scaling_ood.images import Orientation, read_image
 from scaling_ood.images.scenes import read_labels
 from scaling_ood.models import Forward
 from scaling_ood.models.segmentation import (
@@ -149,7 +149,8 @@ class SceneExtraction:
         """Fields of each scene of the missing shards: `<number>/<variant>/<field>/<scale>`, on the CPU."""
         passes = self._passes(model)
         paths = {part.name: self._paths(part) for part in missing}
-        scenes = _Pixels([p for part in paths.values() for p in part], self.edges, self.spec.longest_edge)
+        longest, orientation = self.spec.longest_edge, self.prepared.orientation
+        scenes = _Pixels([p for part in paths.values() for p in part], self.edges, longest, orientation)
         loader = iter(DataLoader(scenes, batch_size=None, num_workers=min(self.workers, len(scenes))))
         for part in missing:
             tensors: Tensors = {}
@@ -282,10 +283,11 @@ class _Pixels(Dataset[list[torch.Tensor]]):
     paths: Sequence[str]
     edges: Sequence[int | None]
     longest: int
+    orientation: Orientation
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> list[torch.Tensor]:
-        image = read_image(self.paths[index])
+        image = read_image(self.paths[index], self.orientation)
         return [network_pixels(image, edge, self.longest) for edge in self.edges]

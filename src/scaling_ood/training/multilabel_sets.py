@@ -181,10 +181,10 @@ class _Crops(Dataset[MultiLabelBatch]):
     def __getitem__(self, step: int) -> MultiLabelBatch:
         if not 0 <= step < len(self):
             raise IndexError(step)
-        indices = self.order[step]
+        indices, orientation = self.order[step], self.source.preprocessing.orientation
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(self.sampling.chance(_AUGMENTATION, self.epoch, step).integers(2**63)))
-            images = [read_image(self.source.paths[index]) for index in indices]
+            images = [read_image(self.source.paths[index], orientation) for index in indices]
             pixels = [self.source.crop.apply(image, self.source.preprocessing) for image in images]
         return MultiLabelBatch(torch.stack(pixels), self.source.targets[torch.from_numpy(indices)].float())
 

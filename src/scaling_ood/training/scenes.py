@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from scaling_ood.images.loading import UnreadableImageError
+from scaling_ood.images.exif import Orientation
+from scaling_ood.images.loading import read_image
+from scaling_ood.images.opening import to_rgb
 from scaling_ood.images.scenes import VOID, LabelMap, read_labels
 from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.segmentation import STRIDE
@@ -51,11 +53,13 @@ class SceneFiles:
         images: Paths.
         labels: Paths, in the same order.
         label_map: From the ids in the label files to train ids.
+        orientation: Of the image files; label files are taken as they are.
     """
 
     images: Sequence[str]
     labels: Sequence[str]
     label_map: LabelMap
+    orientation: Orientation = "stored"
 
     def __len__(self) -> int:
         """How many scenes there are."""
@@ -71,11 +75,7 @@ class SceneFiles:
             UnknownLabelError: An id is not in the label map.
         """
         image_path, label_path = self.images[index], self.labels[index]
-        try:
-            with Image.open(image_path) as opened:
-                image = opened.convert("RGB")
-        except OSError as error:
-            raise UnreadableImageError(f"{image_path} was readable when the data was prepared: {error}") from error
+        image = read_image(image_path, self.orientation)
         labels = self.label_map.apply(read_labels(label_path), label_path)
         if labels.shape[::-1] != image.size:
             raise SceneError(f"{label_path} is {labels.shape[::-1]}, its image {image.size} (width, height)")
@@ -239,7 +239,7 @@ def network_pixels(image: Image.Image, edge: int | None, longest: int) -> torch.
         uint8 (3, H, W).
     """
     width, height = (_multiple(side) for side in scaled_size(image.size, edge, longest))
-    image = image.convert("RGB")
+    image = to_rgb(image)
     if (width, height) != image.size:
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).contiguous()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -34,12 +35,32 @@ def test_counting(label_file):
     assert count.problem == ""
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_ids_in_16_bits_are_kept_as_ids(tmp_path, bits):
+    Image.fromarray(IDS.astype(np.uint16) if bits == 16 else IDS).save(tmp_path / "a.png")
+    assert read_labels(tmp_path / "a.png").dtype == np.uint8
+    assert (read_labels(tmp_path / "a.png") == IDS).all()
+    assert (count_labels(tmp_path / "a.png").pixels == 1).all()
+
+
+def _of_mode(mode, path):
+    Image.new(mode, (4, 4)).save(path, "TIFF" if mode in ("F", "LAB") else "PNG")
+
+
 def _colour(path):
     Image.new("RGB", (4, 4)).save(path)
 
 
 def _deep(path):
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(path)
+    Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(path)
+
+
+def _lossy(path):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(path, "JPEG")
+
+
+def _inverted(path):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(path, "TIFF", tiffinfo={262: 0})
 
 
 def _two_bits(path):
@@ -52,16 +73,21 @@ def _truncated(path):
 
 
 BROKEN = [
-    (_colour, "is of mode RGB, not a label image (8-bit grey, L, or palette, P)"),
-    (_deep, "is of mode I;16, not a label image"),
+    (_colour, "is of mode RGB, not a label image (grey of 8 or 16 bits, L and I;16, or palette, P)"),
+    (_deep, "has ids up to 1,000 in 16 bits; label maps know 0..255"),
+    (_lossy, "is a JPEG by its content, which keeps no ids"),
+    (_inverted, "is stored as ('L;I', 0, 1), not a label image"),
+    *((partial(_of_mode, mode), f"is of mode {mode}, not a label image") for mode in ("1", "LA", "RGBA", "F", "LAB")),
     (_two_bits, "is stored as L;2, not a label image"),
     (_truncated, "truncated"),
-    (lambda path: path.write_bytes(b""), "cannot identify image file"),
+    (lambda path: path.write_bytes(b"GIF"), "cannot identify image file"),
+    (lambda path: path.touch(), "cannot be read: is empty"),
+    (os.mkfifo, "cannot be read: is a FIFO, no regular file"),
     (lambda path: None, "cannot be read: No such file"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "problem"), BROKEN, ids=["colour", "deep", "bits", "truncated", "empty", "absent"])
+@pytest.mark.parametrize(("spoil", "problem"), BROKEN, ids=[problem[:30] for _, problem in BROKEN])
 def test_broken_files_are_named(tmp_path, spoil, problem):
     spoil(tmp_path / "a.png")
     with pytest.raises(UnreadableLabelError) as error:

@@ -3,7 +3,10 @@
 import hashlib
 import os
 
+import numpy as np
 import pytest
+from encoded import turned_jpeg
+from PIL import Image
 
 from scaling_ood.images.manifest import TooManyUnreadableError
 from scaling_ood.images.scenes import LabelMap, Scene, label_map, set_apart, survey
@@ -36,6 +39,8 @@ def test_one_row_per_scene(lay_out, tmp_path):
         "classes": "road;label 8;label 9",
         "content": digests["a.jpg"],
         "label_content": digests["a.png"],
+        "orientation": 1,
+        "bits": 8,
         "problem": "",
     }
     assert (second["classes"], second["content"], second["anomalous"], second["problem"]) == ("car;lane", "", 0, "")
@@ -73,6 +78,54 @@ def test_every_problem_is_told_apart(spoiled):
     assert problems["absent"] == "label image cannot be read: No such file or directory"
     assert problems["ids"] == "label ids 3, 77 are not in mine (known: 0, 1, 2, 8, 9)"
     assert problems["void"] == "every pixel is void"
+
+
+@pytest.fixture
+def turned_scene(tmp_path, label_file):
+    """Survey one scene: a photograph of 2 x 3 px with an EXIF orientation, and a label image of (rows, columns)."""
+
+    def look(orientation, shape, said=None, label_orientation=1):
+        (tmp_path / "a.jpg").write_bytes(turned_jpeg(Image.new("RGB", (2, 3)), orientation))
+        exif = Image.Exif()
+        exif[0x0112] = label_orientation
+        label_file("a.png", np.zeros(shape), exif=exif)
+        return survey("set", [scene("a", "a.jpg")], tmp_path, LABELS, orientation=said).iloc[0]
+
+    return look
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3)])
+def test_a_turned_photograph_is_refused_by_the_word_exif_also_where_sizes_agree(turned_scene, orientation, shape):
+    problem = turned_scene(orientation, shape)["problem"]
+    assert problem.startswith(f"photograph has EXIF orientation {orientation}: its label image may be drawn the other")
+    assert "data.orientation to `upright`" in problem
+    assert "`stored`" in problem
+
+
+@pytest.mark.parametrize(
+    ("said", "orientation", "shape", "problem"),
+    [
+        ("stored", 3, (3, 2), ""),
+        ("stored", 6, (3, 2), ""),
+        ("stored", 6, (2, 3), "photograph of 2 x 3 px (stored, EXIF orientation 6), but its label image has 3 x 2"),
+        ("upright", 3, (3, 2), ""),
+        ("upright", 6, (2, 3), ""),
+        ("upright", 6, (3, 2), "photograph of 3 x 2 px (upright, EXIF orientation 6), but its label image has 2 x 3"),
+        ("upright", 1, (3, 2), ""),
+        (None, 1, (3, 2), ""),
+    ],
+)
+def test_what_a_person_says_of_turned_photographs_is_taken_at_its_word(turned_scene, said, orientation, shape, problem):
+    row = turned_scene(orientation, shape, said)
+    assert row["problem"] == problem
+    assert row["orientation"] == orientation
+
+
+@pytest.mark.parametrize(("said", "refused"), [(None, True), ("upright", True), ("stored", False)])
+def test_a_label_image_with_an_orientation_of_its_own_is_refused(turned_scene, said, refused):
+    problem = turned_scene(1, (3, 2), said, label_orientation=6)["problem"]
+    assert problem.startswith("label image has an EXIF orientation of its own (6)") == refused
 
 
 def test_bad_scenes_are_set_apart(spoiled):

@@ -6,10 +6,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from encoded import turned_jpeg
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 from label_toys import IDENTITY, RUNTIME, SIZES, UNLABELLED, data_sets, data_spec, write_picture
+from PIL import Image
 
 from scaling_ood.datasets import FabricatedImagesDataset
 from scaling_ood.fabrication.composite import CompositeSpec, composite_folders
@@ -204,6 +206,24 @@ def test_a_damaged_image_is_quarantined_and_counted(data_root, tmp_path):
     assert "coco/train2017/003.png" not in set(rows["id"])
     with pytest.raises(TooManyUnreadableError, match=r"coco/train2017/003\.png"):
         prepare(tmp_path / "copy")
+
+
+def test_images_that_exif_would_turn_are_counted_and_turned_by_option(data_root, tmp_path):
+    shutil.copytree(data_root, tmp_path / "copy")
+    rows, _, before = prepare(tmp_path / "copy")
+    first = rows[rows["image_set"] == "wild"].iloc[0]
+    place = Path(before["folders"]["wild"], first["path"])
+    with Image.open(place) as image:
+        place.write_bytes(turned_jpeg(image.copy(), 6))
+    records = {}
+    for said in ("stored", "upright"):
+        _, _, record = prepare(tmp_path / "copy", data_spec(orientation=said))
+        records[said] = Preparation.model_validate(record)
+        assert records[said].orientation == said
+        assert list(records[said].oriented.values()) == [1]
+    digests = [records[said].digests for said in ("stored", "upright")]
+    changed = {name for name in digests[0] if digests[0][name] != digests[1][name]}
+    assert changed == set(records["stored"].oriented)
 
 
 def test_the_plan_of_the_scenes_has_a_part_for_the_annotations_and_one_per_folder_of_images():

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scaling_ood.images.files import printable
 from scaling_ood.images.layouts import IMAGE_SUFFIXES
 from scaling_ood.images.wording import listed
 
@@ -131,10 +132,11 @@ def pair(splits: Iterable[SplitFiles], where: str, photographs: bool) -> list[Sc
     """
     scenes, problems = [], []
     for files in sorted(splits, key=lambda files: files.split):
-        scenes += [
-            Scene(key, files.images.get(key, ""), files.labels[key], files.split, files.sequences[key])
+        found = [
+            (key, files.images.get(key, ""), files.labels[key], files.split, files.sequences[key])
             for key in sorted(files.labels)
         ]
+        scenes += [Scene(*map(printable, names)) for names in found]
         problems += [f"{files.split}: {problem}" for problem in _problems(files, photographs)]
     if problems:
         raise UnpairedError(f"{where}: {'; '.join(problems)}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scaling_ood.images.exif import Orientation
 from scaling_ood.images.scenes.labels import LabelMap
 from scaling_ood.images.scenes.layouts import find_scene_layout, list_scenes
 from scaling_ood.images.scenes.pairing import Pairing, Scene
@@ -35,6 +36,7 @@ class SceneSource:
         splits: Which of the data set's own splits to use; None uses all.
         pairings: Folders of each split, for `paired_folders`.
         photographs: Whether the photographs must be there.
+        orientation: How photographs with an EXIF orientation lie under their labels; None refuses them.
     """
 
     name: str
@@ -45,6 +47,7 @@ class SceneSource:
     splits: Sequence[str] | None = None
     pairings: Sequence[Pairing] = ()
     photographs: bool = True
+    orientation: Orientation | None = None
 
 
 def labels_of(layout: str, labels: LabelMap | str | None = None) -> LabelMap:
@@ -100,7 +103,7 @@ def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> 
     labels, rule = labels_of(source.layout, source.labels), rule_of(source.layout, source.rule)
     folder = Path(source.folder)
     scenes = list_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
-    table = survey(source.name, scenes, folder, labels, workers)
+    table = survey(source.name, scenes, folder, labels, workers, source.orientation)
     _refuse_other_ids(source.layout, labels, table, scenes, folder, most)
     good, bad = set_apart(table, most)
     manifest = split_by_content(good, rule)

@@ -1,16 +1,18 @@
-"""Label images as they are: ids in a PNG, never resized, never converted."""
+"""Label images as they are: ids, never resized, never converted; turned only with the photograph."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.ImageFile import ImageFile
 
+from scaling_ood.images.exif import orientation_of
+from scaling_ood.images.files import read_file
+from scaling_ood.images.opening import is_deep_grey, load, open_content
 from scaling_ood.images.scenes.labels import RAW_IDS
 
 
@@ -27,6 +29,7 @@ class LabelCount(NamedTuple):
         width: In pixels; 0 for a broken file.
         pixels: Of each raw id: (256,) int64.
         problem: Why it cannot be used; empty for a good file.
+        orientation: EXIF's, 2 to 8, of a label image that claims to be stored turned; 1 for all others.
     """
 
     digest: str
@@ -34,21 +37,20 @@ class LabelCount(NamedTuple):
     width: int
     pixels: NDArray[np.int64]
     problem: str
+    orientation: int = 1
 
 
 def read_labels(path: str | Path) -> NDArray[np.uint8]:
     """Ids of a label image: (H, W) uint8, at the file's own size.
 
     Raises:
-        UnreadableLabelError: Missing or truncated, no image, or one whose values are no 8-bit ids: only modes L
-            (8-bit grey) and P (palette) are read. Names the file.
+        UnreadableLabelError: Missing or truncated, no image, or one whose values are no ids below 256: only grey of 8
+            or 16 bits (L, I;16) and palettes (P) are read. Names the file.
     """
     try:
-        content = Path(path).read_bytes()
+        return _ids(_decode(read_file(path)))
     except OSError as error:
-        raise UnreadableLabelError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return np.asarray(_decode(content))
+        raise UnreadableLabelError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise UnreadableLabelError(f"{path}: {error}") from error
 
@@ -57,27 +59,37 @@ def count_labels(path: Path) -> LabelCount:
     """Pixels of each raw id; a broken file is reported, not raised. Decoding releases the interpreter lock."""
     nothing = np.zeros(RAW_IDS, np.int64)
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
-        return LabelCount("", 0, 0, nothing, f"cannot be read: {error.strerror}")
+        return LabelCount("", 0, 0, nothing, f"cannot be read: {error.strerror or error}")
     digest = hashlib.sha256(content).hexdigest()[:16]
     try:
         image = _decode(content)
+        ids = _ids(image)
     except ValueError as error:
         return LabelCount(digest, 0, 0, nothing, str(error))
-    return LabelCount(digest, image.height, image.width, np.asarray(image.histogram(), np.int64), "")
+    pixels = np.bincount(ids.ravel(), minlength=RAW_IDS)
+    return LabelCount(digest, image.height, image.width, pixels, "", orientation_of(image))
 
 
-def _decode(content: bytes) -> Image.Image:
+def _decode(content: bytes) -> ImageFile:
     try:
-        image = Image.open(io.BytesIO(content))
-        # Pillow stretches 2-bit and 4-bit grey to 0..255, which would change every id without a word.
+        image = open_content(content)
+        # Pillow stretches 2-bit and 4-bit grey to 0..255 and may invert a TIFF, which would change every id.
         stored = str(image.tile[0][3]) if image.tile else image.mode
-        image.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow's message may end with the address of a buffer.
-        raise ValueError(str(error).split("<", 1)[0].strip()) from error
-    if image.mode not in ("L", "P") or stored.startswith("L;"):
+        load(image)
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    if image.format in ("JPEG", "JPEG2000"):
+        raise ValueError(f"is a {image.format} by its content, which keeps no ids")
+    if (image.mode not in ("L", "P") or "L;" in stored) and not is_deep_grey(image):
         kind = f"stored as {stored}" if image.mode == "L" else f"of mode {image.mode}"
-        raise ValueError(f"is {kind}, not a label image (8-bit grey, L, or palette, P)")
+        raise ValueError(f"is {kind}, not a label image (grey of 8 or 16 bits, L and I;16, or palette, P)")
     return image
+
+
+def _ids(image: ImageFile) -> NDArray[np.uint8]:
+    values = np.asarray(image)
+    if is_deep_grey(image) and values.max() >= RAW_IDS:
+        raise ValueError(f"has ids up to {values.max():,} in 16 bits; label maps know 0..{RAW_IDS - 1}")
+    return values.astype(np.uint8, copy=False)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from scaling_ood.images.exif import Orientation, pixel_marks
 from scaling_ood.images.scenes.labels import LabelMap
 
 
@@ -56,10 +57,11 @@ def anomalous_area(manifest: pd.DataFrame) -> AnomalousArea:
     return AnomalousArea(len(mine), len(test) - len(mine), float(share.mean()), float(share.median()), fewest)
 
 
-def scenes_digest(rows: pd.DataFrame, labels: LabelMap) -> str:
+def scenes_digest(rows: pd.DataFrame, labels: LabelMap, orientation: Orientation = "stored") -> str:
     """20 hexadecimal digits over ids, contents and label contents of one image set, in order, and what the ids become.
 
-    Paths play no part.
+    What is done to pixels (see `pixel_marks`) counts as well; paths play no part.
     """
-    text = "\n".join([labels.digest, *(f"{row.id}|{row.content}|{row.label_content}" for row in rows.itertuples())])
+    named = zip(rows["id"], rows["content"], rows["label_content"], pixel_marks(rows, orientation), strict=True)
+    text = "\n".join([labels.digest, *(f"{scene}|{own}|{label}{marks}" for scene, own, label, marks in named)])
     return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from scaling_ood.images.checks import check_image
+from scaling_ood.images.checks import Check, check_image
+from scaling_ood.images.exif import SIDEWAYS, Orientation
 from scaling_ood.images.manifest import TooManyUnreadableError
 from scaling_ood.images.scenes.labels import ANOMALY, VOID, LabelMap
 from scaling_ood.images.scenes.pairing import Scene
@@ -30,17 +30,27 @@ COLUMNS = (
     "classes",
     "content",
     "label_content",
+    "orientation",
+    "bits",
 )
 """Columns of a table of scenes.
 
 `id` is `<data set>/<split>/<key>`; paths are relative to the data set's folder, `path` is empty where the photograph is
 not there; `height` and `width` are the label image's, in pixels; `anomalous` and `void` count pixels; `classes` names
 what is in the image, anomalies and void included, joined by `;` in the order of the label map; `content` and
-`label_content` are fingerprints of the two files' bytes.
+`label_content` are fingerprints of the two files' bytes; `orientation` is EXIF's, 2 to 8, of a photograph that is
+stored turned or mirrored, and 1 of all others; `bits` is 16 of a grey photograph that was scaled to 8.
 """
 
 
-def survey(data_set: str, scenes: Sequence[Scene], folder: Path, labels: LabelMap, workers: int = 2) -> pd.DataFrame:
+def survey(
+    data_set: str,
+    scenes: Sequence[Scene],
+    folder: Path,
+    labels: LabelMap,
+    workers: int = 2,
+    orientation: Orientation | None = None,
+) -> pd.DataFrame:
     """One row per scene with `COLUMNS` and `problem`, in the scenes' order.
 
     Args:
@@ -49,14 +59,16 @@ def survey(data_set: str, scenes: Sequence[Scene], folder: Path, labels: LabelMa
         folder: The data set's own folder.
         labels: What the ids mean.
         workers: Files that are read at a time.
+        orientation: What a person says of photographs with an EXIF orientation: the labels fit them as `stored`, or
+            `upright`. None: nothing is known, and such a scene cannot be used.
 
     Returns:
         `problem` says why an image cannot be used: unreadable files, ids outside the label map, sizes that differ,
-        nothing but void. It is empty for a good one.
+        nothing but void, an EXIF orientation. It is empty for a good one.
     """
 
     def look(scene: Scene) -> tuple[object, ...]:
-        return _row(data_set, scene, folder, labels)
+        return _row(data_set, scene, folder, labels, orientation)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         rows = list(pool.map(look, scenes))
@@ -84,12 +96,14 @@ def set_apart(table: pd.DataFrame, most: float = 0.0) -> tuple[pd.DataFrame, pd.
     return good, bad[["id", "data_set", "path", "problem"]].reset_index(drop=True)
 
 
-def _row(data_set: str, scene: Scene, folder: Path, labels: LabelMap) -> tuple[object, ...]:
+def _row(
+    data_set: str, scene: Scene, folder: Path, labels: LabelMap, orientation: Orientation | None
+) -> tuple[object, ...]:
     count = count_labels(folder / scene.label_path)
-    content, size_problem = _photograph(folder, scene, count)
+    check = check_image(folder / scene.path) if scene.path else Check()
     by_train_id = np.bincount(labels.lookup, weights=count.pixels, minlength=ANOMALY + 2).astype(np.int64)
     present = [row.name for row in labels.rows if count.pixels[row.raw_id]]
-    problem = _label_problem(count, labels) or size_problem
+    problem = _label_problem(count, labels) or (_misfit(check, count, orientation) if scene.path else "")
     return (
         f"{data_set}/{scene.split}/{scene.key}",
         scene.path,
@@ -102,8 +116,10 @@ def _row(data_set: str, scene: Scene, folder: Path, labels: LabelMap) -> tuple[o
         int(by_train_id[ANOMALY]),
         int(by_train_id[VOID]),
         ";".join(present),
-        content,
+        check.digest,
         count.digest,
+        check.orientation,
+        check.bits,
         problem,
     )
 
@@ -119,16 +135,22 @@ def _label_problem(count: LabelCount, labels: LabelMap) -> str:
     return ""
 
 
-def _photograph(folder: Path, scene: Scene, count: LabelCount) -> tuple[str, str]:
-    """Fingerprint of the photograph and what is wrong with it; both empty where there is none."""
-    if not scene.path:
-        return "", ""
-    path = folder / scene.path
-    check = check_image(path)
+def _misfit(check: Check, count: LabelCount, orientation: Orientation | None) -> str:
+    """What is wrong with a photograph, or with how its label image lies on it."""
     if check.problem:
-        return check.digest, f"photograph: {check.problem}"
-    with Image.open(path) as image:
-        width, height = image.size
-    if count.problem or (height, width) == (count.height, count.width):
-        return check.digest, ""
-    return check.digest, f"photograph of {width} x {height} px, but its label image has {count.width} x {count.height}"
+        return f"photograph: {check.problem}"
+    if orientation != "stored" and count.orientation > 1:
+        return f"label image has an EXIF orientation of its own ({count.orientation}): store it as it is to be read"
+    if orientation is None and check.orientation > 1:
+        return (
+            f"photograph has EXIF orientation {check.orientation}: its label image may be drawn the other way "
+            "round. Look at both, then set data.orientation to `upright` (labels fit the photograph as EXIF turns "
+            "it) or to `stored` (as its pixels lie in the file)"
+        )
+    size = check.size
+    if orientation == "upright" and check.orientation >= SIDEWAYS:
+        size = size[::-1]
+    if count.problem or size == (count.width, count.height):
+        return ""
+    turned = f" ({orientation}, EXIF orientation {check.orientation})" if check.orientation > 1 else ""
+    return f"photograph of {size[0]} x {size[1]} px{turned}, but its label image has {count.width} x {count.height}"

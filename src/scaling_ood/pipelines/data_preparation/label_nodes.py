@@ -23,7 +23,7 @@ from scaling_ood.images.multi_label import AnnotationError, list_multi_label
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSets, FolderSpec, NoiseSpec
 from scaling_ood.parameters.multi_label import CompositeFabricationSpec, LabelDataSpec
-from scaling_ood.pipelines.data_preparation.nodes import claim, folder_of, listed
+from scaling_ood.pipelines.data_preparation.nodes import claim, counted_orientations, folder_of, listed
 from scaling_ood.plans import Part, Plan, digest
 from scaling_ood.preparation import Preparation
 
@@ -89,9 +89,13 @@ def prepare_label_manifest(
         sources={name: used[name].source for name in data.ood},
         noise={name: spec for name, spec in used.items() if isinstance(spec, NoiseSpec)},
         images=manifest.groupby("image_set", sort=False).size().to_dict(),
-        digests={str(name): set_digest(part) for name, part in manifest.groupby("image_set", sort=False)},
+        digests={
+            str(name): set_digest(part, data.orientation) for name, part in manifest.groupby("image_set", sort=False)
+        },
         unreadable=len(bad),
         seed=data.seed,
+        orientation=data.orientation,
+        oriented=counted_orientations(manifest, data.orientation),
     )
     return manifest, bad, record.model_dump(mode="json")
 

@@ -15,6 +15,7 @@ from scaling_ood.datasets import ProvidedFile, StoredParts
 from scaling_ood.fabrication import MiniatureSpec, family_of, folders, render_folder, rendering_workers
 from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.counts import count_differences
+from scaling_ood.images.exif import Orientation, oriented, oriented_in_words
 from scaling_ood.images.manifest import (
     Part,
     PartitionError,
@@ -106,19 +107,33 @@ def prepare_manifest(
         sources={name: used[name].source for name in data.ood},
         noise={name: spec for name, spec in used.items() if isinstance(spec, NoiseSpec)},
         images=manifest.groupby("image_set", sort=False).size().to_dict(),
-        digests={str(name): set_digest(part) for name, part in manifest.groupby("image_set", sort=False)},
+        digests={
+            str(name): set_digest(part, data.orientation) for name, part in manifest.groupby("image_set", sort=False)
+        },
         unreadable=len(bad),
         seed=data.seed,
         differences=tuple(differences),
         checkpoint=checkpoint.sha256 if checkpoint else "",
         curated={} if curation is None else curation.groupby("data_set").size().to_dict(),
         trained_fit=int(manifest.loc[manifest["image_set"] == "fit", "id"].isin(_ids(manifest, "train")).sum()),
+        orientation=data.orientation,
+        oriented=counted_orientations(manifest, data.orientation),
     )
     return manifest, bad, record.model_dump(mode="json")
 
 
 def _ids(manifest: pd.DataFrame, image_set: str) -> set[str]:
     return set(manifest.loc[manifest["image_set"] == image_set, "id"])
+
+
+def counted_orientations(manifest: pd.DataFrame, orientation: Orientation) -> dict[str, int]:
+    """How many images of which set EXIF would turn; a person who runs this hears of it."""
+    counts = oriented(manifest)
+    if counts:
+        _logger.warning(
+            "Images with an EXIF orientation: %s (data.orientation)", oriented_in_words(counts, orientation)
+        )
+    return counts
 
 
 def _place(folder: str) -> str:

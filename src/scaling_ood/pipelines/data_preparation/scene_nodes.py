@@ -14,6 +14,7 @@ from scaling_ood.fabrication.street import StreetSpec, render_town, street_folde
 from scaling_ood.images.scenes import anomalous_area, prepare_scenes, scenes_digest
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.segmentation import SceneDataSpec, StreetFabricationSpec
+from scaling_ood.pipelines.data_preparation.nodes import counted_orientations
 from scaling_ood.plans import Part, Plan, digest
 from scaling_ood.scene_preparation import ScenePreparation
 
@@ -47,7 +48,7 @@ def prepare_scene_manifest(
             raise ValueError(f"'{data.folder}' is to be fabricated, but the setting has no `fabrication`")
         folder = f"{fabricated.folder}/{data.folder}"
     manifest, bad = prepare_scenes(data.scene_source(folder), runtime.workers, data.most_unreadable)
-    labels, area = data.label_map(), anomalous_area(manifest)
+    labels, area, orientation = data.label_map(), anomalous_area(manifest), data.orientation or "stored"
     subsets = manifest["subsets"].str.split(";").explode() if "subsets" in manifest else pd.Series(dtype=str)
     record = ScenePreparation(
         benchmark=identity.benchmark,
@@ -58,13 +59,18 @@ def prepare_scene_manifest(
         classes=labels.classes,
         subsets=tuple(name for name in subsets.unique() if name),
         images=manifest.groupby("image_set", sort=False).size().to_dict(),
-        digests={str(role): scenes_digest(rows, labels) for role, rows in manifest.groupby("image_set", sort=False)},
+        digests={
+            str(role): scenes_digest(rows, labels, orientation)
+            for role, rows in manifest.groupby("image_set", sort=False)
+        },
         anomalous_share=area.mean_share,
         without_anomaly=area.without,
         unreadable=len(bad),
         label_ids=data.paired.ids if data.paired else {},
         label_names=data.paired.names if data.paired else {},
         checkpoint=checkpoint.sha256 if checkpoint else "",
+        orientation=orientation,
+        oriented=counted_orientations(manifest, orientation),
     )
     return manifest, bad, record.model_dump(mode="json")
 

@@ -38,7 +38,7 @@ def _example(row: pd.Series[Any], logits: torch.Tensor, prepared: Preparation) -
     top = own.topk(min(SHOWN_CLASSES, len(own))).indices.tolist()
     titles, groups = prepared.titles, prepared.groups
     return Example(
-        image=read_pixels(f"{prepared.folders[row['data_set']]}/{row['path']}", SIDE_PX),
+        image=read_pixels(f"{prepared.folders[row['data_set']]}/{row['path']}", SIDE_PX, prepared.orientation),
         true_class=titles[row["label"]],
         top_probabilities=[(titles[k], float(probability[k])) for k in top],
         top_logits=[(titles[k], float(own[k])) for k in top],

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from scaling_ood.datasets import StoredModel, StoredShards
+from scaling_ood.images.exif import oriented_in_words
 from scaling_ood.models import architecture
 from scaling_ood.networks import CONFIDENCE, ROTATION, SHARED, image_networks, network_of
 from scaling_ood.parameters.common import IdentitySpec, ReportingSpec
@@ -44,7 +45,7 @@ def detector_run(
         "training": spec.training,
         "weights": _weights(spec, prepared, network),
         "label_smoothing": spec.label_smoothing,
-        "input_px": preprocessing_of(spec).crop_px,
+        "input_px": preprocessing_of(spec, prepared).crop_px,
     }
     tags = shared_tags(scores, outputs, training_run, spec, identity, network)
     return RunRecord(f"{identity.setting}.{scores.detector}", tags, parameters, values)
@@ -131,7 +132,7 @@ def report_facts(
     accuracies: Mapping[str, dict[str, Any]],
 ) -> dict[str, dict[str, object]]:
     """Sections of the report's record; `accuracies` are those of the networks that single detectors read."""
-    preprocessing = preprocessing_of(spec)
+    preprocessing = preprocessing_of(spec, prepared)
     published = architecture(spec.architecture).published_top1 if spec.stored == "none" else None
     judged = " and ".join(prepared.judged_sets)
     return {
@@ -165,6 +166,7 @@ def data_facts(prepared: Preparation, classes: str) -> dict[str, object]:
         **{f"OOD {name}": f"{prepared.images[name]:,} ({prepared.sources[name]})" for name in prepared.ood},
         **{f"Noise {name}": _noise(prepared, name) for name in prepared.noise},
         "Unreadable images left out": prepared.unreadable,
+        "Images with an EXIF orientation": oriented_in_words(prepared.oriented, prepared.orientation),
         **{f"Left out of {name} for quality": f"{count:,}" for name, count in prepared.curated.items()},
         "Copies that differ from what was published": "; ".join(prepared.differences) or "none",
         "Seed of the draws": prepared.seed,

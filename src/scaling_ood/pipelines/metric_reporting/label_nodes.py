@@ -78,7 +78,7 @@ def record_label_detector(
         "training": spec.training,
         "weights": _weights(spec),
         "label_smoothing": 0.0,
-        "input_px": label_preprocessing(spec).crop_px,
+        "input_px": label_preprocessing(spec, prepared).crop_px,
     }
     tags = shared_tags(scores, outputs, training_run, spec, identity)
     figures = detector_figures(scores, results, prepared, spec, reporting)
@@ -128,7 +128,7 @@ def _facts(
     accuracy: Record,
     reporting: ReportingSpec,
 ) -> dict[str, dict[str, object]]:
-    preprocessing = label_preprocessing(spec)
+    preprocessing = label_preprocessing(spec, prepared)
     shape = "whole image squashed" if spec.squash else f"resize {preprocessing.resize_px} px, centre crop"
     quality = {
         f"mAP on {accuracy['images'][name]:,} labelled {name} images": f"{value:.1%}"

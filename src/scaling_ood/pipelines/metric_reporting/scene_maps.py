@@ -72,7 +72,7 @@ def scene_examples(
     for row in manifest[manifest["id"].isin(shown)].to_dict("records"):
         path = f"{prepared.folder}/{row['label_path']}"
         ids = labels.apply(read_labels(path), path)
-        image = read_image(f"{prepared.folder}/{row['path']}").resize(ids.shape[::-1])
+        image = read_image(f"{prepared.folder}/{row['path']}", prepared.orientation).resize(ids.shape[::-1])
         own = {name: tensors[row["id"]].numpy() for name, tensors in scores.items()}
         examples.append(SceneExample(row["id"], np.asarray(image), labels.palette[ids], own))
     return examples

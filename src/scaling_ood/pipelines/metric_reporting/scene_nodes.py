@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scaling_ood.datasets import StoredModel, StoredShards
+from scaling_ood.images.exif import oriented_in_words
 from scaling_ood.networks import SCENES, network_of
 from scaling_ood.parameters.common import IdentitySpec
 from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
@@ -234,6 +235,7 @@ def _facts(
             "Mean anomalous area": f"{prepared.anomalous_share:.2%} of the pixels, where there is any",
             "Test scenes without an anomaly": f"{prepared.without_anomaly} (left out of the means per image)",
             "Scenes set apart": prepared.unreadable,
+            "Photographs with an EXIF orientation": oriented_in_words(prepared.oriented, prepared.orientation),
         },
         "Model": {
             "Architecture": f"{spec.architecture}, decoder of {spec.width} channels",

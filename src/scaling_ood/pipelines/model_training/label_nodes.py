@@ -32,7 +32,7 @@ def plan_label_features(
 ) -> Plan[Tensors]:
     """Plan the frozen backbone's features of the images that heads are trained and chosen on."""
     prepared = Preparation.model_validate(preparation)
-    key, transform = label_features_key(prepared, model), label_preprocessing(model)
+    key, transform = label_features_key(prepared, model), label_preprocessing(model, prepared)
     return plan_features(key, manifest, prepared, transform, model.architecture, runtime, TRAINED_ON)
 
 
@@ -66,7 +66,7 @@ def train_label_networks(
         rows = manifest[manifest["image_set"] == image_set]
         paths = (rows["data_set"].map(prepared.folders) + "/" + rows["path"]).tolist()
         labels = _targets(manifest, prepared, image_set)
-        return LabelledPhotographs(paths, labels, label_preprocessing(model), loading=loading_of(runtime))
+        return LabelledPhotographs(paths, labels, label_preprocessing(model, prepared), loading=loading_of(runtime))
 
     return _plan(prepared, model, runtime, images, partial(build_multilabel, pretrained=True))
 
@@ -115,7 +115,7 @@ def _targets(manifest: pd.DataFrame, prepared: Preparation, image_set: str) -> t
 
 
 def _about(spec: MultiLabelModelSpec, prepared: Preparation) -> Mapping[str, Any]:
-    preprocessing = label_preprocessing(spec)
+    preprocessing = label_preprocessing(spec, prepared)
     return {
         **{name: value for name, value in spec.model_dump(mode="json").items() if not isinstance(value, list)},
         "seeds": ",".join(map(str, spec.seeds)),

@@ -73,7 +73,7 @@ def plan_turned_features(
 ) -> Plan[Tensors]:
     """Plan the frozen backbone's features of the training images, turned by 90, 180 and 270 degrees."""
     prepared = Preparation.model_validate(preparation)
-    key, transform = turned_features_key(prepared, model), preprocessing_of(model)
+    key, transform = turned_features_key(prepared, model), preprocessing_of(model, prepared)
     return plan_features(key, manifest, prepared, transform, model.architecture, runtime, form=TurnedFeaturesOnly)
 
 

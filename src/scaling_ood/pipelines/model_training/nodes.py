@@ -49,7 +49,7 @@ def plan_training_features(
 ) -> Plan[Tensors]:
     """Plan the frozen backbone's features of the training images; a head is then trained on them in seconds."""
     prepared = Preparation.model_validate(preparation)
-    key, transform = training_features_key(prepared, model), preprocessing_of(model)
+    key, transform = training_features_key(prepared, model), preprocessing_of(model, prepared)
     return plan_features(key, manifest, prepared, transform, model.architecture, runtime)
 
 
@@ -151,7 +151,7 @@ def training_images(
     """How the training images are read: once and for all where memory holds them decoded, else for each batch."""
     rows = manifest[manifest["image_set"] == "train"]
     paths = (rows["data_set"].map(prepared.folders) + "/" + rows["path"]).tolist()
-    preprocessing, device = preprocessing_of(model), Forward(runtime.device).torch_device
+    preprocessing, device = preprocessing_of(model, prepared), Forward(runtime.device).torch_device
 
     def images() -> AugmentedImages:
         source = Photographs(paths, preprocessing)
@@ -202,7 +202,7 @@ def plan_training(
 
 def about_model(spec: ModelSpec, prepared: Preparation) -> Mapping[str, Any]:
     """What to tell a reader of trained classifiers."""
-    preprocessing = preprocessing_of(spec)
+    preprocessing = preprocessing_of(spec, prepared)
     return {
         **{name: value for name, value in spec.model_dump(mode="json").items() if not isinstance(value, list)},
         "labels": ",".join(spec.labels),

@@ -213,7 +213,7 @@ def _sets(
 def _files(manifest: pd.DataFrame, prepared: ScenePreparation, role: str) -> SceneFiles:
     rows = manifest[manifest["image_set"] == role]
     images, labels = ([f"{prepared.folder}/{path}" for path in rows[column]] for column in ("path", "label_path"))
-    return SceneFiles(images, labels, prepared.label_map)
+    return SceneFiles(images, labels, prepared.label_map, prepared.orientation)
 
 
 def _scenes(prepared: ScenePreparation) -> dict[str, int]:

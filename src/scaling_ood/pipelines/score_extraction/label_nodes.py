@@ -53,7 +53,7 @@ def plan_label_outputs(
     pass_over = Extraction(
         manifest,
         prepared,
-        label_preprocessing(spec),
+        label_preprocessing(spec, prepared),
         forward,
         loading_of(runtime),
         fields,

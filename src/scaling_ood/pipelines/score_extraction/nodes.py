@@ -91,7 +91,7 @@ def output_pass(
     return Extraction(
         manifest,
         prepared,
-        preprocessing_of(spec),
+        preprocessing_of(spec, prepared),
         Forward(runtime.device, extraction.precision, runtime.channels_last),
         loading_of(runtime),
         fields,
