@@ -46,7 +46,7 @@ def read_batch(path: Path) -> Batch:
         raise LayoutError(f"{path}: 'data' is no uint8 array of {3 * SIDE_PX**2:,} values per image")
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(each) is int for each in labels):
         raise LayoutError(f"{path}: 'labels' is no list of {len(pixels):,} integers")
-    return Batch(pixels, tuple(labels))
+    return Batch(np.asarray(pixels), tuple(labels))
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _unpickled(path: Path) -> dict[str, Any]:
         try:
             # Python 2 wrote text and bytes alike; latin1 keeps every byte, and numpy takes its buffers back from it.
             content = _Unpickler(file, encoding="latin1").load()
-        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+        except pickle.UnpicklingError as error:
             raise LayoutError(f"{path} is no batch of CIFAR-10: {error}") from error
     if not isinstance(content, dict):
         raise LayoutError(f"{path} is no batch of CIFAR-10: no dictionary")

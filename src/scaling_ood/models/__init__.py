@@ -5,13 +5,12 @@ from scaling_ood.models.architectures import ARCHITECTURES, architecture
 from scaling_ood.models.backbone import Architecture, WeightsUnavailableError
 from scaling_ood.models.checkpoints import (
     Checkpoint,
-    CheckpointError,
-    convert_checkpoint,
     fitting_state,
     read_checkpoint,
 )
 from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.confidence import CONFIDENCES, ConfidenceNetworks
+from scaling_ood.models.file_forms import CheckpointError
 from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
 from scaling_ood.models.forward import Forward
 from scaling_ood.models.multilabel import (
@@ -53,7 +52,6 @@ __all__ = [
     "build_multilabel",
     "build_multilabel_head",
     "build_two_headed",
-    "convert_checkpoint",
     "file_sha256",
     "fitting_state",
     "published_digest",
