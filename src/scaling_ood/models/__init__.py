@@ -22,6 +22,7 @@ from scaling_ood.models.multilabel import (
     build_multilabel_head,
 )
 from scaling_ood.models.network import ClassCountError, ForwardPass, Variant, assemble, trainable
+from scaling_ood.models.output_checks import NetworkOutputError, OutputCheck
 from scaling_ood.models.rotation import ROTATIONS, RotationNetworks
 from scaling_ood.models.two_headed import TwoHeaded, TwoHeads, build_two_headed, trained_two_headed
 
@@ -40,6 +41,8 @@ __all__ = [
     "MultiLabelClassifier",
     "MultiLabelHead",
     "MultiLabelNetworks",
+    "NetworkOutputError",
+    "OutputCheck",
     "RotationNetworks",
     "TwoHeaded",
     "TwoHeads",

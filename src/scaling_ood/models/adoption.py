@@ -41,9 +41,9 @@ def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
         network = whole.build(classes)
         return whole, network, dict(whole.rename(state, network))
 
-    candidates = [candidate(state) for state in without_shared_parts(checkpoint.state)]
-    fitting = [each for each in candidates if not lacking(each[1].state_dict(), each[2])]
-    whole, network, renamed = (*fitting, *candidates)[0]
+    candidates = map(candidate, without_shared_parts(checkpoint.state))
+    fitting = next((each for each in candidates if not lacking(each[1].state_dict(), each[2])), None)
+    whole, network, renamed = fitting or candidate(checkpoint.state)
     weights = fitting_state(network, replace(checkpoint, state=renamed), head=_last_linear(network))
     network.load_state_dict(weights)
     backbone, head = whole.cut(network)

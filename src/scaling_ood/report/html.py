@@ -14,7 +14,17 @@ from markupsafe import Markup
 from scaling_ood.records import METRICS
 from scaling_ood.report.embedding import Embedded, Illustration, embed
 from scaling_ood.report.granularity import Comparison, Granularity, comparison, granularity_figure, mass_figure
-from scaling_ood.report.tables import DASH, Number, ResultsTable, Row, as_text, percent, results_tables, tied_sets
+from scaling_ood.report.tables import (
+    DASH,
+    Number,
+    ResultsTable,
+    Row,
+    as_text,
+    infinite_scores,
+    percent,
+    results_tables,
+    tied_sets,
+)
 
 METRIC_TITLES = {"fpr95": "FPR95↓", "auroc": "AUROC↑", "aupr": "AUPR↑"}
 
@@ -71,6 +81,7 @@ def render_report(content: ReportContent) -> str:
         .get_template("report.html")
         .render(
             content=content,
+            caveats=[*content.caveats, *infinite_scores(content.results)],
             tables=tables,
             headline=_headline(content.results),
             gaps=_gaps(tables, content.gaps),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from scaling_ood.report.tables import Column, Number, ResultsTable, Row, percent, results_tables
+from scaling_ood.report.tables import Column, Number, ResultsTable, Row, infinite_scores, percent, results_tables
 
 WIDTH = 120
 """No line is longer, in characters."""
@@ -20,8 +20,8 @@ def results_text(results: pd.DataFrame) -> str:
     """Results as compact plain text, in per cent with one decimal.
 
     For each convention (positive class, aggregation, labels, ...) the AUROC of detectors by OOD sets, with `*` where a
-    detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons. A
-    table too wide for `WIDTH` columns continues in further blocks.
+    detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons;
+    last, where scores are infinite. A table too wide for `WIDTH` columns continues in further blocks.
 
     Args:
         results: With the columns of `RESULT_COLUMNS`.
@@ -29,7 +29,8 @@ def results_text(results: pd.DataFrame) -> str:
     Raises:
         ValueError: A public column is missing, or a detector has two rows in one place of a table.
     """
-    return "\n\n".join(_table_text(table) for table in results_tables(results)) + "\n"
+    infinite = ["\n".join(textwrap.fill(line, WIDTH) for line in infinite_scores(results))]
+    return "\n\n".join([*(_table_text(table) for table in results_tables(results)), *filter(None, infinite)]) + "\n"
 
 
 def _table_text(table: ResultsTable) -> str:

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from scaling_ood.training.resumable import refuse_divergence
+
 TrainingState = dict[str, Any]
 """Everything that a resumed training needs, of tensors, numbers, strings, lists and dicts only:
 
@@ -142,6 +144,9 @@ def train_classifiers(
 
     Yields:
         The complete state after each epoch of each variant; the last one holds all trained models.
+
+    Raises:
+        DivergedError: A number of an epoch, or a weight after it, is infinite or NaN.
     """
     state = state or {"models": {}, "current": "", "epoch": 0, "optimiser": {}, "extra": {}, "history": []}
     names = list(build)
@@ -158,8 +163,10 @@ def train_classifiers(
             done = state["epoch"]
         for epoch in range(done, recipe.epochs):
             row = _epoch(module, optimiser, minimised, images, labels[name], recipe, epoch, seeds[name])
+            weights = _on_cpu(module.state_dict())
+            refuse_divergence(name, epoch, row, weights)
             state = {
-                "models": {**state["models"], name: _on_cpu(module.state_dict())},
+                "models": {**state["models"], name: weights},
                 "current": name,
                 "epoch": epoch + 1,
                 "optimiser": copy.deepcopy(optimiser.state_dict()),
