@@ -274,3 +274,57 @@ def test_missing_weights_that_are_got_by_hand_are_told_with_their_source(tmp_pat
     assert "name the file that holds them: --params checkpoint=FILE" in told
     assert "http://places2.csail.mit.edu/models_places365/resnet50_places365.pth.tar" in told
     assert f"Lay it out below {tmp_path / 'raw'}" in told
+
+
+def reading_weights(path: Path) -> tuple[Pipeline, DataCatalog]:
+    node = Node(combine, "multi_class.checkpoint", "multi_class.model", name="adopt")
+    return Pipeline([node]), DataCatalog({"multi_class.checkpoint": ProvidedFileDataset(filepath=str(path))})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"<html>", "it is a web page"), (b"", "it is empty"), (None, "it is a folder. Name the file of weights in it")],
+)
+def test_weights_that_nothing_can_read_end_the_run_before_any_work(
+    tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    path = tmp_path / "weights.pth"
+    path.mkdir() if content is None else path.write_bytes(content)
+    lines = message(*reading_weights(path)).splitlines()
+    assert lines[0] == "Some inputs cannot be used; nothing was run."
+    assert lines[1].startswith(
+        f"- multi_class.checkpoint ({path}): weights.pth is no checkpoint that can be read: {told}"
+    )
+
+
+def test_a_checkpoint_that_is_missing_is_told_with_the_parameter(tmp_path: Path) -> None:
+    assert "--params checkpoint=FILE" in message(*reading_weights(tmp_path / "weights.pth"))
+
+
+@pytest.mark.usefixtures("photographs")
+def test_a_file_in_place_of_the_folder_of_photographs(catalog: DataCatalog, tmp_path: Path) -> None:
+    (tmp_path / "photographs").write_text("")
+    told = message(preparing(), catalog)
+    assert f"data_root: {tmp_path / 'photographs'} is a file; name the folder" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DataLoader worker (pid 7) is killed by signal: Bus error.",
+        "unable to write to file </torch_29919_1380857426_0>: No space left on device (28)",
+        "unable to allocate shared memory(shm) for file </torch_30603_1696564530_1>:",
+        "Caught RuntimeError in worker process 0.\nunable to open shared memory object </torch_7> in read-write",
+    ],
+)
+def test_a_small_shared_memory_is_told_with_the_remedy(text: str) -> None:
+    with pytest.raises(click.ClickException, match=r"/dev/shm has .*--params runtime\.workers=0"):
+        ProjectHooks().on_node_error(RuntimeError(text))
+
+
+def test_an_error_that_kedro_wraps_twice_becomes_its_message_alone() -> None:
+    error = DatasetError("multi_class.model: Failed while saving")
+    error.__cause__ = DatasetError("Failed while saving")
+    error.__cause__.__cause__ = ArithmeticError("training diverged")
+    with pytest.raises(click.ClickException, match=r"^training diverged$"):
+        ProjectHooks().on_pipeline_error(error)

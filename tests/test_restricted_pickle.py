@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import resource
 import sys
 
 import numpy as np
@@ -46,13 +47,55 @@ def test_calls_are_refused(name):
         restored(python2_pickle(Call(Global(*name), ("true",))))
 
 
-def test_an_object_inside_an_array_is_refused_too():
-    content = pickle.dumps(np.array([pytest], dtype=object)[:0], 2)
-    assert restored(content).dtype == object
-
+def test_objects_in_arrays_are_refused():
     class Anything:
         def __reduce__(self):
             return (print, ("called",))
 
-    with pytest.raises(pickle.UnpicklingError, match=r"print, which is refused"):
+    with pytest.raises(pickle.UnpicklingError, match=r"print, which is refused|array of O8"):
         restored(pickle.dumps(np.array([Anything()], dtype=object), 2))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(Call(Global("numpy", "ndarray"), ((1,), "O", "\1" * 8)), id="bytes as addresses of objects"),
+        pytest.param(Call(Global("numpy", "ndarray"), ((10**6, 10**5),)), id="93 GiB"),
+        pytest.param(Call(Global("numpy", "dtype"), ("O", 0, 1), (3, "|", None, None, None, -1, -1, 0)), id="object"),
+        pytest.param(Call(Global("numpy", "dtype"), ("V8", 0, 1)), id="structure"),
+        pytest.param(Call(Global("numpy", "dtype"), ("(9,9)f8", 0, 1)), id="array of arrays"),
+        pytest.param(
+            Call(Global("numpy.core.multiarray", "_reconstruct"), (Global("numpy", "ndarray"), (10**9,), b"b")),
+            id="an array that is not empty at first",
+        ),
+        pytest.param(
+            Call(
+                Global("numpy.core.multiarray", "_reconstruct"),
+                (Global("numpy", "ndarray"), (0,), b"b"),
+                (1, (10**9,), Call(Global("numpy", "dtype"), ("f8", 0, 1)), False, b"\0" * 8),
+            ),
+            id="more numbers than bytes",
+        ),
+        pytest.param(
+            Call(Global("numpy.core.multiarray", "scalar"), (Global("numpy", "ndarray"), b"\0" * 8)), id="no type"
+        ),
+    ],
+)
+def test_arrays_that_numpy_would_not_write_are_refused(value):
+    with pytest.raises(pickle.UnpicklingError, match=r"^it (holds|builds|is damaged)"):
+        restored(python2_pickle(value))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x80", b"\x80\x02X\xff", b"\x80\x02}r\xff\xff\xff\x7f.", b"\x80\x04\x8d" + b"\xff" * 8],
+    ids=["empty", "cut in the head", "cut in a length", "the largest number of an object", "the largest length"],
+)
+def test_damage_is_told_in_little_memory(content):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if content.endswith(b"\x7f."):
+        assert restored(content) == {}
+    else:
+        with pytest.raises(pickle.UnpicklingError, match=r"damaged|truncated|exceeds"):
+            restored(content)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 50_000

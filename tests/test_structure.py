@@ -418,3 +418,13 @@ def test_without_a_session_the_project_of_the_current_folder_is_read(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(click.ClickException, match="no Kedro project here"):
         structure.setting_specs()
+
+
+@pytest.mark.parametrize("name", structure.RUN_TIME)
+@pytest.mark.parametrize("value", [None, "", " ", 2024])
+def test_what_is_given_at_run_time_must_be_a_name(name: str, value: object) -> None:
+    with pytest.raises(click.ClickException) as caught:
+        checked(parameters() | {name: value})
+    (line,) = caught.value.message.splitlines()[1:]
+    assert line.startswith(f"- {name}: must be ")
+    assert f"(given: {value or 'nothing'}): --params {name}=" in line

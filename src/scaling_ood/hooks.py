@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,19 @@ from kedro.pipeline import Pipeline
 from scaling_ood import structure
 from scaling_ood.datasets import DamagedPartError
 from scaling_ood.downloads import BY_HAND, PAPER
+from scaling_ood.images.wording import in_bytes
+from scaling_ood.models.file_forms import CheckpointError, form_of
 from scaling_ood.report import printable
 
 # What a person can put right. Everything else is a bug and keeps its traceback.
-USER_ERRORS = (ValueError, FileNotFoundError, DamagedPartError, RuntimeError)
+USER_ERRORS = (ValueError, ArithmeticError, OSError, DamagedPartError, RuntimeError)
+
+
+_SHM = "/dev/shm"
+_SHARED_MEMORY = re.compile(
+    r"signal: Bus error|unable to (?:write to|allocate|open|mmap|resize).*(?:/torch_|shm|shared)"
+)
+"""What torch says where a worker process cannot hand over its images."""
 
 
 class ProjectHooks:
@@ -47,6 +58,10 @@ class ProjectHooks:
             click.ClickException: Names everything that is missing, and the command that makes each.
         """
         self.params = run_params.get("runtime_params") or run_params.get("extra_params") or {}
+        unreadable = self._unreadable(pipeline, catalog)
+        if unreadable:
+            listed = "\n".join(f"- {problem}" for problem in unreadable)
+            raise click.ClickException(f"Some inputs cannot be used; nothing was run.\n{listed}")
         missing = [*self._missing_products(pipeline, catalog), *_missing_images(pipeline, catalog)]
         if missing:
             listed = "\n".join(f"- {problem}" for problem in missing)
@@ -70,7 +85,7 @@ class ProjectHooks:
             click.ClickException: In place of the error.
         """
         if isinstance(error, USER_ERRORS) and not os.environ.get("SCALING_OOD_TRACEBACK"):
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_out_of_shared_memory(error) or str(error)) from error
 
     @hook_impl(trylast=True)
     def on_pipeline_error(self, error: Exception) -> None:
@@ -79,8 +94,10 @@ class ProjectHooks:
         Raises:
             click.ClickException: In place of the error.
         """
-        cause = error.__cause__ if isinstance(error, DatasetError) else error
-        if isinstance(error, DatasetError | FileNotFoundError) and cause is not None:
+        cause: BaseException = error
+        while isinstance(cause, DatasetError) and cause.__cause__ is not None:  # Kedro wraps what it wrapped before
+            cause = cause.__cause__
+        if isinstance(error, DatasetError | FileNotFoundError):
             self.on_node_error(cause)
 
     def _missing_products(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
@@ -88,6 +105,15 @@ class ProjectHooks:
             f"{name} ({_place(catalog, name)}): {self._remedy(name, Path(_place(catalog, name)))}"
             for name in sorted(pipeline.inputs())
             if not name.startswith("params:") and name != "data_root" and not catalog[name].exists()
+        ]
+
+    def _unreadable(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
+        """Files of weights that are there, but that nothing can read."""
+        return [
+            f"{name} ({place}): {problem}"
+            for name in sorted(pipeline.inputs())
+            if name.endswith(".checkpoint") and os.path.exists(place := _place(catalog, name))
+            if (problem := _why_unreadable(Path(place)))
         ]
 
     def _remedy(self, name: str, place: Path) -> str:
@@ -109,6 +135,8 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     if "data_root" not in pipeline.inputs():
         return []
     root = catalog["data_root"].load()
+    if os.path.exists(str(root)) and not os.path.isdir(str(root)):
+        return [f"data_root: {root} is a file; name the folder that holds the photographs: --params data_root=DIR"]
     wanted: dict[str, list[str]] = {}
     for setting, spec in structure.setting_specs().items():
         if f"{setting}.manifest" not in pipeline.outputs() | pipeline.datasets():
@@ -123,6 +151,27 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     told = [message for place in wanted if not os.path.isdir(place) for message in _how_to_get(place, root)]
     remedy = "get the photographs with `make samples`, or name the folder that holds them: --params data_root=DIR"
     return [*missing, *dict.fromkeys(told), f"docs/data.md says what is where; {remedy}"]
+
+
+def _why_unreadable(path: Path) -> str:
+    try:
+        form_of(path)
+    except CheckpointError as error:
+        return str(error)
+    except OSError as error:
+        return f"it cannot be opened ({error.strerror})"
+    return ""
+
+
+def _out_of_shared_memory(error: BaseException) -> str:
+    """What to do where a worker process found no room for its images; empty for any other error."""
+    if not _SHARED_MEMORY.search(str(error)):
+        return ""
+    size = in_bytes(shutil.disk_usage(_SHM).total) if os.path.isdir(_SHM) else "nothing"
+    return (
+        f"A process that decodes images ran out of shared memory: {_SHM} has {size}. Decode them in the main process "
+        "(--params runtime.workers=0), or make it larger (docker run --shm-size=2g)"
+    )
 
 
 def _root_of(place: Path, name: str) -> Path:

@@ -51,6 +51,15 @@ def network_of(detector: str, trained: Collection[str]) -> str:
     return own if own in trained else SHARED
 
 
+def network_words(network: str, architecture: str) -> str:
+    """What messages call a network.
+
+    >>> network_words(SHARED, "resnet18"), network_words(ROTATION, "resnet18")
+    ('the network resnet18', 'the rotation_network of resnet18')
+    """
+    return f"the {network} of {architecture}" if network else f"the network {architecture}"
+
+
 def sources(detector: str, network: str, products: Collection[str]) -> dict[str, str]:
     """Where in the setting a detector finds what it reads; what its own namespace makes is left out.
 

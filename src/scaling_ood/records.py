@@ -34,6 +34,7 @@ RESULT_COLUMNS = (
     "aupr_tied",
     "seeds",
     "distinct_scores",
+    "infinite_scores",
     "labels",
     "ood_source",
     "noise_range",
@@ -55,6 +56,8 @@ seed).
 - `*_low`, `*_high`: 95 % interval of the metric; see docs/metrics.md.
 - `*_tied`: whether the detector cannot be told from the best of its column on this OOD set; empty in rows of means.
 - `distinct_scores`: number of distinct scores among the row's images (for several seeds the smallest).
+- `infinite_scores`: number of infinite scores among the row's images or pixels (for several seeds the largest), which
+  rank first or last, and tie.
 - `labels`: which labels the model was trained on, `fine` or `coarse`.
 - `ood_source`: `photographs`, `noise` or `fabricated`. `noise_range`: `pixel` or `tensor`, for noise only.
 - `model`: architecture of the benchmark's model. A detector with a network of its own is measured beside it, and its

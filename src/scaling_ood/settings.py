@@ -1,5 +1,6 @@
 """Kedro settings: hooks, and how configuration is merged."""
 
+from scaling_ood.configuration import ConfigLoader
 from scaling_ood.hooks import ProjectHooks
 from scaling_ood.terminal import print_in_any_locale
 from scaling_ood.tracking import TrackingHooks
@@ -12,6 +13,7 @@ HOOKS = (TrackingHooks(), ProjectHooks())
 # TrackingHooks takes the place of the plugin's own hook, which it extends.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 
+CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

@@ -13,7 +13,6 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
-from kedro.config import OmegaConfigLoader
 from kedro.framework import project as kedro_project
 from kedro.framework.project import settings
 from kedro.framework.startup import bootstrap_project
@@ -28,7 +27,12 @@ from scaling_ood.parameters.multi_label import MultiLabelSpec
 from scaling_ood.parameters.segmentation import SegmentationSpec
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
-RUN_TIME = ("data_root", "checkpoint", "device", "precision")
+RUN_TIME = {
+    "data_root": ("the name of a folder", "./DIR"),
+    "checkpoint": ("the name of a file", "./FILE"),
+    "device": ("the name of a device", "cpu"),
+    "precision": ("float32 or bf16", "float32"),
+}
 
 AnySpec = SettingSpec | MultiLabelSpec | SegmentationSpec
 SPECS: dict[str, type[AnySpec]] = {
@@ -97,6 +101,11 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, AnySpec]:
         RuntimeSpec.model_validate(parameters.get("runtime", {}))
     except ValidationError as error:
         problems += _readable("runtime", RuntimeSpec, error)
+    problems += [
+        f"{name}: must be {what} (given: {parameters[name] or 'nothing'}): --params {name}={example}"
+        for name, (what, example) in RUN_TIME.items()
+        if name in parameters and not (isinstance(parameters[name], str) and parameters[name].strip())
+    ]
     for name, raw in parameters.items():
         if name in SETTINGS and raw is not False:
             try:
@@ -203,7 +212,7 @@ def _without_session() -> Mapping[str, Any]:
         raise click.ClickException("There is no Kedro project here: run from the project's folder.")
     if kedro_project.PACKAGE_NAME is None:  # a plain Python prompt: how files are merged is not known yet
         bootstrap_project(project)
-    loader = OmegaConfigLoader(
+    loader = settings.CONFIG_LOADER_CLASS(
         conf_source=str(project / settings.CONF_SOURCE),
         env=os.environ.get("KEDRO_ENV"),
         **settings.CONFIG_LOADER_ARGS,

@@ -5,7 +5,7 @@ import importlib
 import pickle
 import re
 from dataclasses import fields, replace
-from math import isfinite
+from math import isfinite, isinf
 
 import pytest
 import torch
@@ -13,12 +13,14 @@ import torch
 from scaling_ood.detectors import (
     Detector,
     MissingOutputError,
+    NonFiniteOutputError,
     NotApplicableError,
     Outputs,
     build_detector,
     detector_class,
     detector_names,
 )
+from scaling_ood.detectors.novelty import NoveltyDetector
 
 from .conftest import MARGIN, map_fields
 
@@ -189,6 +191,71 @@ def test_extreme_logits_have_finite_scores(fitted, chunk):
     """6e4 is nearly the largest half; softmaxes of such logits are exactly 0 and 1."""
     for factor in (0.0, 1e-30, 1e3, 6e3):
         assert fitted.score(map_fields(chunk, lambda tensor, factor=factor: tensor * factor)).isfinite().all()
+
+
+FIELDS = [(name, field) for name in detector_names() for field in sorted(detector_class(name).needs)]
+
+
+def spoilt(outputs, field, value, row=3):
+    """The same outputs with one number of one image replaced."""
+    tensor = getattr(outputs, field).clone()
+    tensor[row].view(-1)[-1] = value
+    return replace(outputs, **{field: tensor})
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+@pytest.mark.parametrize("form", ["images", "pixels"])
+def test_nan_never_becomes_a_score(name, field, form, fitted, chunk, pixels):
+    if form == "pixels" and not detector_class(name).dense:
+        pytest.skip("for whole images only")
+    images = chunk if form == "images" else pixels
+    message = (
+        rf"^detector '{name}' was given {field} that are NaN, of 1 of {len(images)} images .*number 2 of its chunk"
+    )
+    with pytest.raises(NonFiniteOutputError, match=message) as caught:
+        fitted.score(spoilt(images, field, torch.nan, row=1))
+    assert (caught.value.field, caught.value.rows) == (field, [1])
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_nothing_is_learnt_from_what_is_no_number(name, field, value, view, chunk):
+    first, *others = view
+    bad = replace(view, chunks=[first, spoilt(others[0], field, value), *others[1:]])
+    if reads_in_fitting(name, field, view):
+        what = "infinite" if isinf(value) else "NaN"
+        with pytest.raises(
+            NonFiniteOutputError, match=rf"^detector '{name}' was given {field} that are {what}, of 1 of 50"
+        ):
+            build_detector(name).fit(bad)
+    else:
+        assert_same(build_detector(name).fit(bad).score(chunk), build_detector(name).fit(view).score(chunk), rtol=0)
+
+
+def reads_in_fitting(name, field, view):
+    """Whether fitting fails, or is a gap, without the field."""
+    without = {field: None} if field != "logits" else {"logits": torch.empty(len(view.chunks[0]), 0)}
+    try:
+        build_detector(name).fit(replace(view, chunks=[replace(view.chunks[0], **without), *view.chunks[1:]]))
+    except (MissingOutputError, NotApplicableError, RuntimeError, IndexError, ValueError):
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf])
+def test_infinite_outputs_have_a_score_or_are_refused_by_name(name, field, value, fitted, chunk):
+    """Features are always refused; of other outputs the score is what the formula says, NaN where it says nothing."""
+    bad = spoilt(chunk, field, value)
+    if field == "features" or isinstance(fitted, NoveltyDetector):
+        with pytest.raises(NonFiniteOutputError, match=rf"^detector '{name}' was given {field} that are infinite"):
+            fitted.score(bad)
+    else:
+        assert_same(take_scores(fitted.score(bad), 3), take_scores(fitted.score(chunk), 3), rtol=0)
+
+
+def take_scores(scores, left_out):
+    return torch.cat([scores[:left_out], scores[left_out + 1 :]])
 
 
 @every_detector

@@ -1,5 +1,6 @@
 """One pass over image sets, in shards: how it is cut into batches, shards and processes changes nothing."""
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from scaling_ood.images import Loading, Noise, Preprocessing
-from scaling_ood.models import Forward, ForwardPass
+from scaling_ood.models import Forward, ForwardPass, NetworkOutputError
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.pipelines.extraction import Extraction, image_set_of, loading_of
 from scaling_ood.plans import Part
@@ -144,3 +145,34 @@ def test_the_set_of_a_shard_is_what_stands_before_its_number(name: str) -> None:
 def test_batches_are_small_on_a_processor_unless_they_are_given() -> None:
     assert loading_of(RuntimeSpec(device="cpu", workers=1)) == Loading(16, 1)
     assert loading_of(RuntimeSpec(device="cpu", batch_images=7)) == Loading(7, 2)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_nan_ends_the_pass_with_network_set_image_and_count(
+    manifest: pd.DataFrame, preparation: dict[str, Any], batch: int
+) -> None:
+    """Shards without NaN are stored; the one with NaN is not."""
+
+    class Broken(Identity):
+        """NaN for the sixth and the seventh of the eight greens."""
+
+        seen = 0
+
+        def forward(self, images: torch.Tensor) -> dict[str, ForwardPass]:
+            outputs = super().forward(images)["fine_seed0"]
+            numbers = torch.arange(self.seen, self.seen + len(images))
+            Broken.seen += len(images)
+            outputs.logits[(numbers == 5) | (numbers == 6)] = torch.nan
+            return {"fine_seed0": outputs}
+
+    given = Extraction(
+        **{**vars(extraction(manifest, preparation, batch=batch)), "setting": "toy", "network": "the network toy"}
+    )
+    ids = manifest.loc[manifest["image_set"] == "greens", "id"].iloc[5:7].tolist()
+    made = []
+    message = (
+        f"toy: the network toy gives NaN for 2 of 3 images of greens ({ids[0]}, {ids[1]}; fine_seed0/logits). Look at"
+    )
+    with pytest.raises(NetworkOutputError, match=f"^{re.escape(message)}"):
+        made.extend(name for name, _ in given.produce(Broken(), given.parts(("greens",))))
+    assert made == ["greens-00000"]

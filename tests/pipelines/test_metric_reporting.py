@@ -142,6 +142,19 @@ def test_distinct_scores_are_counted() -> None:
     assert row["distinct_scores"] == len(set(pair(scores, 0, "static")[0].tolist()))
 
 
+def test_infinite_scores_are_counted() -> None:
+    scores = fabricated()
+    for seed, count in ((0, 2), (1, 3)):
+        rows = scores.frame[(scores.frame["seed"] == seed) & (scores.frame["image_set"] == "static")].index[:count]
+        scores.frame.loc[rows, "score"] = np.inf
+    metrics = measure_scores(scores, PREPARED, SPEC, REPORTING)
+    found = metrics[metrics["ood_set"] == "static"].set_index("seed")["infinite_scores"]
+    assert found.to_dict() == {0: 2, 1: 3}
+    rows = table(scores).set_index("ood_set")["infinite_scores"]
+    assert rows["static"] == 3
+    assert rows.drop("static").fillna(0).eq(0).all()
+
+
 def test_an_empty_ood_set_is_an_error_that_names_detector_and_set() -> None:
     scores = fabricated()
     without = Scores("msp", {}, "key", scores.frame[scores.frame["image_set"] != "greens"], {}, {}, 1.0)

@@ -14,6 +14,7 @@ from scaling_ood.datasets.kept_files import content_sum
 from scaling_ood.detectors import NotApplicableError
 from scaling_ood.images.scenes import ANOMALY, VOID, SceneSource, label_map, prepare_scenes, scenes_digest
 from scaling_ood.metrics import detection_metrics
+from scaling_ood.models import Forward, NetworkOutputError
 from scaling_ood.models.segmentation import upsample
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
 from scaling_ood.parameters.common import IdentitySpec
@@ -25,7 +26,7 @@ from scaling_ood.pipelines.metric_reporting.scene_tables import (
     score_pixels,
     summarise_scenes,
 )
-from scaling_ood.pipelines.scene_extraction import stored_scenes
+from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
 from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
 from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector, check_network, check_segmentation
 from scaling_ood.plans import Plan
@@ -313,3 +314,49 @@ def test_a_network_of_a_detector_is_judged_by_its_best_epochs(prepared, tmp_path
     model = StoredModel(network_key(prepared, SPEC, NETWORKS, AUTOENCODER), {}, rows, tmp_path, "")
     quality = check_network(model, record, SPEC, NETWORKS, IDENTITY, AUTOENCODER, "autoencoder")
     assert quality["validation"] == {"loss": pytest.approx(0.4)}
+
+
+def test_infinite_scores_of_pixels_are_counted(manifest, prepared, tmp_path):
+    outputs = stored(tmp_path, {"logits": (13,)}, seeds=(0, 1))
+    tensors = outputs.read("test-00000")
+    tensors["00000/seed1/logits/0"][0, :, 0, 0] = -torch.inf
+    save_file(tensors, tmp_path / "test-00000.safetensors")
+    outputs.parts["test-00000"]["sha256"] = content_sum(tmp_path / "test-00000.safetensors")
+    detector = build_scene_detector("max_logit", {}, prepared)
+    metrics, _ = measure_scenes(detector, outputs, manifest, prepared, REPORTING, (0, 1))
+    infinite = metrics.groupby("seed")["infinite_scores"].max()
+    assert infinite[0] == 0
+    assert 0 < infinite[1] < HEIGHT * WIDTH
+    spec = SPEC.model_copy(update={"seeds": (0, 1)})
+    rows = summarise_scenes(metrics, "max_logit", "", prepared, spec, REPORTING, IDENTITY)
+    assert rows["infinite_scores"].eq(infinite[1]).all()
+
+
+def test_nan_in_stored_scenes_is_told_with_detector_and_scene(manifest, prepared, tmp_path):
+    outputs = stored(tmp_path, {"logits": (13,)})
+    tensors = outputs.read("test-00000")
+    tensors["00001/seed0/logits/0"][0, 3, 1, 1] = torch.nan
+    save_file(tensors, tmp_path / "test-00000.safetensors")
+    outputs.parts["test-00000"]["sha256"] = content_sum(tmp_path / "test-00000.safetensors")
+    scene = manifest.loc[manifest["image_set"] == "test", "id"].iloc[1]
+    detector = build_scene_detector("msp", {}, prepared)
+    with pytest.raises(ValueError, match=rf"^detector msp, scene {scene}, seed0: .* logits that are NaN"):
+        measure_scenes(detector, outputs, manifest, prepared, REPORTING)
+
+
+@pytest.mark.parametrize("kind", [SHARED, CONFIDENCE, AUTOENCODER])
+def test_nan_of_a_network_ends_the_pass_with_set_scene_and_remedy(manifest, prepared, monkeypatch, kind):
+    def broken(pixels, seed):
+        return {"logits": torch.full((1, 13, 3, 5), torch.nan if calls.append(seed) or len(calls) == 2 else 1.0)}
+
+    calls = []
+    extraction = SceneExtraction(
+        manifest, prepared, SPEC, NETWORKS, SceneExtractionSpec(), Forward("cpu"), kind, ("logits",), 0, "segmentation"
+    )
+    monkeypatch.setattr(SceneExtraction, "_passes", lambda *_: {"seed0": broken})
+    part = next(part for part in extraction.parts() if part.name.startswith("test"))
+    path = manifest.loc[manifest["image_set"] == "test", "path"].iloc[1]
+    with pytest.raises(
+        NetworkOutputError, match=rf"^segmentation: the .* gives NaN for 1 of 3 images of test \({path};"
+    ):
+        list(extraction.produce(None, [part]))

@@ -1,5 +1,6 @@
 """Outputs, accuracy and scores: right numbers, right images, and refusal of what means nothing."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 from pipelines_toys import DETECTORS, EXTRACTION, IDENTITY, NETWORKS, RUNTIME
+from safetensors.torch import save_file
 from toy_benchmark import build_toy
 
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
+from scaling_ood.datasets.planned import file_digest
 from scaling_ood.detectors import Detector, Outputs, detector_class
 from scaling_ood.images.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
@@ -23,6 +26,7 @@ from scaling_ood.parameters.multi_class import ExtractionSpec, ModelSpec, OdinSp
 from scaling_ood.pipelines.extraction import fields_for
 from scaling_ood.pipelines.score_extraction import nodes
 from scaling_ood.pipelines.score_extraction.nodes import (
+    DetectorError,
     StoredOutputs,
     WrongModelError,
     check_accuracy,
@@ -507,3 +511,58 @@ def test_outputs_in_half_precision_are_half_as_large_and_read_as_float32(
         mine = logits_of(stored, "test", variant)
         assert mine.dtype == torch.float32
         torch.testing.assert_close(mine, logits_of(outputs, "test", variant), rtol=1e-3, atol=1e-3)
+
+
+def spoilt(outputs: StoredShards, name: str, field: str, value: float, folder: Path) -> StoredShards:
+    """The same outputs as another version stored them, with one number of the second image of a shard replaced."""
+    parts = {}
+    for each, recorded in outputs.parts.items():
+        tensors = outputs.read(each)
+        if each == name:
+            for variant in VARIANTS:
+                tensors[f"{variant}/{field}"][1, 0] = value
+        save_file(tensors, folder / f"{each}.safetensors")
+        parts[each] = {**recorded, "sha256": file_digest(folder / f"{each}.safetensors")}
+    return replace(outputs, parts=parts, folder=folder)
+
+
+@pytest.mark.parametrize(("detector", "image_set"), [("msp", "greens"), ("kl_matching", "fit"), ("max_logit", "test")])
+def test_nan_in_stored_outputs_ends_with_detector_set_image_count_and_remedy(
+    score: Any, outputs: StoredShards, manifest: pd.DataFrame, tmp_path: Path, detector: str, image_set: str
+) -> None:
+    bad = spoilt(outputs, f"{image_set}-00000", "logits", torch.nan, tmp_path)
+    rows = manifest.loc[manifest["image_set"] == image_set, "id"]
+    message = (
+        f"detector {detector}: the logits of 1 of {len(rows)} images of {image_set} are NaN or infinite "
+        f"({rows.iloc[1]}; fine_seed0). Delete {tmp_path}: the next run"
+    )
+    with pytest.raises(DetectorError, match=f"^{re.escape(message)}"):
+        score(detector, outputs=bad)
+
+
+def test_what_a_library_says_of_numbers_is_told_with_detector_and_images(
+    score: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Detector, view: Any) -> Detector:
+        raise torch.linalg.LinAlgError("linalg.eigh: The algorithm failed to converge")
+
+    monkeypatch.setattr(detector_class("max_logit"), "fit", broken)
+    with pytest.raises(
+        DetectorError, match=r"^detector max_logit, fit images, fine_seed0: linalg\.eigh: The algorithm"
+    ):
+        score("max_logit")
+
+
+def test_infinite_scores_are_told(
+    score: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = detector_class("max_logit").score
+
+    def one(self: Detector, chunk: Outputs) -> torch.Tensor:
+        scores = right(self, chunk)
+        scores[0] = torch.inf
+        return scores
+
+    monkeypatch.setattr(detector_class("max_logit"), "score", one)
+    score("max_logit")
+    assert "max_logit, greens, fine_seed0: 2 of 8 scores are infinite" in caplog.text

@@ -203,6 +203,13 @@ def test_few_and_many_sets(count):
     assert len(page.row("energy")) == 3 * (count + 2)
 
 
+def test_infinite_scores_are_told_before_the_numbers():
+    table = results()
+    assert "infinite" not in page_of(table).text
+    table["infinite_scores"] = 3
+    assert "msp on blobs: 3 scores are infinite" in page_of(table).text
+
+
 def test_a_number_that_is_nan_is_a_dash():
     table = results()
     table.loc[(table["detector"] == "msp") & (table["ood_set"] == "blobs"), "aupr"] = np.nan

@@ -152,3 +152,13 @@ def test_a_gap_on_one_set_is_named_once():
     text = results_text(pd.concat([part, hole[hole["ood_set"] == "blobs"]]))
     assert text.endswith("No number\n  msp on blobs: one class missing\n")
     assert line_of(text, "msp")[1] == "-"
+
+
+def test_infinite_scores_are_told_last_for_each_detector_and_set():
+    table = results()
+    assert "infinite" not in results_text(table)
+    table["infinite_scores"] = 0
+    table.loc[(table["detector"] == "energy") & (table["ood_set"] == next(iter(OOD_SETS))), "infinite_scores"] = 1234
+    lines = results_text(pd.concat([table, table.assign(positive_class="in_dist")])).splitlines()
+    assert lines[-1] == f"energy on {next(iter(OOD_SETS))}: 1,234 scores are infinite; they rank first or last, and tie"
+    assert sum("infinite" in line for line in lines) == 1

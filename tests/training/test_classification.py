@@ -10,6 +10,7 @@ from torch import nn
 
 from scaling_ood.training import Recipe, TrainingState, train_classifiers
 from scaling_ood.training.images import CachedFeatures
+from scaling_ood.training.resumable import DivergedError, refuse_divergence
 
 CPU = torch.device("cpu")
 
@@ -229,3 +230,20 @@ def test_a_linearly_separable_problem_is_learnt() -> None:
     assert history[0]["train_accuracy"] < 0.95
     assert history[-1]["train_accuracy"] >= 0.98
     assert history[-1]["train_loss"] < 0.3 * history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_training_whose_numbers_are_none_ends_with_variant_and_epoch(bad: float) -> None:
+    inputs = features()
+    inputs[7, 0] = bad
+    labels = {"one": torch.arange(40) % 4}
+    run = train_classifiers(
+        {"one": lambda: with_dropout(0, 4)}, CachedFeatures(inputs, CPU), labels, {"one": 0}, RECIPE
+    )
+    with pytest.raises(DivergedError, match=r"^training of one diverged in epoch 1: .*; try a lower learning rate$"):
+        list(run)
+
+
+def test_weights_that_diverge_in_the_last_step_are_refused_too() -> None:
+    with pytest.raises(DivergedError, match=r"^training of one diverged in epoch 3: fc\.weight is not finite"):
+        refuse_divergence("one", 2, {"train_loss": 0.1}, {"fc.weight": torch.tensor([0.0, torch.nan])})

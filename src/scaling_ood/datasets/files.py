@@ -42,7 +42,7 @@ class ProvidedFileDataset(AbstractDataset[None, ProvidedFile]):
             filepath: The file.
             metadata: For Kedro-Viz; not used here.
         """
-        self._path = Path(filepath).resolve()
+        self._path = Path(filepath).expanduser().resolve()
         self.metadata = metadata
 
     def load(self) -> ProvidedFile:

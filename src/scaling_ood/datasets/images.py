@@ -28,7 +28,7 @@ class ImageRootDataset(AbstractDataset[None, str]):
             filepath: The folder.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = Path(filepath).resolve()
+        self._folder = Path(filepath).expanduser().resolve()
         self.metadata = metadata
 
     def load(self) -> str:

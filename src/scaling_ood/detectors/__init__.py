@@ -6,6 +6,7 @@ A new detector is a new file here with `@detector` on its class, and one line of
 from scaling_ood.detectors.base import (
     Detector,
     MissingOutputError,
+    NonFiniteOutputError,
     NotApplicableError,
     Outputs,
     OutputsList,
@@ -21,6 +22,7 @@ __all__ = [
     "Detector",
     "LinearHead",
     "MissingOutputError",
+    "NonFiniteOutputError",
     "NotApplicableError",
     "Outputs",
     "OutputsList",

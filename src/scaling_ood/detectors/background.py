@@ -11,7 +11,6 @@ from scaling_ood.detectors.base import (
     NotApplicableError,
     Outputs,
     OutputsView,
-    at_least_float32,
     check_choice,
     detector,
 )
@@ -57,7 +56,7 @@ class Background(Detector):
         """
         if self.class_index is None:
             raise NotApplicableError(_NO_CLASS)
-        logits = at_least_float32(chunk.logits)
+        logits = self.read(chunk, "logits")
         classes, own = logits.shape[1], self.class_index
         if classes <= max(own, 1):
             raise ValueError(f"class_index {own} needs that class and another one, but the network has {classes}")

@@ -104,6 +104,32 @@ class MissingOutputError(ValueError):
     """The outputs lack a field that the detector reads."""
 
 
+class NonFiniteOutputError(ValueError):
+    """Outputs that a detector reads are no numbers.
+
+    Attributes:
+        field: Of `Outputs`.
+        rows: Positions of the images in their chunk.
+    """
+
+    def __init__(self, detector: str, field: str, what: str, rows: list[int], images: int) -> None:
+        """Keep where it is; `what` is NaN or infinite."""
+        super().__init__(
+            f"detector '{detector}' was given {field} that are {what}, of {len(rows):,} of {images:,} images "
+            f"(the first is number {rows[0] + 1} of its chunk)"
+        )
+        self.field = field
+        self.rows = rows
+
+
+def no_numbers(tensor: torch.Tensor, *, finite: bool) -> list[int]:
+    """Positions of the images some of whose numbers are NaN, or with `finite` infinite."""
+    bad = ~tensor.isfinite() if finite else tensor.isnan()
+    return (
+        bad.flatten(1).any(dim=1).nonzero().flatten().tolist() if tensor.ndim > 1 else bad.nonzero().flatten().tolist()
+    )
+
+
 class Detector(ABC):
     """One method of telling in-distribution from OOD.
 
@@ -138,11 +164,17 @@ class Detector(ABC):
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Anomaly score, higher = more anomalous: (N,) for images, (N, H, W) for pixels; at least float32."""
 
-    def read(self, chunk: Outputs, field: str) -> torch.Tensor:
-        """A field of the outputs, at least float32.
+    def read(self, chunk: Outputs, field: str, *, finite: bool = False) -> torch.Tensor:
+        """A field of the outputs, at least float32: what every detector reads them by.
+
+        Args:
+            chunk: The outputs.
+            field: Its name.
+            finite: Whether infinite numbers are refused too, as they are where a detector learns, and in features.
 
         Raises:
             MissingOutputError: The outputs do not have it; names detector and field.
+            NonFiniteOutputError: Some are NaN, which would make a score that looks like one, or infinite.
         """
         tensor: torch.Tensor | None = getattr(chunk, field)
         if tensor is None:
@@ -150,6 +182,12 @@ class Detector(ABC):
             raise MissingOutputError(
                 f"detector '{self.name}' reads '{field}', which these outputs lack (they have: {there})"
             )
+        # A finite sum has finite parts, and is quicker to find than these; any other is looked at closely.
+        if not tensor.sum().isfinite():
+            if nan := no_numbers(tensor, finite=False):
+                raise NonFiniteOutputError(self.name, field, "NaN", nan, len(tensor))
+            if (finite or field == "features") and (infinite := no_numbers(tensor, finite=True)):
+                raise NonFiniteOutputError(self.name, field, "infinite", infinite, len(tensor))
         return at_least_float32(tensor)
 
     def diagnostics(self) -> dict[str, float]:

@@ -6,7 +6,7 @@ from math import inf
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+from scaling_ood.detectors.base import Detector, Outputs, detector
 
 
 @detector
@@ -25,4 +25,4 @@ class Energy(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Free energy; range: any real number."""
-        return -self.temperature * (at_least_float32(chunk.logits) / self.temperature).logsumexp(dim=1)
+        return -self.temperature * (self.read(chunk, "logits") / self.temperature).logsumexp(dim=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+from scaling_ood.detectors.base import Detector, Outputs, detector
 
 
 @detector
@@ -33,7 +33,7 @@ class GEN(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Generalised entropy, in (0, M^(1 - g)]."""
-        logits = at_least_float32(chunk.logits)
+        logits = self.read(chunk, "logits")
         classes = logits.shape[1]
         ordered = logits.topk(min(self.top or classes, classes), dim=1).values  # (N, M, ...)
         log_p = ordered - logits.logsumexp(dim=1, keepdim=True)

@@ -11,7 +11,6 @@ from scaling_ood.detectors.base import (
     NotApplicableError,
     Outputs,
     OutputsView,
-    at_least_float32,
     detector,
 )
 from scaling_ood.detectors.msp import negative_log_top_probability
@@ -57,4 +56,4 @@ class GroupedMSP(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Negative log of the top group's probability, in [0, log G]."""
-        return negative_log_top_probability(group_log_mass(at_least_float32(chunk.logits), self.groups))
+        return negative_log_top_probability(group_log_mass(self.read(chunk, "logits"), self.groups))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+from scaling_ood.detectors.base import Detector, Outputs, detector
 
 
 @detector
@@ -19,5 +19,5 @@ class JointEnergy(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Sum of the free energies, at most 0."""
-        logits = at_least_float32(chunk.logits)
+        logits = self.read(chunk, "logits")
         return -torch.logaddexp(logits, torch.zeros_like(logits)).sum(dim=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -42,7 +43,7 @@ class KLMatching(Detector):
                 images, and the score would measure the distance to the nearest photograph.
         """
         sums = counts = None
-        for logits in (rows for chunk in outputs for rows in torch.split(chunk.logits, self.chunk_rows)):
+        for logits in (rows for chunk in outputs for rows in self._split(chunk, finite=True)):
             posteriors = logits.double().softmax(dim=1)  # (N, C)
             if sums is None or counts is None:
                 self.classes = posteriors.shape[1]
@@ -67,7 +68,10 @@ class KLMatching(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """KL divergence to the nearest template, in nats, at least 0 up to rounding."""
-        return torch.cat([self._nearest(logits) for logits in torch.split(chunk.logits, self.chunk_rows)])
+        return torch.cat([self._nearest(logits) for logits in self._split(chunk)])
+
+    def _split(self, chunk: Outputs, finite: bool = False) -> Sequence[torch.Tensor]:
+        return torch.split(self.read(chunk, "logits", finite=finite), self.chunk_rows)
 
     def _nearest(self, logits: torch.Tensor) -> torch.Tensor:
         log_posterior = logits.double().log_softmax(dim=1)  # (N, C)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+from scaling_ood.detectors.base import Detector, Outputs, detector
 
 
 @detector
@@ -17,4 +17,4 @@ class LogitAvg(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Negative mean over the classes; range: any real number."""
-        return -at_least_float32(chunk.logits).mean(dim=1)
+        return -self.read(chunk, "logits").mean(dim=1)

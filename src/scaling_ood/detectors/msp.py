@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, check_choice, detector
+from scaling_ood.detectors.base import Detector, Outputs, check_choice, detector
 
 
 def negative_log_top_probability(logits: torch.Tensor) -> torch.Tensor:
@@ -44,7 +44,7 @@ class MSP(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Negative log of the top probability: in [0, log C] with softmax, at least 0 with sigmoid."""
-        logits = at_least_float32(chunk.logits)
+        logits = self.read(chunk, "logits")
         if self.probability == "softmax":
             return negative_log_top_probability(logits)
         top = logits.amax(dim=1)

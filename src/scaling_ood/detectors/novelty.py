@@ -59,4 +59,4 @@ class NoveltyDetector(Detector):
         return -torch.from_numpy(self.estimator.score_samples(self._rows(chunk))).double()
 
     def _rows(self, chunk: Outputs) -> NDArray[np.float32]:
-        return self.read(chunk, self.on).float().cpu().numpy()
+        return self.read(chunk, self.on, finite=True).float().cpu().numpy()

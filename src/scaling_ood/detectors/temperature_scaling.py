@@ -9,7 +9,7 @@ from typing import Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, at_least_float32, detector
+from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, detector
 from scaling_ood.detectors.fit_views import beside, labels_of
 from scaling_ood.detectors.msp import negative_log_top_probability
 
@@ -41,7 +41,9 @@ class TemperatureScaling(Detector):
         labels = labels_of(outputs)
         if not len(labels):
             raise NotApplicableError("too few fit images (none)")
-        slope = cache(lambda t: _slope(outputs, labels, exp(t)))  # of the logarithm: it is far from linear in T itself
+        slope = cache(
+            lambda t: self._slope(outputs, labels, exp(t))
+        )  # of the logarithm: it is far from linear in T itself
         if slope(log(LEAST)) <= 0:
             raise NotApplicableError(f"the fit images become likelier with every lower temperature, down to {LEAST}")
         if slope(log(MOST)) >= 0:
@@ -49,39 +51,36 @@ class TemperatureScaling(Detector):
         self.temperature = exp(brentq(slope, log(LEAST), log(MOST), xtol=1e-9, rtol=1e-9))
         self._diagnostics = {
             "temperature": self.temperature,
-            "nll": _nll(outputs, labels, self.temperature),
-            "nll_unscaled": _nll(outputs, labels, 1.0),
+            "nll": self._nll(outputs, labels, self.temperature),
+            "nll_unscaled": self._nll(outputs, labels, 1.0),
         }
         return self
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Negative log of the top probability, in [0, log C]."""
-        return negative_log_top_probability(at_least_float32(chunk.logits) / self.temperature)
+        return negative_log_top_probability(self.read(chunk, "logits") / self.temperature)
 
     def diagnostics(self) -> dict[str, float]:
         """The temperature, and the mean negative log-likelihood of the fit images with and without it."""
         return dict(self._diagnostics)
 
+    def _slope(self, outputs: OutputsView, labels: torch.Tensor, temperature: float) -> float:
+        """Derivative of the mean negative log-likelihood by 1 / T: expected minus true logit. It falls with T."""
+        total = 0.0
+        for logits, true in self._wide(outputs, labels):
+            total += float(((logits / temperature).softmax(dim=1) * (logits - true)).sum())
+        return total / len(labels)
 
-def _slope(outputs: OutputsView, labels: torch.Tensor, temperature: float) -> float:
-    """Derivative of the mean negative log-likelihood by 1 / T: expected minus true logit. It falls with T."""
-    total = 0.0
-    for logits, true in _wide(outputs, labels):
-        total += float(((logits / temperature).softmax(dim=1) * (logits - true)).sum())
-    return total / len(labels)
+    def _nll(self, outputs: OutputsView, labels: torch.Tensor, temperature: float) -> float:
+        total = 0.0
+        for logits, true in self._wide(outputs, labels):
+            total += float(((logits - true) / temperature).logsumexp(dim=1).sum())
+        return total / len(labels)
 
-
-def _nll(outputs: OutputsView, labels: torch.Tensor, temperature: float) -> float:
-    total = 0.0
-    for logits, true in _wide(outputs, labels):
-        total += float(((logits - true) / temperature).logsumexp(dim=1).sum())
-    return total / len(labels)
-
-
-def _wide(outputs: OutputsView, labels: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Logits (N, C) in float64, and those of the true classes, (N, 1)."""
-    for chunk, mine in beside(outputs, labels):
-        logits = chunk.logits.double()
-        if len(mine) and mine.max() >= logits.shape[1]:
-            raise ValueError(f"a fit image is of class {int(mine.max())}, but there are {logits.shape[1]} classes")
-        yield logits, logits.gather(1, mine[:, None])
+    def _wide(self, outputs: OutputsView, labels: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Logits (N, C) in float64, and those of the true classes, (N, 1)."""
+        for chunk, mine in beside(outputs, labels):
+            logits = self.read(chunk, "logits", finite=True).double()
+            if len(mine) and mine.max() >= logits.shape[1]:
+                raise ValueError(f"a fit image is of class {int(mine.max())}, but there are {logits.shape[1]} classes")
+            yield logits, logits.gather(1, mine[:, None])

@@ -57,7 +57,7 @@ class ViM(Detector):
         for chunk in outputs:
             centred = self._centred(chunk)
             moment += (centred.T @ centred).to(moment.device)
-            logits += float(self.read(chunk, "logits").double().amax(dim=1).sum())
+            logits += float(self.read(chunk, "logits", finite=True).double().amax(dim=1).sum())
             images += len(chunk)
         if images <= principal:
             raise NotApplicableError(f"too few fit images ({images:,}; at least {principal + 1:,})")

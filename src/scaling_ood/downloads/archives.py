@@ -9,7 +9,7 @@ import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from scaling_ood.downloads.lock import Lock
-from scaling_ood.downloads.packing import damage
+from scaling_ood.downloads.packing import RefusedArchiveError, damage
 from scaling_ood.downloads.source import DownloadError, Source
 from scaling_ood.downloads.transfer import status_of, transfer
 
@@ -55,7 +55,11 @@ def obtain_archive(
         raise _explained(error, source, destination) from error
     except ValueError as error:
         raise DownloadError(_wrong_checksum(source, lock, str(error))) from error
-    if problem := damage(path):
+    try:
+        problem = damage(path)
+    except RefusedArchiveError as error:
+        raise DownloadError(_by_hand(source, destination, f"{path} is not unpacked: {error}")) from error
+    if problem:
         # What the user put there stays the user's; what was fetched just now would only be in the way.
         if not by_hand:
             path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import zlib
@@ -11,7 +12,25 @@ from os import devnull
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, BadZipFile, ZipFile, is_zipfile
+
+from scaling_ood.images.wording import in_bytes, listed
+
+MOST_MEMBERS = 20_000_000
+"""Files in an archive: more than ImageNet-21K has."""
+
+MOST_TIMES = 100
+"""How much larger than itself an archive may become: images do not shrink, lists of them ten- to twentyfold."""
+
+LITTLE_BYTES = 10**9
+"""What any archive may become."""
+
+_ZIP_METHODS = (ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA)
+_OTHER_METHODS = {9: "Deflate64", 93: "Zstandard", 95: "xz", 98: "PPMd"}
+
+
+class RefusedArchiveError(ValueError):
+    """An archive is not unpacked; the text says why."""
 
 
 class Archive(Protocol):
@@ -93,21 +112,58 @@ def damage(path: Path) -> str:
 
     Every member of a zip must agree with its CRC. A tar has checksums of its headers only: all of it is read, which
     finds what is cut off, and what is wrong with a compressed one.
+
+    Raises:
+        RefusedArchiveError: It is whole, but is not unpacked: it would fill the disk, or nothing here can read it.
     """
     try:
-        if is_zipfile(path):
-            with ZipFile(path) as archive:
-                member = archive.testzip()
-            return f"member {member} fails its CRC" if member else ""
-        with tarfile.open(path) as tar, open(devnull, "wb") as nowhere:
-            for entry in tar:
-                if (file := tar.extractfile(entry) if entry.isfile() else None) is not None:
-                    shutil.copyfileobj(file, nowhere)
-            # The checksum of a compressed one comes after the tar's own end.
-            assert tar.fileobj is not None
-            while tar.fileobj.read(1 << 20):
-                pass
-    except (BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        return _damage_of_zip(path) if is_zipfile(path) else _damage_of_tar(path)
+    except (BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         # tarfile lists, in further lines, what each of its readers says.
         return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _damage_of_zip(path: Path) -> str:
+    with ZipFile(path) as archive:
+        members = archive.infolist()
+        if encrypted := [member.filename for member in members if member.flag_bits & 1]:
+            raise RefusedArchiveError(f"{listed(encrypted, most=1)} is encrypted; no set here has a password")
+        if unknown := [member for member in members if member.compress_type not in _ZIP_METHODS]:
+            method = _OTHER_METHODS.get(unknown[0].compress_type, str(unknown[0].compress_type))
+            raise RefusedArchiveError(
+                f"{unknown[0].filename} is compressed by method {method}, which Python cannot read: unpack it with "
+                "7-Zip, and pack it anew as a plain zip"
+            )
+        # A member gives no more than its entry says, so the entries are all that has to be looked at.
+        _refuse_excess(len(members), sum(member.file_size for member in members), path)
+        member = archive.testzip()
+    return f"member {member} fails its CRC" if member else ""
+
+
+def _damage_of_tar(path: Path) -> str:
+    members = total = 0
+    with tarfile.open(path) as tar, open(devnull, "wb") as nowhere:
+        for entry in tar:
+            members, total = members + 1, total + entry.size
+            _refuse_excess(members, total, path)
+            if (file := tar.extractfile(entry) if entry.isfile() else None) is not None:
+                shutil.copyfileobj(file, nowhere)
+        # The checksum of a compressed one comes after the tar's own end.
+        assert tar.fileobj is not None
+        while tail := tar.fileobj.read(1 << 20):
+            total += len(tail)
+            _refuse_excess(members, total, path)
     return ""
+
+
+def _refuse_excess(members: int, total: int, path: Path) -> None:
+    packed = path.stat().st_size
+    if members > MOST_MEMBERS:
+        raise RefusedArchiveError(f"it holds more than {MOST_MEMBERS:,} files")
+    if total > max(LITTLE_BYTES, MOST_TIMES * packed):
+        raise RefusedArchiveError(
+            f"it unpacks to {in_bytes(total)} or more, over {MOST_TIMES} times its {in_bytes(packed)}: no images do"
+        )
+    free = shutil.disk_usage(path.parent).free
+    if total > free:
+        raise RefusedArchiveError(f"it unpacks to {in_bytes(total)} or more, and the disk has {in_bytes(free)}")

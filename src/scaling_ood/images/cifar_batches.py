@@ -48,7 +48,7 @@ def read_batch(path: Path) -> Batch:
         raise LayoutError(f"{path}: 'data' is no uint8 array of {3 * SIDE_PX**2:,} values per image")
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(each) is int for each in labels):
         raise LayoutError(f"{path}: 'labels' is no list of {len(pixels):,} integers")
-    return Batch(pixels, tuple(labels))
+    return Batch(np.asarray(pixels), tuple(labels))
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

@@ -5,13 +5,12 @@ from scaling_ood.models.architectures import ARCHITECTURES, architecture
 from scaling_ood.models.backbone import Architecture, WeightsUnavailableError
 from scaling_ood.models.checkpoints import (
     Checkpoint,
-    CheckpointError,
-    convert_checkpoint,
     fitting_state,
     read_checkpoint,
 )
 from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.confidence import CONFIDENCES, ConfidenceNetworks
+from scaling_ood.models.file_forms import CheckpointError
 from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
 from scaling_ood.models.forward import Forward, exact_float32
 from scaling_ood.models.multilabel import (
@@ -23,6 +22,7 @@ from scaling_ood.models.multilabel import (
     build_multilabel_head,
 )
 from scaling_ood.models.network import ClassCountError, ForwardPass, Variant, assemble, trainable
+from scaling_ood.models.output_checks import NetworkOutputError, OutputCheck
 from scaling_ood.models.rotation import ROTATIONS, RotationNetworks
 from scaling_ood.models.two_headed import TwoHeaded, TwoHeads, build_two_headed, trained_two_headed
 
@@ -41,6 +41,8 @@ __all__ = [
     "MultiLabelClassifier",
     "MultiLabelHead",
     "MultiLabelNetworks",
+    "NetworkOutputError",
+    "OutputCheck",
     "RotationNetworks",
     "TwoHeaded",
     "TwoHeads",
@@ -53,7 +55,6 @@ __all__ = [
     "build_multilabel",
     "build_multilabel_head",
     "build_two_headed",
-    "convert_checkpoint",
     "exact_float32",
     "file_sha256",
     "fitting_state",

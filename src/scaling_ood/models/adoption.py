@@ -8,8 +8,15 @@ from torch import nn
 
 from scaling_ood.models.architectures import architecture
 from scaling_ood.models.backbone import WholeNetwork
-from scaling_ood.models.checkpoints import Checkpoint, CheckpointError, State, fitting_state
+from scaling_ood.models.checkpoints import (
+    Checkpoint,
+    State,
+    fitting_state,
+    lacking,
+    without_shared_parts,
+)
 from scaling_ood.models.classifier import Classifier
+from scaling_ood.models.file_forms import CheckpointError
 
 
 def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
@@ -28,10 +35,17 @@ def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
     """
     built = architecture(name)
     joined = WholeNetwork(lambda of: Classifier(built.build(False)[0], nn.Linear(built.features, of)), _halves)
-    whole = joined if built.whole is None or _is_joined(checkpoint.state) else built.whole
-    network = whole.build(classes)
-    renamed = replace(checkpoint, state=dict(whole.rename(checkpoint.state, network)))
-    network.load_state_dict(fitting_state(network, renamed, head=_last_linear(network)))
+
+    def candidate(state: State) -> tuple[WholeNetwork, nn.Module, State]:
+        whole = joined if built.whole is None or _is_joined(state) else built.whole
+        network = whole.build(classes)
+        return whole, network, dict(whole.rename(state, network))
+
+    candidates = map(candidate, without_shared_parts(checkpoint.state))
+    fitting = next((each for each in candidates if not lacking(each[1].state_dict(), each[2])), None)
+    whole, network, renamed = fitting or candidate(checkpoint.state)
+    weights = fitting_state(network, replace(checkpoint, state=renamed), head=_last_linear(network))
+    network.load_state_dict(weights)
     backbone, head = whole.cut(network)
     if head is None:
         raise CheckpointError(

@@ -1,22 +1,24 @@
-"""Weights from a local file: safetensors, a torch checkpoint, or an old pickle, which is converted once."""
+"""Weights from a local file: safetensors, or a checkpoint of torch, new or old."""
 
 from __future__ import annotations
 
-import os
 import pickle
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from scaling_ood.images.wording import listed
+from scaling_ood.models.file_forms import CheckpointError, Form, claim, form_of
 from scaling_ood.models.fingerprint import file_sha256
 from scaling_ood.models.old_checkpoints import load_old_checkpoint
+from scaling_ood.restricted_pickle import NUMPY
 
 State = dict[str, torch.Tensor]
 
@@ -26,9 +28,7 @@ NESTED = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 """What `DataParallel` and `torch.compile` put before every name."""
 
-
-class CheckpointError(ValueError):
-    """A file of weights cannot be read, or does not fit the network; all that is wrong is told."""
+_ANEW = "Where it is trusted, save its state_dict() anew, best as safetensors"
 
 
 @dataclass(frozen=True)
@@ -47,54 +47,44 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """The weights of a file.
+    """The weights of a file. What it is depends on its content, not on its name.
 
-    An old pickle that torch's own safe reader refuses, such as `resnet50_places365.pth.tar`, goes through a restricted
-    unpickler once; `<name>.safetensors` beside it is read from then on, as long as the file stays the same. A folder
-    that cannot be written to only costs the time of the next conversion.
+    No code of the file runs. Checkpoints of torch are read with `weights_only=True`. Of those that are pickles from
+    before torch wrote zip archives, torch refuses the ones that Python 2 wrote, such as `resnet50_places365.pth.tar`:
+    they go through an unpickler that builds tensors and arrays only.
 
     Raises:
         FileNotFoundError: No such file.
         CheckpointError: It holds no weights, or would run code to make them.
     """
     path = Path(path)
-    sha256 = file_sha256(path)
-    if path.suffix == ".safetensors":
-        return Checkpoint(path.name, sha256, _without_prefixes(_safetensors(path)))
+    form = form_of(path)
     try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, TypeError, LookupError):
-        return Checkpoint(path.name, sha256, _converted(path, sha256))
-    return Checkpoint(path.name, sha256, state_of(document, path.name))
-
-
-def convert_checkpoint(source: Path, target: Path) -> None:
-    """Write the weights of an old pickle as safetensors, with the SHA-256 of the pickle.
-
-    Raises:
-        FileNotFoundError: No such source.
-        CheckpointError: The source holds no weights, or would run code to make them.
-        OSError: The target cannot be written.
-    """
-    try:
-        state = state_of(load_old_checkpoint(source), source.name)
-    except (pickle.UnpicklingError, RuntimeError) as error:
+        state = state_of(_document(path, form), path.name)
+    except (
+        pickle.UnpicklingError,
+        SafetensorError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        TypeError,
+        LookupError,
+    ) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(
-            f"{source.name} is no checkpoint that can be read safely: {error}. "
-            "Where it is trusted, save its state_dict() anew, best as safetensors"
+            f"{path.name} is no checkpoint that can be read safely: {_reason(error)}. {_ANEW}"
         ) from error
-    beside = target.with_name(f".{target.name}.part")
-    # safetensors refuses tensors that share memory.
-    copies = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
-    save_file(copies, beside, {"source": source.name, "source_sha256": file_sha256(source)})
-    os.replace(beside, target)
+    _refuse_without_values(path, state)
+    return Checkpoint(path.name, file_sha256(path), state)
 
 
 def state_of(document: Any, name: str) -> State:
     """The state dict of what a checkpoint holds, without the prefixes of wrappers.
 
     Args:
-        document: A state dict, or a dictionary that has one under one of the keys of `NESTED`, at any depth.
+        document: A state dict, or a dictionary that has one under one of the keys of `NESTED`, at any depth, or one
+            alone under any key.
         name: Of the file, for the message.
 
     Raises:
@@ -105,10 +95,14 @@ def state_of(document: Any, name: str) -> State:
     """
     found = document
     while isinstance(found, Mapping) and not _is_state(found):
-        found = next((found[key] for key in NESTED if isinstance(found.get(key), Mapping)), None)
+        states = [each for each in found.values() if isinstance(each, Mapping) and _is_state(each)]
+        only = states[0] if len(states) == 1 else None
+        found = next((found[key] for key in NESTED if isinstance(found.get(key), Mapping)), only)
     if not isinstance(found, Mapping):
         held = ", ".join(map(str, document)) if isinstance(document, Mapping) else type(document).__name__
-        raise CheckpointError(f"{name} holds no state dict, itself or under {', '.join(NESTED)}; it holds: {held}")
+        raise CheckpointError(
+            f"{name} holds no state dict, itself or under {', '.join(NESTED)}, and not one alone; it holds: {held}"
+        )
     return _without_prefixes(found)
 
 
@@ -122,19 +116,18 @@ def fitting_state(module: nn.Module, checkpoint: Checkpoint, optional: Collectio
         head: Name of the last linear layer, such as `fc`, whose number of classes is then told in words.
 
     Raises:
-        CheckpointError: The head has another number of classes, entries are missing or unknown, or have another shape;
-            all of it at once.
+        CheckpointError: The head has another number of classes, entries are missing or unknown, or have another shape,
+            all of it at once; or some weights are NaN or infinite.
     """
-    own, given = module.state_dict(), checkpoint.state
-    # Networks from before torch 0.4.1 did not count batches, and nothing depends on it.
-    spared = (*optional, *(name for name in own if name.endswith("num_batches_tracked")))
+    own = module.state_dict()
+    given = under_shared_prefix(checkpoint.state, own, optional)
     shapes = [
         f"{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}"
         for name in own
         if name in given and given[name].shape != own[name].shape
     ]
     problems = {
-        "lacks": [name for name in own if name not in given and not name.startswith(spared)],
+        "lacks": lacking(own, given, optional),
         "has unknown": [name for name in given if name not in own],
         "has of another shape": shapes,
     }
@@ -143,35 +136,104 @@ def fitting_state(module: nn.Module, checkpoint: Checkpoint, optional: Collectio
     if weight is not None and wanted is not None and len(weight) != len(wanted):
         told.insert(0, f"its head {head} has {len(weight):,} classes, but the data set has {len(wanted):,}")
     if told:
+        if part := _fitting_part(given, own, optional):
+            told.append(f"its names under '{part}.' would fit: save these alone")
         raise CheckpointError(f"{checkpoint.name} does not fit {type(module).__name__}: {'; '.join(told)}")
+    _refuse_no_numbers(checkpoint.name, given, own)
     return {**own, **given}
 
 
-def _converted(path: Path, sha256: str) -> State:
-    twin = path.with_name(f"{path.name}.safetensors")
-    if not _is_twin(twin, sha256):
-        try:
-            convert_checkpoint(path, twin)
-        except OSError:
-            return state_of(load_old_checkpoint(path), path.name)
-    return _safetensors(twin)
+def under_shared_prefix(state: State, wanted: Collection[str], optional: Collection[str] = ()) -> State:
+    """The state without those leading parts of its names that all of them share, where they are the wanted ones then.
+
+    Args:
+        state: Such as Lightning leaves, whose names all begin with that of an attribute.
+        wanted: Names of a network.
+        optional: Prefixes of names that may be missing.
+
+    >>> list(under_shared_prefix({"net.module.fc.bias": torch.zeros(1)}, ["fc.bias"]))
+    ['fc.bias']
+    >>> list(under_shared_prefix({"net.module.fc.bias": torch.zeros(1)}, ["fc.weight"]))
+    ['net.module.fc.bias']
+    """
+    return next((each for each in without_shared_parts(state) if not lacking(wanted, each, optional)), state)
 
 
-def _is_twin(twin: Path, sha256: str) -> bool:
-    if not twin.is_file():
-        return False
-    try:
-        with safe_open(twin, "pt") as file:
-            return (file.metadata() or {}).get("source_sha256") == sha256
-    except SafetensorError:
-        return False
+def without_shared_parts(state: State) -> Iterator[State]:
+    """The state as it is, then without the first part of its names, the second, … as long as all names share it."""
+    yield state
+    while len({name.partition(".")[0] for name in state}) == 1 and all("." in name for name in state):
+        state = {name.partition(".")[2]: tensor for name, tensor in state.items()}
+        yield state
 
 
-def _safetensors(path: Path) -> State:
-    try:
+def lacking(wanted: Iterable[str], given: Collection[str], optional: Collection[str] = ()) -> list[str]:
+    """Wanted names that are not given and not optional.
+
+    Networks from before torch 0.4.1 did not count batches, and nothing depends on it.
+    """
+    spared = tuple(optional)
+    return [n for n in wanted if n not in given and not n.startswith(spared) and not n.endswith("num_batches_tracked")]
+
+
+def _fitting_part(given: State, wanted: Collection[str], optional: Collection[str]) -> str:
+    """The first part of names under which there are all the wanted ones; empty where there is none."""
+    for part in dict.fromkeys(name.partition(".")[0] for name in given):
+        own = {name.removeprefix(f"{part}."): each for name, each in given.items() if name.startswith(f"{part}.")}
+        if own and not lacking(wanted, under_shared_prefix(own, wanted, optional), optional):
+            return part
+    return ""
+
+
+def _refuse_no_numbers(name: str, given: State, own: State) -> None:
+    """Refuse what is NaN or infinite where the network by itself is not: some have masks of infinities."""
+    bad = {each: int((~given[each].isfinite() & own[each].isfinite()).sum()) for each in own if each in given}
+    told = [f"{each} ({count:,} of {given[each].numel():,})" for each, count in bad.items() if count]
+    if told:
+        raise CheckpointError(
+            f"{name} has weights that are NaN or infinite: {listed(told, most=5)}. Its training diverged, or it was "
+            "saved in half precision: take an earlier checkpoint, or one in single precision"
+        )
+
+
+def _document(path: Path, form: Form) -> Any:
+    if form == "safetensors":
         return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path.name} is no safetensors file: {error}") from error
+    # torch keeps functions by name; what NumPy's names build in their place takes bytes and nothing else.
+    builders: list[Any] = [(builder, ".".join(name)) for name, builder in NUMPY.items()]
+    # An open file: of some names torch takes the ending for the content.
+    with path.open("rb") as file, torch.serialization.safe_globals(builders):
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, TypeError, LookupError):
+            if form != "pickle":
+                raise
+    return load_old_checkpoint(path)
+
+
+def _reason(error: Exception) -> str:
+    """What torch says of a pickle that it refuses, without its advice to read it all the same."""
+    text = str(error)
+    if found := re.search(r"GLOBAL ([\w.]+) was not|whose module ([\w.]+) is blocked", text):
+        return f"it wants to build {found[1] or found[2]}, which is refused"
+    return text.rsplit("WeightsUnpickler error: ", 1)[-1].strip().split("\n")[0].rstrip(".")
+
+
+def _refuse_without_values(path: Path, state: State) -> None:
+    odd = [
+        name
+        for name, tensor in state.items()
+        if tensor.is_meta or tensor.layout != torch.strided or tensor.is_quantized
+    ]
+    if odd:
+        raise CheckpointError(
+            f"{path.name} has no plain numbers for {listed(odd, most=5)}: save weights as dense tensors"
+        )
+    # One number can be made to look like many, and takes the memory of these as soon as it is copied.
+    size = path.stat().st_size
+    claimed = max(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if claimed > size:
+        raise CheckpointError(f"{path.name} is no checkpoint that can be read: {claim(claimed, size)}")
 
 
 def _is_state(document: Mapping[Any, Any]) -> bool:
@@ -181,6 +243,6 @@ def _is_state(document: Mapping[Any, Any]) -> bool:
 
 
 def _without_prefixes(state: Mapping[str, torch.Tensor]) -> State:
-    while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in state)), ""):
+    while prefix := next((each for each in PREFIXES if state and all(name.startswith(each) for name in state)), ""):
         state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return dict(state)

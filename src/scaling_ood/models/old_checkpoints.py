@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType
@@ -34,16 +33,16 @@ class _RestrictedPickle(ModuleType):
 
 
 def load_old_checkpoint(path: Path) -> Any:
-    """What a torch checkpoint holds: tensors, numbers, text and containers of these, and nothing else.
+    """What a checkpoint holds that is pickles and storages: tensors, numbers, text, containers of these, nothing else.
 
-    The text of Python 2 is read as latin1, which keeps every byte.
+    It must be known to be no archive: torch reads those in other ways, which nothing restricts. The text of Python 2 is
+    read as latin1, which keeps every byte.
 
     Raises:
-        pickle.UnpicklingError: It would build anything else, which is refused before it is imported.
+        pickle.UnpicklingError: It would build anything else, which is refused before it is imported, or is damaged.
         RuntimeError: It is no checkpoint of torch.
+        AssertionError, LookupError, TypeError, ValueError: It is damaged.
     """
     restricted = _RestrictedPickle("restricted_pickle")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=restricted, encoding="latin1")
-    except (EOFError, KeyError, IndexError, ValueError, TypeError, AttributeError, AssertionError) as error:
-        raise pickle.UnpicklingError(f"damaged: {error}") from error
+    with path.open("rb") as file:
+        return torch.load(file, map_location="cpu", weights_only=False, pickle_module=restricted, encoding="latin1")

@@ -14,7 +14,7 @@ from scaling_ood.detectors import Detector, NotApplicableError, build_detector, 
 from scaling_ood.detectors.mc_dropout import posterior_variance
 from scaling_ood.detectors.odin import perturbed_logits
 from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, Preprocessing
-from scaling_ood.models import Forward, ForwardPass, MultiLabelNetworks
+from scaling_ood.models import Forward, ForwardPass, MultiLabelNetworks, OutputCheck
 from scaling_ood.models.network import Separate, SharedBackbone
 from scaling_ood.networks import IMAGES, SHARED
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
@@ -24,6 +24,10 @@ from scaling_ood.preparation import Preparation
 
 Tensors = dict[str, torch.Tensor]
 Detectors = dict[str, dict[str, Any] | bool]
+
+
+_FAULTS = "faults:"
+"""Begins the names of what was found in the outputs, beside them until a shard is whole."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Extraction:
         odin: The step of ODIN, where its logits are kept.
         dropout: Passes of multi-label networks, where the variance over them is kept.
         stored: Type of what is kept.
+        setting: Whose pass it is, for messages.
+        network: Which network, in words.
     """
 
     manifest: pd.DataFrame
@@ -66,6 +72,8 @@ class Extraction:
     odin: OdinSpec = field(default_factory=OdinSpec)
     dropout: DropoutPasses = DropoutPasses()
     stored: torch.dtype = torch.float32
+    setting: str = ""
+    network: str = "the network"
 
     def about(self, model: str) -> dict[str, object]:
         """What is recorded of the pass; `model` is the architecture."""
@@ -86,14 +94,23 @@ class Extraction:
         return parts
 
     def produce(self, network: nn.Module, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
-        """Outputs of the missing shards: `<variant>/<field>` to a tensor (N, ...) of the stored type, on the CPU."""
+        """Outputs of the missing shards: `<variant>/<field>` to a tensor (N, ...) of the stored type, on the CPU.
+
+        Raises:
+            NetworkOutputError: The network gives NaN for some images; no shard is stored that has one.
+        """
         network = self.forward.place(network).requires_grad_(False)
         for image_set in dict.fromkeys(image_set_of(part.name) for part in missing):
             mine = [part for part in missing if image_set_of(part.name) == image_set]
-            source = self._source(image_set, mine)
+            rows = self._images(image_set, mine)
+            source = self._source(image_set, rows)
             noise = self.preparation.noise.get(image_set)
             ready = noise is not None and noise.noise_range == "tensor"
-            yield from self._shards(network, mine, self.loading.batches(source, self._pin), ready)
+            ids = iter(rows["id"])
+            for name, whole in self._shards(network, mine, self.loading.batches(source, self._pin), ready):
+                faults = {key.removeprefix(_FAULTS): whole.pop(key) for key in [*whole] if key.startswith(_FAULTS)}
+                self._check.refuse(faults, [str(next(ids)) for _ in range(_rows(whole))], image_set)
+                yield name, whole
 
     def _shards(
         self, network: nn.Module, parts: Sequence[Part], batches: Iterable[torch.Tensor], ready: bool
@@ -102,8 +119,10 @@ class Extraction:
         held: list[Tensors] = []
         queue = list(parts)
         for images in batches:
-            block = self._batch(network, images, ready)
-            held.append({name: tensor.to(self.stored).cpu() for name, tensor in block.items()})
+            block: Tensors = {}
+            for name, tensor in self._batch(network, images, ready).items():
+                block[name], block[_FAULTS + name] = self._check.keep(name.rsplit("/", 1)[1], tensor)
+            held.append(block)
             while queue and sum(_rows(block) for block in held) >= queue[0].items:
                 part = queue.pop(0)
                 whole = {name: torch.cat([block[name] for block in held]) for name in held[0]}
@@ -138,15 +157,21 @@ class Extraction:
             found[f"{name}/posterior_variance"] = posterior_variance(logits, "sigmoid")
         return found
 
-    def _source(self, image_set: str, parts: Sequence[Part]) -> ImageSource:
+    def _images(self, image_set: str, parts: Sequence[Part]) -> pd.DataFrame:
         rows = self.manifest[self.manifest["image_set"] == image_set]
         starts = [int(part.name.rsplit("-", 1)[1]) * self.shard_images for part in parts]
-        rows = pd.concat([rows.iloc[s : s + part.items] for s, part in zip(starts, parts, strict=True)])
+        return pd.concat([rows.iloc[s : s + part.items] for s, part in zip(starts, parts, strict=True)])
+
+    def _source(self, image_set: str, rows: pd.DataFrame) -> ImageSource:
         if image_set in self.preparation.noise:
             noise = self.preparation.noise[image_set].noise()
             return NoiseImages(noise, rows["number"].tolist(), self.preprocessing)
         folders = rows["data_set"].map(self.preparation.folders)
         return Photographs((folders + "/" + rows["path"]).tolist(), self.preprocessing)
+
+    @property
+    def _check(self) -> OutputCheck:
+        return OutputCheck(self.setting, self.network, self.forward.precision, self.stored)
 
     @property
     def _pin(self) -> bool:

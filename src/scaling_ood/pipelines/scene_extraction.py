@@ -18,7 +18,7 @@ from scaling_ood.detectors import Outputs
 from scaling_ood.detectors.mc_dropout import posterior_variance
 from scaling_ood.images import Orientation, read_image
 from scaling_ood.images.scenes import read_labels
-from scaling_ood.models import Forward
+from scaling_ood.models import Forward, OutputCheck
 from scaling_ood.models.segmentation import (
     AUTOENCODER_PREPROCESSING,
     PSPNet,
@@ -27,11 +27,12 @@ from scaling_ood.models.segmentation import (
     reconstruction_error,
     upsample,
 )
-from scaling_ood.networks import AUTOENCODER, CONFIDENCE
+from scaling_ood.networks import AUTOENCODER, CONFIDENCE, network_words
 from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.pipelines.extraction import Tensors, image_set_of
 from scaling_ood.plans import Part
 from scaling_ood.scene_preparation import (
+    AUTOENCODER_NAME,
     ScenePreparation,
     autoencoder_edge,
     roles_of,
@@ -124,6 +125,7 @@ class SceneExtraction:
         kind: Which networks.
         fields: What to keep.
         workers: Processes that decode.
+        setting: Whose pass it is, for messages.
     """
 
     manifest: pd.DataFrame
@@ -135,6 +137,7 @@ class SceneExtraction:
     kind: str
     fields: Collection[str]
     workers: int
+    setting: str = ""
 
     def parts(self) -> list[Part]:
         """Shards such as `test-00003`, in the order of the manifest."""
@@ -146,7 +149,13 @@ class SceneExtraction:
         ]
 
     def produce(self, model: StoredModel, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
-        """Fields of each scene of the missing shards: `<number>/<variant>/<field>/<scale>`, on the CPU."""
+        """Fields of each scene of the missing shards: `<number>/<variant>/<field>/<scale>`, on the CPU.
+
+        Raises:
+            NetworkOutputError: A network gives NaN for some scenes; no shard is stored that has one.
+        """
+        words = network_words(self.kind, AUTOENCODER_NAME if self.kind == AUTOENCODER else self.spec.architecture)
+        check = OutputCheck(self.setting, words, self.forward.precision, self._type("logits"))
         passes = self._passes(model)
         paths = {part.name: self._paths(part) for part in missing}
         longest, orientation = self.spec.longest_edge, self.prepared.orientation
@@ -154,12 +163,17 @@ class SceneExtraction:
         loader = iter(DataLoader(scenes, batch_size=None, num_workers=min(self.workers, len(scenes))))
         for part in missing:
             tensors: Tensors = {}
+            faults: dict[str, list[torch.Tensor]] = {}
             for number, path in enumerate(paths[part.name]):
                 chance = zlib.crc32(path.removeprefix(self.prepared.folder).encode())
                 for scale, pixels in enumerate(next(loader)):
                     for variant, network_pass in passes.items():
                         for field, value in network_pass(pixels, chance).items():
-                            tensors[f"{number:05d}/{variant}/{field}/{scale}"] = value.to(self._type(field)).cpu()
+                            kept, found = check.keep(field, value, self._type(field))
+                            tensors[f"{number:05d}/{variant}/{field}/{scale}"] = kept
+                            faults.setdefault(f"{variant}/{field}/{scale}", []).append(found)
+            names = [path.removeprefix(f"{self.prepared.folder}/") for path in paths[part.name]]
+            check.refuse({name: torch.cat(found) for name, found in faults.items()}, names, image_set_of(part.name))
             yield part.name, tensors
 
     @property

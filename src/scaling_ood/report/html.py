@@ -21,6 +21,7 @@ from scaling_ood.report.tables import (
     ResultsTable,
     Row,
     as_text,
+    infinite_scores,
     leading,
     percent,
     results_tables,
@@ -84,6 +85,7 @@ def render_report(content: ReportContent) -> str:
         .render(
             content=content,
             tables=list(zip(tables, overviews, strict=True)),
+            caveats=[*content.caveats, *infinite_scores(content.results)],
             headline=_headline(content.results),
             gaps=_gaps(tables, content.gaps),
             figures=figures,

@@ -247,6 +247,18 @@ def _column(name: str, rows: pd.DataFrame, rates: Mapping[str, float]) -> Column
     )
 
 
+def infinite_scores(results: pd.DataFrame) -> list[str]:
+    """A sentence for each detector and OOD set with infinite scores, whatever the convention."""
+    frame = results.reindex(columns=list(RESULT_COLUMNS))
+    counts = pd.to_numeric(frame["infinite_scores"], errors="coerce").fillna(0).astype(int)
+    named = [
+        f"{row['detector']} on {row['ood_set']}: {count:,} scores are infinite; they rank first or last, and tie"
+        for (_, row), count in zip(frame.iterrows(), counts, strict=True)
+        if count and not as_text(row["mean_of"])
+    ]
+    return list(dict.fromkeys(named))
+
+
 def thousands(number: str) -> str:
     """A whole number with groups of three digits.
 

@@ -15,6 +15,7 @@ from scaling_ood.report.tables import (
     ResultsTable,
     Row,
     by_auroc,
+    infinite_scores,
     interval_text,
     leading,
     percent,
@@ -37,9 +38,10 @@ def results_text(results: pd.DataFrame) -> str:
     """Results as compact plain text, in per cent with one decimal.
 
     For each convention (positive class, aggregation, labels, ...) the AUROC of detectors by OOD sets, with `*` where a
-    detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons.
-    The first column with a number, the mean where there is one, has its 95 % interval in figures and drawn, and the
-    detectors stand in its order. A table too wide for `WIDTH` columns continues in further blocks.
+    detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons;
+    last, where scores are infinite. The first column with a number, the mean where there is one, has its 95 % interval
+    in figures and drawn, and the detectors stand in its order. A table too wide for `WIDTH` columns continues in
+    further blocks.
 
     Args:
         results: With the columns of `RESULT_COLUMNS`.
@@ -47,7 +49,8 @@ def results_text(results: pd.DataFrame) -> str:
     Raises:
         ValueError: A public column is missing, or a detector has two rows in one place of a table.
     """
-    return "\n\n".join(_table_text(table) for table in results_tables(results)) + "\n"
+    infinite = ["\n".join(textwrap.fill(line, WIDTH) for line in infinite_scores(results))]
+    return "\n\n".join([*(_table_text(table) for table in results_tables(results)), *filter(None, infinite)]) + "\n"
 
 
 def printable(text: str, encoding: str | None) -> str:

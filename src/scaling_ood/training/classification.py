@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from scaling_ood.models.forward import exact_float32
+from scaling_ood.training.resumable import refuse_divergence
 
 TrainingState = dict[str, Any]
 """Everything that a resumed training needs, of tensors, numbers, strings, lists and dicts only:
@@ -144,6 +145,9 @@ def train_classifiers(
 
     Yields:
         The complete state after each epoch of each variant; the last one holds all trained models.
+
+    Raises:
+        DivergedError: A number of an epoch, or a weight after it, is infinite or NaN.
     """
     exact_float32()
     state = state or {"models": {}, "current": "", "epoch": 0, "optimiser": {}, "extra": {}, "history": []}
@@ -161,8 +165,10 @@ def train_classifiers(
             done = state["epoch"]
         for epoch in range(done, recipe.epochs):
             row = _epoch(module, optimiser, minimised, images, labels[name], recipe, epoch, seeds[name])
+            weights = _on_cpu(module.state_dict())
+            refuse_divergence(name, epoch, row, weights)
             state = {
-                "models": {**state["models"], name: _on_cpu(module.state_dict())},
+                "models": {**state["models"], name: weights},
                 "current": name,
                 "epoch": epoch + 1,
                 "optimiser": copy.deepcopy(optimiser.state_dict()),

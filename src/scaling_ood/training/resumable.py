@@ -66,7 +66,7 @@ def train_variants(
         The complete state after each epoch of each variant.
 
     Raises:
-        DivergedError: A number of an epoch is infinite or NaN.
+        DivergedError: A number of an epoch, or a weight after it, is infinite or NaN.
     """
     exact_float32()
     state = state or {"models": {}, "current": "", "history": []}
@@ -76,8 +76,8 @@ def train_variants(
         done = _restore(training, state, name) if name == state["current"] else 0
         for number in range(done, epochs):
             row = training.epoch(number)
-            _refuse_divergence(name, number, row)
             state = _after(state, name, number, training, row, float(number) if merit is None else merit(row))
+            refuse_divergence(name, number, row, state["models"][f"{name}.last"])
             yield state
 
 
@@ -88,8 +88,20 @@ def _restore(training: Training, state: ResumableState, name: str) -> int:
     return int(state["epoch"])
 
 
-def _refuse_divergence(name: str, number: int, row: Mapping[str, float]) -> None:
+def refuse_divergence(name: str, number: int, row: Mapping[str, float], weights: Mapping[str, torch.Tensor]) -> None:
+    """Refuse an epoch that left numbers or weights that are none.
+
+    Args:
+        name: Of the variant.
+        number: Of the epoch, the first being 0.
+        row: Its numbers.
+        weights: After its last step.
+
+    Raises:
+        DivergedError: Some are infinite or NaN.
+    """
     bad = [f"{quantity} = {value}" for quantity, value in row.items() if not math.isfinite(value)]
+    bad = bad or [f"{weight} is not finite" for weight, tensor in weights.items() if not tensor.isfinite().all()][:3]
     if bad:
         raise DivergedError(
             f"training of {name} diverged in epoch {number + 1}: {', '.join(bad)}; try a lower learning rate"

@@ -26,7 +26,10 @@ SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *METRICS)
 
 def score_pixels(detector: Detector, scene: StoredScene, seed: int) -> NDArray[Any]:
     """Scores (H, W) at the label image's own size: outputs are up-sampled first, exactly as the network would."""
-    return np.asarray(detector.score(scene.outputs(variant_of(seed)))[0].numpy())
+    try:
+        return np.asarray(detector.score(scene.outputs(variant_of(seed)))[0].numpy())
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        raise ValueError(f"detector {detector.name}, scene {scene.row['id']}, {variant_of(seed)}: {error}") from error
 
 
 def measure_scenes(
@@ -40,8 +43,8 @@ def measure_scenes(
     """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory per seed.
 
     Returns:
-        `seed, ood_set, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`; and per scene with both kinds
-        of pixels `seed, id, n_in, n_out, fpr95, auroc, aupr`.
+        `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`; and per
+        scene with both kinds of pixels `seed, id, n_in, n_out, fpr95, auroc, aupr`.
 
     Raises:
         NonFiniteScoreError: A score is NaN; names detector, scene and count.
@@ -63,6 +66,7 @@ def _measure_seed(
     members = {name: _members(manifest, name) for name in prepared.ood_sets}
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
     thresholds = {name: PooledThresholds(reporting.positive_class) for name in members}
+    infinite = dict.fromkeys(members, 0)
     for name, frame in _frames(detector, outputs, manifest, prepared, seed):
         try:
             mean.add(name, *frame)
@@ -71,6 +75,7 @@ def _measure_seed(
         for subset, collected in thresholds.items():
             if name in members[subset]:
                 collected.add(*frame, image=name)
+                infinite[subset] += int(np.isinf(frame[0][frame[2]]).sum())
     counts = {name: collected.counts() for name, collected in thresholds.items()}
     for name, frame in _frames(detector, outputs, manifest, prepared, seed):
         for subset, counted in counts.items():
@@ -84,10 +89,11 @@ def _measure_seed(
     for name, pooled in counts.items():
         own = per_scene[per_scene["id"].isin(members[name])]
         skipped = len(members[name]) - len(own)
-        rows.append({"ood_set": name, "aggregation": "per_image", "skipped": skipped, **_mean_row(own, reporting)})
+        fixed = {"ood_set": name, "infinite_scores": infinite[name]}
+        rows.append({**fixed, "aggregation": "per_image", "skipped": skipped, **_mean_row(own, reporting)})
         metrics = pooled.metrics(fpr_rule=reporting.fpr_rule)
         shares = _counted(pooled.n_in, pooled.n_ood, reporting)
-        rows.append({"ood_set": name, "aggregation": "pooled", "skipped": 0, **shares, **_named(metrics)})
+        rows.append({**fixed, "aggregation": "pooled", "skipped": 0, **shares, **_named(metrics)})
     return pd.DataFrame(rows), per_scene
 
 
@@ -121,8 +127,16 @@ def summarise_scenes(
         rows = [{**fixed, "ood_set": name, "aggregation": aggregation} for name, aggregation in sets]
         return pd.DataFrame(rows).reindex(columns=list(RESULT_COLUMNS))
     groups = metrics.groupby(["ood_set", "aggregation"], sort=False)
-    means = pd.DataFrame([over_seeds(per_seed) for _, per_seed in groups])
-    table = groups.head(1).drop(columns=["seed", *METRICS]).reset_index(drop=True).join(means).assign(**fixed)
+    means = pd.DataFrame(
+        [{**over_seeds(per_seed), "infinite_scores": per_seed["infinite_scores"].max()} for _, per_seed in groups]
+    )
+    table = (
+        groups.head(1)
+        .drop(columns=["seed", "infinite_scores", *METRICS])
+        .reset_index(drop=True)
+        .join(means)
+        .assign(**fixed)
+    )
     whole = table[table["ood_set"] == WHOLE].assign(ood_set="mean", mean_of=WHOLE, base_rate=np.nan)
     return pd.concat([table, whole], ignore_index=True).reindex(columns=list(RESULT_COLUMNS))
 

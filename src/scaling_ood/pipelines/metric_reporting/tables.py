@@ -15,6 +15,8 @@ from scaling_ood.records import METRICS, RESULT_COLUMNS
 from scaling_ood.scores import Scores
 
 MEAN = "mean"
+TIES = ("distinct_scores", "infinite_scores")
+"""Counts of a set's scores beside the metrics."""
 _TIE_METRIC = {"fpr95": "fpr", "auroc": "auroc", "aupr": "aupr"}
 
 
@@ -22,7 +24,7 @@ def measure_scores(scores: Scores, prepared: Preparation, spec: TrainedModel, re
     """Metrics of one detector, a row per kind of labels, seed, OOD set and positive class; none if it has no meaning.
 
     Returns:
-        `labels, seed, ood_set, positive_class, n_in, n_out, fpr95, auroc, aupr, distinct_scores`.
+        `labels, seed, ood_set, positive_class, n_in, n_out, fpr95, auroc, aupr, distinct_scores, infinite_scores`.
 
     Raises:
         OneClassError: A set is empty; names detector and set.
@@ -34,15 +36,15 @@ def measure_scores(scores: Scores, prepared: Preparation, spec: TrainedModel, re
             score, is_ood = _pair(by_set, ood_set)
             fixed = {"labels": variant.labels, "seed": variant.seed, "ood_set": ood_set}
             counts = {"n_in": int((~is_ood).sum()), "n_out": int(is_ood.sum())}
-            distinct = len(np.unique(score))
+            ties = {"distinct_scores": len(np.unique(score)), "infinite_scores": int(np.isinf(score).sum())}
             for positive in reporting.positive_classes:
                 try:
                     found = detection_metrics(*_oriented(score, is_ood, positive), fpr_rule=reporting.fpr_rule)
                 except OneClassError as error:
                     raise ValueError(f"detector {scores.detector}, OOD set {ood_set}: {error}") from error
-                values = {"fpr95": found.fpr, "auroc": found.auroc, "aupr": found.aupr, "distinct_scores": distinct}
-                rows.append({**fixed, "positive_class": positive, **counts, **values})
-    columns = ["labels", "seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, "distinct_scores"]
+                values = {"fpr95": found.fpr, "auroc": found.auroc, "aupr": found.aupr}
+                rows.append({**fixed, "positive_class": positive, **counts, **values, **ties})
+    columns = ["labels", "seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, *TIES]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -103,6 +105,7 @@ def _summary(
                 "ood_source": prepared.sources[ood_set],
                 "noise_range": noise.noise_range if noise else "",
                 "distinct_scores": per_seed["distinct_scores"].min(),
+                "infinite_scores": per_seed["infinite_scores"].max(),
                 **over_seeds(per_seed),
             }
         )

@@ -63,7 +63,14 @@ def plan_features(
     """Plan the features of image sets, by the published backbone of that name in one of the forms above."""
     forward = Forward(runtime.device, "float32", runtime.channels_last)
     extraction = Extraction(
-        manifest, prepared, preprocessing, forward, loading_of(runtime), ("features",), SHARD_IMAGES
+        manifest,
+        prepared,
+        preprocessing,
+        forward,
+        loading_of(runtime),
+        ("features",),
+        SHARD_IMAGES,
+        network=f"the backbone {backbone}",
     )
 
     def produce(missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:

@@ -15,6 +15,7 @@ from scaling_ood.images.multi_label import is_labelled, targets
 from scaling_ood.label_preparation import label_model_key, label_outputs_key, label_preprocessing
 from scaling_ood.metrics import mean_average_precision
 from scaling_ood.models import Forward, assemble_multilabel
+from scaling_ood.networks import SHARED, network_words
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.multi_label import LabelExtractionSpec, MultiLabelModelSpec
 from scaling_ood.pipelines.extraction import (
@@ -59,6 +60,8 @@ def plan_label_outputs(
         fields,
         extraction.shard_images,
         dropout=DropoutPasses(extraction.dropout_passes, extraction.dropout_seed),
+        setting=identity.setting,
+        network=network_words(SHARED, spec.architecture),
     )
     key = label_outputs_key(prepared, spec, extraction, fields)
     return Plan(

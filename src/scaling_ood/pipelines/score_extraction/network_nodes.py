@@ -16,13 +16,14 @@ from scaling_ood.models import (
     ROTATIONS,
     ConfidenceNetworks,
     ForwardPass,
+    OutputCheck,
     RotationNetworks,
     trained_two_headed,
 )
-from scaling_ood.networks import CONFIDENCE
+from scaling_ood.networks import CONFIDENCE, network_words
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec, ModelSpec
-from scaling_ood.pipelines.extraction import Detectors, Tensors, image_fields, product_name
+from scaling_ood.pipelines.extraction import Detectors, Tensors, image_fields, image_set_of, product_name
 from scaling_ood.pipelines.score_extraction.nodes import HEADS, WrongModelError, of_first_labels, output_pass, top1_of
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import Preparation, network_key, outputs_key, refuse_stale
@@ -45,7 +46,7 @@ def plan_network_outputs(
     trained = network_key(prepared, spec, networks, kind)
     refuse_stale(model, trained, product_name(identity, kind, "model"))
     stored = image_fields(detectors, spec.training, kind)
-    pass_over = output_pass(manifest, prepared, spec, extraction, runtime, stored)
+    pass_over = output_pass(manifest, prepared, spec, extraction, runtime, stored, identity, kind)
 
     def produce(missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         network = _network(kind, prepared, spec, networks, model, losses="rotation_loss" in stored)
@@ -74,15 +75,20 @@ def plan_head_outputs(
     refuse_stale(model, trained, product_name(identity, kind, "model"))
     stored = image_fields(detectors, spec.training, kind)
     features = f"{prepared.variants(spec)[0].name}/features"  # all variants have the same backbone
-    kept = getattr(torch, extraction.stored)
+    check = OutputCheck(
+        identity.setting, network_words(kind, spec.architecture), stored=getattr(torch, extraction.stored)
+    )
 
     def produce(missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         network = _network(kind, prepared, spec, networks, model, losses=False, frozen=nn.Identity()).eval()
         for part in missing:
             with torch.inference_mode():
                 passes: dict[str, ForwardPass] = network(classifier_outputs.read(part.name)[features].float())
-            outputs = {f"{name}/{each}": getattr(one, each) for name, one in passes.items() for each in stored}
-            yield part.name, {name: tensor.to(kept) for name, tensor in outputs.items()}
+            outputs = {(name, each): getattr(one, each) for name, one in passes.items() for each in stored}
+            kept = {f"{name}/{each}": check.keep(each, tensor) for (name, each), tensor in outputs.items()}
+            numbers = [f"number {number + 1} of {part.name}" for number in range(part.items)]
+            check.refuse({name: found for name, (_, found) in kept.items()}, numbers, image_set_of(part.name))
+            yield part.name, {name: tensor for name, (tensor, _) in kept.items()}
 
     parts = [Part(name, shard["items"]) for name, shard in classifier_outputs.parts.items() if name != HEADS]
     key = outputs_key(prepared, spec, extraction, stored, trained)

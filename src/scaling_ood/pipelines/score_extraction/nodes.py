@@ -5,20 +5,30 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.detectors import Detector, LinearHead, NotApplicableError, Outputs, build_detector
-from scaling_ood.images.wording import in_bytes
+from scaling_ood.detectors import (
+    Detector,
+    LinearHead,
+    NonFiniteOutputError,
+    NotApplicableError,
+    Outputs,
+    build_detector,
+)
+from scaling_ood.detectors.base import no_numbers
+from scaling_ood.images.wording import in_bytes, listed
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.models import Forward, Variant, architecture, assemble
-from scaling_ood.networks import IMAGES, image_networks, network_of
+from scaling_ood.networks import IMAGES, SHARED, image_networks, network_of, network_words
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec, ModelSpec
 from scaling_ood.pipelines.extraction import (
@@ -53,6 +63,10 @@ _SLOW_SECONDS = 3
 """Scoring an image set shows its progress after so long: most detectors are done before."""
 
 
+class DetectorError(ValueError):
+    """A detector cannot learn from what it is given, or cannot score it."""
+
+
 class WrongModelError(ValueError):
     """The model is less accurate than it is known to be, so that no score of it means anything."""
 
@@ -71,7 +85,7 @@ def plan_outputs(
     prepared = Preparation.model_validate(preparation)
     refuse_stale(model, model_key(prepared, spec), f"{identity.setting}.model")
     stored = image_fields(detectors, spec.training)
-    pass_over = output_pass(manifest, prepared, spec, extraction, runtime, stored)
+    pass_over = output_pass(manifest, prepared, spec, extraction, runtime, stored, identity)
     _tell_disk_use(pass_over, spec)
     key = outputs_key(prepared, spec, extraction, stored)
     heads = [Part(HEADS, 0)] if "features" in stored else []
@@ -86,8 +100,10 @@ def output_pass(
     extraction: ExtractionSpec,
     runtime: RuntimeSpec,
     fields: Sequence[str],
+    identity: IdentitySpec,
+    kind: str = SHARED,
 ) -> Extraction:
-    """One pass over images that keeps these fields."""
+    """One pass over images that keeps these fields, of the networks of one kind."""
     return Extraction(
         manifest,
         prepared,
@@ -98,6 +114,8 @@ def output_pass(
         extraction.shard_images,
         extraction.odin,
         stored=getattr(torch, extraction.stored),
+        setting=identity.setting,
+        network=network_words(kind, spec.architecture),
     )
 
 
@@ -217,7 +235,9 @@ def fit_variants(
         built = build_detector(detector, **options)
         try:
             refuse(built)
-            built.fit(fit_view(variant))
+            view = fit_view(variant)
+            with naming(built, view, ids["fit"].tolist()):
+                built.fit(view)
         except NotApplicableError as reason:
             gaps[variant.labels] = f"not applicable: {reason}"
             continue
@@ -317,13 +337,42 @@ def _fit_view(outputs: StoredShards, manifest: pd.DataFrame, prepared: Preparati
 def _score_set(built: Detector, view: StoredOutputs, ids: Any) -> pd.DataFrame:
     what = f"{built.name}, {view.image_set}, {view.variant}"
     chunks = tqdm(view, what, len(view.names), unit="shard", mininterval=1, delay=_SLOW_SECONDS)
-    score = torch.cat([built.score(chunk) for chunk in chunks]).double().numpy()
+    with naming(built, view, list(ids)):
+        score = torch.cat([built.score(chunk) for chunk in chunks]).double().numpy()
     frame = pd.DataFrame({"id": ids, "score": score})
     missing = frame["score"].isna()
     if missing.any():
         owner = f"detector {built.name} in {view.image_set} (image {frame.loc[missing, 'id'].iloc[0]})"
         raise NonFiniteScoreError(int(missing.sum()), len(frame), int(missing.to_numpy().argmax()), owner)
+    if infinite := int(np.isinf(score).sum()):
+        _logger.warning("%s: %s of %s scores are infinite: they rank first or last", what, infinite, len(score))
     return frame
+
+
+@contextmanager
+def naming(detector: Detector, view: StoredOutputs, ids: Sequence[str]) -> Iterator[None]:
+    """Put detector, network and images into what libraries say of numbers that they cannot work with.
+
+    Args:
+        detector: That works.
+        view: What it is given.
+        ids: Of all images of the view.
+
+    Raises:
+        DetectorError: In place of such an error.
+    """
+    try:
+        yield
+    except NonFiniteOutputError as error:
+        every = [getattr(chunk, error.field) for chunk in view]
+        bad = no_numbers(torch.cat(every), finite=view.image_set == "fit" or error.field == "features")
+        raise DetectorError(
+            f"detector {detector.name}: the {error.field} of {len(bad):,} of {len(ids):,} images of {view.image_set} "
+            f"are NaN or infinite ({listed([str(ids[row]) for row in bad], most=3)}; {view.variant}). Delete "
+            f"{view.shards.folder}: the next run makes the outputs anew, and says what they come from"
+        ) from error
+    except (ValueError, RuntimeError, ArithmeticError) as error:
+        raise DetectorError(f"detector {detector.name}, {view.image_set} images, {view.variant}: {error}") from error
 
 
 def _no_scores() -> pd.DataFrame:

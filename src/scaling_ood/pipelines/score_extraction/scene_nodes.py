@@ -57,7 +57,7 @@ def plan_scene_outputs(
     forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
     fields = fields_for(detectors, SCENES[kind], kind)
     passes = SceneExtraction(
-        manifest, prepared, spec, networks, extraction, forward, kind, tuple(fields), runtime.workers
+        manifest, prepared, spec, networks, extraction, forward, kind, tuple(fields), runtime.workers, identity.setting
     )
     about = {
         "device": forward.device_name,

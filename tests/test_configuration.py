@@ -1,0 +1,86 @@
+"""Configuration that would fill the memory is refused before any of it is made; all other files are read as ever."""
+
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from scaling_ood import settings
+from scaling_ood.configuration import MOST_COPIES, ConfigLoader, what_swells
+
+PROJECT = Path(__file__).parents[1]
+
+
+def laughs(levels: int, times: int = 10) -> str:
+    """Lists of lists of ..., 10^levels values in as many lines."""
+    lines = ["a0: &a0 [1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * times)}]" for n in range(1, levels + 1)]
+    return "\n".join(lines)
+
+
+def loader(folder: Path, env: str = "mine") -> ConfigLoader:
+    return ConfigLoader(str(folder), env, **settings.CONFIG_LOADER_ARGS)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    for env in ("base", "mine", "local"):
+        (tmp_path / env).mkdir()
+    (tmp_path / "base/parameters.yml").write_text("shared: &shared {epochs: 3}\nfirst: *shared\nsecond: *shared\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["parameters.yml", "globals.yml", "catalog/more.yaml", "mlflow.yml"])
+def test_nested_anchors_are_refused_in_a_second_by_file_and_number(conf: Path, name: str) -> None:
+    path = conf / "mine" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(laughs(8))
+    started = time.perf_counter()
+    with pytest.raises(click.ClickException, match=r"nothing was run") as caught:
+        loader(conf)
+    assert time.perf_counter() - started < 1
+    assert f"- {path}: its anchors make 2" in caught.value.message
+    assert f"of which {MOST_COPIES:,} are allowed" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a {b: *a}", "the anchor 'a' holds itself"),
+        ("a: " + "[" * 5000 + "]" * 5000, "more than 100 levels"),
+        (
+            "base: &b\n" + "\n".join(f"  k{n}: {n}" for n in range(1000)) + "\nall:\n" + "  - {<<: *b}\n" * 200,
+            "make 402,605 values",
+        ),
+    ],
+)
+def test_other_files_that_swell(text: str, message: str) -> None:
+    assert message in what_swells(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a: 1", "a: &a [1, 2]\nb: *a\nc: {<<: *a}", "a: [", "\tb", "[" + "1, " * 200_000 + "1]", laughs(4)],
+    ids=["nothing", "plain", "a few", "cut", "tab", "long, without anchors", "20,000"],
+)
+def test_other_files_are_left_to_the_reader(text: str) -> None:
+    assert what_swells(text.encode()) == ""
+
+
+def test_what_is_read_is_what_kedro_reads(conf: Path) -> None:
+    assert loader(conf)["parameters"]["second"] == {"epochs": 3}
+
+
+def test_the_project_reads_its_own_files_through_it() -> None:
+    assert settings.CONFIG_LOADER_CLASS is ConfigLoader
+    for env in sorted(path.name for path in (PROJECT / "conf").iterdir() if path.is_dir()):
+        ConfigLoader(str(PROJECT / "conf"), env, **settings.CONFIG_LOADER_ARGS)
+
+
+def test_tags_of_python_build_nothing(conf: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "ran"
+    (conf / "mine/parameters.yml").write_text(f"a: !!python/object/apply:os.mkdir ['{trace}']")
+    with pytest.raises(Exception, match=r"could not determine a constructor"):
+        loader(conf)["parameters"]
+    assert not trace.exists()
