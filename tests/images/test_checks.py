@@ -85,6 +85,11 @@ def test_missing_files_and_folders_fail_without_a_digest(tmp_path):
         assert problem.startswith("cannot be read: ")
 
 
+@pytest.mark.parametrize("name", ["\ud800.jpg", "a\0b.jpg"], ids=["half a character", "null"])
+def test_a_name_that_no_file_can_have_is_told(tmp_path, name):
+    assert check_image(tmp_path / name).problem.startswith("cannot be read: ")
+
+
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_many_files_are_checked_in_their_order(save, tmp_path, workers):
     paths = [save(f"{number:02d}.png", size=(20 + number, 20)) for number in range(12)]

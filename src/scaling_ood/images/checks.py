@@ -41,6 +41,9 @@ def check_image(path: Path) -> Check:
         content = read_bytes(str(path))
     except OSError as error:
         return Check("", f"cannot be read: {error.strerror or error}")
+    except ValueError as error:
+        # A name that no file can have: from an annotation, say.
+        return Check("", f"cannot be read: {error}")
     fingerprint = hashlib.sha256(content).hexdigest()[:16]
     try:
         image = open_content(content)

@@ -52,7 +52,7 @@ def read_file(path: str | Path) -> bytes:
         RefusedFileError: No regular file, empty, or larger than `MOST_BYTES`.
         OSError: It is not there, or must not be read.
     """
-    place = _place(str(path))
+    place = place_of(str(path))
     try:
         _refuse(os.stat(place))  # Before it is opened: opening alone may do something to a device.
         with open(os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
@@ -72,7 +72,7 @@ def is_there(path: str) -> bool:
     return os.path.lexists(path.encode("utf-8", "surrogateescape"))
 
 
-def _place(path: str) -> bytes:
+def place_of(path: str) -> bytes:
     """The name in bytes: UTF-8 whatever the locale; escapes of `printable` count where there is no file so called."""
     name = path.encode("utf-8", "surrogateescape")
     if b"\\x" in name and not is_there(path):
