@@ -32,6 +32,7 @@ OTHER_MODEL = {
     "dropout": 0.25,
     "seeds": (0,),
     "epochs": 5,
+    "best_epoch": "last",
     "batch_images": 7,
     "learning_rate": 0.5,
     "backbone_learning_rate": 0.5,

@@ -7,6 +7,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 
 from scaling_ood import structure
+from scaling_ood.scene_preparation import ScenePreparation, segmenter_key
 from scaling_ood.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -68,3 +69,24 @@ def test_multi_label_networks_are_the_last_epochs_as_in_the_released_code(enviro
 @pytest.mark.parametrize(("environment", "setting"), [("base", "multi_label"), ("samples", "segmentation")])
 def test_this_projects_own_benchmarks_choose_the_epoch_on_validation_images(environment: str, setting: str) -> None:
     assert spec_of(environment, setting).model.best_epoch == "validation"
+
+
+def test_the_new_options_of_a_segmenters_training_are_in_its_key_where_they_are_used() -> None:
+    prepared = ScenePreparation(
+        benchmark="toy",
+        data_set="toy",
+        folder="/nowhere",
+        layout="streethazards",
+        labels="streethazards",
+        classes=("road", "car"),
+        subsets=(),
+        images={"train": 4, "validation": 2, "test": 3},
+        digests={"train": "d0", "validation": "d1", "test": "d2"},
+        anomalous_share=0.1,
+        without_anomaly=0,
+        unreadable=0,
+    )
+    spec = spec_of("base", "segmentation").model
+    changes: list[dict[str, Any]] = [{}, {"best_epoch": "last"}, {"images_per_scale": 4}, {"images_per_scale": 2}]
+    keys = [segmenter_key(prepared, spec.model_copy(update=change)) for change in changes]
+    assert len(set(keys)) == len(keys)
