@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.scenes import LabelMap, label_map
-from scaling_ood.models.segmentation import segmenter
+from scaling_ood.models.segmentation import STRIDE, segmenter
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
 from scaling_ood.parameters.segmentation import AutoencoderSpec, NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.plans import digest
@@ -115,6 +115,8 @@ def segmenter_key(preparation: ScenePreparation, spec: SegmenterSpec) -> str:
         return digest(network, preparation.checkpoint, scene_preprocessing(spec), preparation.network_classes(spec))
     weights = segmenter(spec.architecture).weights_digest if spec.pretrained else ""
     options = spec.model_dump(mode="json", exclude={"least_miou", "training", "classes"})
+    if spec.label_stride == STRIDE:  # An option that came later: what was trained before it stays what it is.
+        del options["label_stride"]
     roles = {role: preparation.digests[role] for role in ("train", "validation")}
     return digest(options, weights, scene_preprocessing(spec), roles, preparation.classes)
 

@@ -1,13 +1,14 @@
 """Training of PSPNets as the released code does it, resumable after every epoch.
 
-Stochastic gradient descent with polynomial decay, cross-entropy at the network's own stride with deep supervision, no
-class weights (semantic-segmentation-pytorch, which the paper's code builds on). Void pixels count nowhere, and padding
-is void.
+Stochastic gradient descent with polynomial decay, cross-entropy with deep supervision, no class weights
+(semantic-segmentation-pytorch, which the paper's code builds on). The loss is taken where the batch has labels: at the
+network's own stride as in the released code, or finer, see `SceneSets.label_stride`. Void pixels count nowhere, and
+padding is void.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -149,6 +150,7 @@ class SegmentationTraining:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
             images = self.sets.preprocessing.normalise(batch.pixels.to(self.device))
             outputs = self.module(images.contiguous(memory_format=torch.channels_last))
+        outputs = {name: at_size(maps, labels.shape[1:]) for name, maps in outputs.items()}
         refuse_labels_beyond(labels, outputs["logits"].shape[1])
         loss, shown = self._loss(outputs, labels)
         loss = loss + self.recipe.auxiliary_weight * pixel_cross_entropy(outputs["auxiliary"], labels)
@@ -194,6 +196,13 @@ def pixel_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Ten
     """
     total = functional.cross_entropy(logits.float(), labels, ignore_index=VOID, reduction="sum")
     return total / (labels != VOID).sum().clamp(min=1)
+
+
+def at_size(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Maps (N, C, h, w) or (N, h, w), up-sampled to (H, W); those of that size stay what they are."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return upsample(maps, size) if maps.ndim == 4 else upsample(maps.unsqueeze(1), size).squeeze(1)  # noqa: PLR2004
 
 
 def refuse_labels_beyond(labels: torch.Tensor, classes: int) -> None:

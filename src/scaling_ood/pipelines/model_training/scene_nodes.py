@@ -205,6 +205,7 @@ def _sets(
         Augmentation(edges, model.longest_edge),
         edge,
         runtime.workers,
+        model.label_stride,
     )
 
 
