@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scaling_ood.images import Orientation, Preprocessing
 from scaling_ood.images.scenes import LabelMap, label_map
-from scaling_ood.models.segmentation import segmenter
+from scaling_ood.models.segmentation import STRIDE, segmenter
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
 from scaling_ood.parameters.segmentation import AutoencoderSpec, NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.plans import digest
@@ -121,6 +121,7 @@ def segmenter_key(preparation: ScenePreparation, spec: SegmenterSpec) -> str:
     # Options count where they change what is trained, so that keys from before an option was there stay what they were.
     unused = {"images_per_scale"} - ({"images_per_scale"} if spec.images_per_scale else set())
     unused |= {"best_epoch"} if spec.best_epoch == "validation" else set()
+    unused |= {"label_stride"} if spec.label_stride == STRIDE else set()
     options = spec.model_dump(mode="json", exclude={"least_miou", "training", "classes", *unused})
     roles = {role: preparation.digests[role] for role in ("train", "validation")}
     return digest(options, weights, scene_preprocessing(spec), roles, preparation.classes)

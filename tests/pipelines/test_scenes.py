@@ -17,7 +17,7 @@ from scaling_ood.metrics import detection_metrics
 from scaling_ood.models import Forward, NetworkOutputError
 from scaling_ood.models.segmentation import upsample
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
-from scaling_ood.parameters.common import IdentitySpec
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.pipelines.metric_reporting.scene_maps import EXAMPLES, chosen_scenes, plan_score_maps, scene_examples
 from scaling_ood.pipelines.metric_reporting.scene_tables import (
@@ -26,12 +26,13 @@ from scaling_ood.pipelines.metric_reporting.scene_tables import (
     score_pixels,
     summarise_scenes,
 )
+from scaling_ood.pipelines.model_training.scene_nodes import train_confidence_branch, train_segmenter
 from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
 from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
 from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector, check_network, check_segmentation
-from scaling_ood.plans import Plan
+from scaling_ood.plans import Plan, digest
 from scaling_ood.records import RESULT_COLUMNS
-from scaling_ood.scene_preparation import ScenePreparation, network_key, scene_outputs_key
+from scaling_ood.scene_preparation import ScenePreparation, network_key, scene_outputs_key, scene_preprocessing
 
 HEIGHT, WIDTH = 24, 40
 ROLES = {
@@ -216,6 +217,34 @@ def test_options_of_one_network_leave_the_others_alone(prepared):
     other = {kind: network_key(prepared, SPEC, changed, kind) for kind in same}
     assert len(set(same.values())) == 3
     assert [kind for kind in same if same[kind] != other[kind]] == [CONFIDENCE]
+
+
+def test_dense_labels_are_another_training_and_the_usual_ones_are_in_no_key(prepared):
+    dense, usual = (SPEC.model_copy(update={"label_stride": stride}) for stride in (1, 8))
+    kinds = (SHARED, CONFIDENCE, AUTOENCODER)
+    keys = [[network_key(prepared, spec, NETWORKS, kind) for kind in kinds] for spec in (SPEC, usual, dense)]
+    assert keys[0] == keys[1]
+    assert [kind for kind, ours, theirs in zip(kinds, keys[0], keys[2], strict=True) if ours != theirs] == [
+        SHARED,
+        CONFIDENCE,
+    ]
+    before = SPEC.model_dump(mode="json", exclude={"least_miou", "training", "classes", "label_stride"})
+    roles = {role: prepared.digests[role] for role in ("train", "validation")}
+    assert keys[0][0] == digest(before, "", scene_preprocessing(SPEC), roles, prepared.classes)
+
+
+def test_segmenter_and_confidence_branch_learn_from_as_many_labels_as_are_asked_for(manifest, prepared):
+    losses = {}
+    for stride in (8, 1):
+        spec = SPEC.model_copy(update={"width": 8, "epochs": 1, "batch_images": 2, "label_stride": stride})
+        record, runtime = prepared.model_dump(mode="json"), RuntimeSpec(device="cpu", workers=0)
+        plans = (
+            train_segmenter(manifest, record, spec, runtime),
+            train_confidence_branch(manifest, record, spec, NETWORKS, runtime),
+        )
+        losses[stride] = [next(iter(plan.run(None)))["history"][0]["train_loss"] for plan in plans]
+        assert [plan.about["label_stride"] for plan in plans] == [stride, stride]
+    assert all(abs(sparse - dense) > 1e-3 for sparse, dense in zip(losses[8], losses[1], strict=True))
 
 
 def test_the_autoencoder_does_not_depend_on_the_segmenter(prepared):

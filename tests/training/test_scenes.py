@@ -111,6 +111,24 @@ def test_labels_are_taken_at_the_centres_of_the_stride_and_belong_to_their_pixel
     assert sorted(labels[:, 0].tolist()) == [[10, 11, 12], [20, 21, 22]]
 
 
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_labels_are_as_dense_as_they_are_asked_for(stride: int) -> None:
+    scenes = Gradients((16, 24), (9, 23))
+    dense = SceneSets(scenes, scenes, HALF, PLAIN, label_stride=stride)
+    ((pixels, labels),) = dense.training_batches(SAMPLING, 0)
+    assert labels.shape == (2, 16 // stride, 24 // stride)
+    there = labels != 255
+    assert torch.equal(labels[there], pixels[:, 0, stride // 2 :: stride, stride // 2 :: stride][there])
+    assert there.sum().item() == sum(
+        len(range(stride // 2, h, stride)) * len(range(stride // 2, w, stride)) for h, w in scenes.sizes
+    )
+
+
+def test_a_label_stride_that_divides_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="label_stride 3: it must be one of 1, 2, 4, 8"):
+        SceneSets(Rectangles(1), Rectangles(1), HALF, label_stride=3)
+
+
 def test_flips_mirror_pixels_and_labels_together() -> None:
     ((pixels, labels),) = epoch(Gradients((16, 24), (16, 24)), Augmentation(flips=1.0), SAMPLING)
     assert sorted(labels[:, 0].tolist()) == [[12, 11, 10], [22, 21, 20]]

@@ -4,6 +4,7 @@ import copy
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -219,17 +220,57 @@ def test_cross_entropy_is_the_mean_over_pixels_that_are_not_void() -> None:
     assert pixel_cross_entropy(logits, torch.full((1, 1, 3), 255)).item() == 0
 
 
-def test_the_loss_of_a_step_is_the_main_one_and_four_tenths_of_the_auxiliary_one() -> None:
-    training = SegmentationTraining(network, SETS, 0, replace(RECIPE, steps_per_epoch=1, epochs=1), CPU)
+@pytest.mark.parametrize("stride", [8, 2, 1])
+def test_the_loss_of_a_step_is_the_main_one_and_four_tenths_of_the_auxiliary_one(stride: int) -> None:
+    sets = replace(SETS, label_stride=stride)
+    training = SegmentationTraining(network, sets, 0, replace(RECIPE, steps_per_epoch=1, epochs=1), CPU)
     model = network()
     model.dropout = training.module.dropout = 0.0
     model.auxiliary[3].p = training.module.auxiliary[3].p = 0.0
-    (batch,) = SETS.training_batches(training.sampling, 0)
+    (batch,) = sets.training_batches(training.sampling, 0)
     outputs, labels = model.train()(HALF.normalise(batch.pixels)), batch.labels.long()
+    scaled = {
+        name: functional.interpolate(maps, scale_factor=8 // stride, mode="bilinear") for name, maps in outputs.items()
+    }
     main, auxiliary = (
-        functional.cross_entropy(outputs[name], labels, ignore_index=255).item() for name in ("logits", "auxiliary")
+        functional.cross_entropy(scaled[name], labels, ignore_index=255).item() for name in ("logits", "auxiliary")
     )
     assert training.epoch(0)["train_loss"] == pytest.approx(main + 0.4 * auxiliary, rel=1e-5)
+
+
+class Posts:
+    """Scenes of 48 x 64 pixels with bright posts, class 1, seven pixels wide, between the columns 4, 12, 20, …"""
+
+    def __len__(self) -> int:
+        return 4
+
+    def scene(self, index: int) -> tuple[Image.Image, NDArray[np.uint8]]:
+        labels = np.zeros((48, 64), np.uint8)
+        for column in range(8 * index + 5, 8 * index + 12):
+            labels[:, column::32] = 1
+        return Image.fromarray(np.repeat(60 + 120 * labels[..., None], 3, axis=2)), labels
+
+
+def test_objects_between_the_steps_of_the_stride_are_learnt_from_dense_labels_alone() -> None:
+    sets = SceneSets(Posts(), Posts(), HALF, Augmentation(flips=0.0))
+    recipe = replace(RECIPE, epochs=1, steps_per_epoch=60, learning_rate=0.1)
+    sparse, dense = (train(recipe, sets=replace(sets, label_stride=s), variants=(0,))[-1]["history"][0] for s in (8, 1))
+    assert sparse["validation_miou"] < 0.5
+    assert dense["validation_miou"] > 0.6
+
+
+@pytest.mark.parametrize("unit", ["pixel", "image"])
+def test_confidence_is_learnt_where_the_labels_are(unit: Literal["pixel", "image"]) -> None:
+    sets, recipe = replace(SETS, label_stride=1), replace(RECIPE, hints=Hints(unit), epochs=1, steps_per_epoch=1)
+    training = SegmentationTraining(lambda: network(confidence=True), sets, 0, recipe, CPU)
+    model = network(confidence=True).train()
+    model.dropout = training.module.dropout = 0.0
+    model.auxiliary[3].p = training.module.auxiliary[3].p = 0.0
+    (batch,) = sets.training_batches(training.sampling, 0)
+    confidence = model(HALF.normalise(batch.pixels))["confidence"]
+    dense = functional.interpolate(confidence[:, None], scale_factor=8, mode="bilinear")[:, 0]
+    price = -functional.logsigmoid(dense)[batch.labels != 255].mean().item()
+    assert training.epoch(0)["hint_price"] == pytest.approx(price, rel=1e-5)
 
 
 def test_the_weight_of_hints_moves_by_a_percent_a_step_and_is_part_of_the_state() -> None:

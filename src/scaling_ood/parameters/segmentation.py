@@ -172,6 +172,8 @@ class SegmenterSpec(Spec):
             `images_per_scale` scenes of it; empty: as they are.
         test_edge: Length in pixels to which the shorter side is scaled before the network; None: as it is.
         longest_edge: No side is scaled beyond.
+        label_stride: Of so many rows and columns of a training scene the loss compares one; 1 compares every pixel. 8,
+            the network's own stride, is what the released code takes.
         precision: Arithmetic of the training: `bf16` is automatic mixed precision.
         least_miou: The segmenter is wrong if its mIoU on the validation scenes falls under this fraction.
     """
@@ -193,6 +195,7 @@ class SegmenterSpec(Spec):
     short_edges: tuple[Count, ...] = ()
     test_edge: Count | None = None
     longest_edge: Count = 1000
+    label_stride: Literal[1, 2, 4, 8] = 8
     precision: Literal["float32", "bf16"] = "float32"
     least_miou: Annotated[float, Field(ge=0, le=1)] = 0.0
 

@@ -24,6 +24,7 @@ from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.segmentation import STRIDE
 from scaling_ood.training.sampling import Sampling
 
+LABEL_STRIDES = (1, 2, 4, STRIDE)
 _SCALE, _FLIP = 1, 2
 
 Item = TypeVar("Item")
@@ -108,6 +109,8 @@ class SceneSets:
         augmentation: Of the training scenes.
         evaluation_edge: Length that validation scenes' shorter side is scaled to, in pixels; None keeps their size.
         workers: Processes that decode; changes speed, never results.
+        label_stride: 1, 2, 4 or 8: of so many rows and columns of a training scene one has labels in its batch. 8, the
+            networks' own stride, is what the released code takes; it misses most objects of a few pixels.
     """
 
     train: LabelledScenes
@@ -116,9 +119,14 @@ class SceneSets:
     augmentation: Augmentation = Augmentation()
     evaluation_edge: int | None = None
     workers: int = 0
+    label_stride: int = STRIDE
 
     def __post_init__(self) -> None:
-        """Refuse empty sets before a training starts, not after its first epoch."""
+        """Refuse empty sets, and labels that fit no pixel, before a training starts, not after its first epoch."""
+        if self.label_stride not in LABEL_STRIDES:
+            raise ValueError(
+                f"label_stride {self.label_stride}: it must be one of {', '.join(map(str, LABEL_STRIDES))}"
+            )
         empty = [
             name for name, source in (("training", self.train), ("validation", self.validation)) if not len(source)
         ]
@@ -128,7 +136,8 @@ class SceneSets:
     def training_batches(self, sampling: Sampling, epoch: int) -> DataLoader[TrainingBatch]:
         """The batches of one epoch, in order."""
         fill = tuple(round(255 * value) for value in self.preprocessing.mean)
-        return _loader(TrainingBatches(self.train, self.augmentation, sampling, epoch, fill), self.workers)
+        batches = TrainingBatches(self.train, self.augmentation, sampling, epoch, fill, self.label_stride)
+        return _loader(batches, self.workers)
 
     def validation_scenes(self) -> DataLoader[EvaluationScene]:
         """The validation scenes, in order, one by one because their sizes may differ."""
@@ -136,7 +145,10 @@ class SceneSets:
 
 
 class TrainingBatch(NamedTuple):
-    """Pixels (N, 3, H, W), uint8, and train ids (N, H/8, W/8), uint8 with `VOID`; H and W are multiples of 8."""
+    """Pixels (N, 3, H, W), uint8, and train ids (N, H/s, W/s), uint8 with `VOID`; H and W are multiples of 8.
+
+    s is the label stride, see `SceneSets`.
+    """
 
     pixels: torch.Tensor
     labels: torch.Tensor
@@ -158,6 +170,7 @@ class TrainingBatches(Dataset[TrainingBatch]):
     sampling: Sampling
     epoch: int
     fill: tuple[int, ...]
+    label_stride: int = STRIDE
 
     def __len__(self) -> int:
         """How many batches there are."""
@@ -182,10 +195,10 @@ class TrainingBatches(Dataset[TrainingBatch]):
         for place, (image, labels) in enumerate(scenes):
             pixels[place, : len(image), : image.shape[1]] = image
             ids[place, : len(labels), : labels.shape[1]] = labels
-        centre = STRIDE // 2
+        stride, centre = self.label_stride, self.label_stride // 2
         return TrainingBatch(
             torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(),  # (N, 3, H, W)
-            torch.from_numpy(ids[:, centre::STRIDE, centre::STRIDE].copy()),  # (N, H/8, W/8)
+            torch.from_numpy(ids[:, centre::stride, centre::stride].copy()),  # (N, H/s, W/s)
         )
 
     def _scene(self, index: int, edge: int | None, flip: bool) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

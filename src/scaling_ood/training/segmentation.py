@@ -1,8 +1,9 @@
 """Training of PSPNets as the released code does it, resumable after every epoch.
 
-Stochastic gradient descent with polynomial decay, cross-entropy at the network's own stride with deep supervision, no
-class weights (semantic-segmentation-pytorch, which the paper's code builds on). Void pixels count nowhere, and padding
-is void.
+Stochastic gradient descent with polynomial decay, cross-entropy with deep supervision, no class weights
+(semantic-segmentation-pytorch, which the paper's code builds on). The loss is taken where the batch has labels: at the
+network's own stride as in the released code, or finer, see `SceneSets.label_stride`. Void pixels count nowhere, and
+padding is void.
 """
 
 from __future__ import annotations
@@ -196,6 +197,7 @@ class SegmentationTraining:
 
     def _loss(self, outputs: dict[str, torch.Tensor], labels: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         """The loss of one batch, and what is told of it."""
+        outputs = {name: at_size(maps, labels.shape[1:]) for name, maps in outputs.items()}
         logits, hints = outputs["logits"], self.recipe.hints
         refuse_labels_beyond(labels, logits.shape[1])
         shown: dict[str, float] = {}
@@ -234,6 +236,13 @@ def pixel_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Ten
     """
     total = functional.cross_entropy(logits.float(), labels, ignore_index=VOID, reduction="sum")
     return total / (labels != VOID).sum().clamp(min=1)
+
+
+def at_size(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Maps (N, C, h, w) or (N, h, w), up-sampled to (H, W); those of that size stay what they are."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return upsample(maps, size) if maps.ndim == 4 else upsample(maps.unsqueeze(1), size).squeeze(1)  # noqa: PLR2004
 
 
 def refuse_labels_beyond(labels: torch.Tensor, classes: int) -> None:

@@ -207,6 +207,7 @@ def _sets(
         Augmentation(edges, model.longest_edge),
         edge,
         runtime.workers,
+        model.label_stride,
     )
 
 
