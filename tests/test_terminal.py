@@ -40,7 +40,7 @@ from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 import scaling_ood.settings
-from scaling_ood.datasets.planned import write_atomically
+from scaling_ood.datasets.kept_files import write_atomically
 from scaling_ood.hooks import ProjectHooks
 from scaling_ood.images.files import read_file
 from scaling_ood.images.layouts import list_images

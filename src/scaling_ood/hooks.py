@@ -21,7 +21,7 @@ from scaling_ood.datasets import DamagedPartError
 from scaling_ood.downloads import BY_HAND, PAPER
 from scaling_ood.images.wording import in_bytes
 from scaling_ood.models.file_forms import CheckpointError, form_of
-from scaling_ood.report import printable
+from scaling_ood.report import in_encoding
 
 # What a person can put right. Everything else is a bug and keeps its traceback.
 USER_ERRORS = (ValueError, ArithmeticError, OSError, DamagedPartError, RuntimeError)
@@ -73,7 +73,7 @@ class ProjectHooks:
         written = sorted(name for name in pipeline.outputs() if name.endswith(".summary"))
         for name in written:
             report = _place(catalog, name.replace(".summary", ".report"))
-            click.echo(printable(f"\n{catalog[name].load()}\n\nReport: {report}", sys.stdout.encoding))
+            click.echo(in_encoding(f"\n{catalog[name].load()}\n\nReport: {report}", sys.stdout.encoding))
         if written:
             click.echo(f"MLflow: {mlflow.get_tracking_uri()} (make ui)")
 

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from toy_benchmark import build_toy
 
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
-from scaling_ood.datasets.planned import file_digest
+from scaling_ood.datasets.kept_files import content_sum
 from scaling_ood.detectors import Detector, Outputs, detector_class
 from scaling_ood.images.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
@@ -522,7 +522,7 @@ def spoilt(outputs: StoredShards, name: str, field: str, value: float, folder: P
             for variant in VARIANTS:
                 tensors[f"{variant}/{field}"][1, 0] = value
         save_file(tensors, folder / f"{each}.safetensors")
-        parts[each] = {**recorded, "sha256": file_digest(folder / f"{each}.safetensors")}
+        parts[each] = {**recorded, "sha256": content_sum(folder / f"{each}.safetensors")}
     return replace(outputs, parts=parts, folder=folder)
 
 

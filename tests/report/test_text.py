@@ -6,7 +6,7 @@ import pytest
 from report.fabricated import KL_GAP, OOD_SETS, gap_rows, results, scores
 
 from scaling_ood.records import METRICS
-from scaling_ood.report import printable, results_text
+from scaling_ood.report import in_encoding, results_text
 from scaling_ood.report.text import WIDTH
 
 NINE = {f"an_ood_set_with_a_long_name_{number}": ("photographs", 0.4 * number, 40) for number in range(9)}
@@ -105,14 +105,14 @@ def test_without_intervals_there_is_no_plot():
 
 def test_what_a_terminal_cannot_show_is_drawn_with_ascii():
     text = results_text(results(scores({"msp": 0.9, "worse": -0.4}), seeds=3))
-    assert printable(text, "utf-8") == text
+    assert in_encoding(text, "utf-8") == text
     for encoding in ("ascii", "cp1252", None):
-        shown = printable(text, encoding)
+        shown = in_encoding(text, encoding)
         assert "-o-" in shown
         assert ":" in plots_of(shown, ["msp"])[0]["msp"]
         shown.encode(encoding or "ascii")
-    assert printable("mo\N{LATIN SMALL LETTER U WITH DIAERESIS}we ●", "ascii") == "mo?we o"
-    assert [len(line) for line in printable(text, "ascii").replace("+-", "±").splitlines()] == list(
+    assert in_encoding("mo\N{LATIN SMALL LETTER U WITH DIAERESIS}we ●", "ascii") == "mo?we o"
+    assert [len(line) for line in in_encoding(text, "ascii").replace("+-", "±").splitlines()] == list(
         map(len, text.splitlines())
     )
 

@@ -7,7 +7,7 @@ from scaling_ood.report.granularity import Granularity, granularity_figure, mass
 from scaling_ood.report.html import ReportContent, render_report
 from scaling_ood.report.intervals import interval_figures
 from scaling_ood.report.maps import SceneExample, scene_figure
-from scaling_ood.report.text import printable, results_text
+from scaling_ood.report.text import in_encoding, results_text
 
 __all__ = [
     "Example",
@@ -18,9 +18,9 @@ __all__ = [
     "dispersal_figure",
     "granularity_figure",
     "histogram_figure",
+    "in_encoding",
     "interval_figures",
     "mass_figure",
-    "printable",
     "render_report",
     "results_text",
     "roc_figure",

@@ -53,10 +53,10 @@ def results_text(results: pd.DataFrame) -> str:
     return "\n\n".join([*(_table_text(table) for table in results_tables(results)), *filter(None, infinite)]) + "\n"
 
 
-def printable(text: str, encoding: str | None) -> str:
+def in_encoding(text: str, encoding: str | None) -> str:
     """The text as it is if the encoding can show it, otherwise drawn with ASCII; what has no ASCII form becomes `?`.
 
-    >>> printable("msp 83.1 ─●─", "utf-8"), printable("msp 83.1 ─●─", "ascii")
+    >>> in_encoding("msp 83.1 ─●─", "utf-8"), in_encoding("msp 83.1 ─●─", "ascii")
     ('msp 83.1 ─●─', 'msp 83.1 -o-')
     """
     encoding = encoding or "ascii"
