@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from toy_benchmark import build_toy
 
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
-from scaling_ood.datasets.planned import file_digest
+from scaling_ood.datasets.kept_files import content_sum
 from scaling_ood.detectors import Detector, Outputs, detector_class
 from scaling_ood.images.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
@@ -522,7 +522,7 @@ def spoilt(outputs: StoredShards, name: str, field: str, value: float, folder: P
             for variant in VARIANTS:
                 tensors[f"{variant}/{field}"][1, 0] = value
         save_file(tensors, folder / f"{each}.safetensors")
-        parts[each] = {**recorded, "sha256": file_digest(folder / f"{each}.safetensors")}
+        parts[each] = {**recorded, "sha256": content_sum(folder / f"{each}.safetensors")}
     return replace(outputs, parts=parts, folder=folder)
 
 
@@ -566,3 +566,26 @@ def test_infinite_scores_are_told(
     monkeypatch.setattr(detector_class("max_logit"), "score", one)
     score("max_logit")
     assert "max_logit, greens, fine_seed0: 2 of 8 scores are infinite" in caplog.text
+
+
+def test_test_labels_that_contradict_the_fit_images_are_told_with_both_numbers(
+    outputs: StoredShards,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    right = check_accuracy(outputs, manifest, preparation, spec, IDENTITY)
+    assert (right["warning"], caplog.text) == ("", "")
+    assert right["by_set"]["test"] > 0.9
+    renumbered = manifest.copy()
+    test = renumbered["image_set"] == "test"
+    renumbered.loc[test, "label"] = (renumbered.loc[test, "label"] + 1) % 4
+    wrong = check_accuracy(outputs, renumbered, preparation, spec, IDENTITY)
+    assert wrong["by_set"] == {
+        "fit": right["by_set"]["fit"],
+        "test": pytest.approx(1 - right["by_set"]["test"], abs=0.1),
+    }
+    told = f"top-1 accuracy {wrong['by_set']['test']:.1%} on test, {wrong['by_set']['fit']:.1%} on the fit images"
+    assert told in wrong["warning"]
+    assert wrong["warning"] in caplog.text
