@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import zlib
 from pathlib import Path
 
 import lmdb
@@ -22,7 +23,8 @@ class Tree:
     def __init__(self, root: Path) -> None:
         """Begin with nothing."""
         self.root = root
-        self.random = np.random.default_rng(0)
+        # Of its own for each data set: two must not hold the same photographs.
+        self.random = np.random.default_rng(zlib.crc32(root.name.encode()))
 
     def photograph(self, path: str) -> None:
         """One JPEG of chance."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from scaling_ood.images import Orientation, Preprocessing
+from scaling_ood.images.sharing import Shared
 from scaling_ood.models import Variant, architecture, published_digest
 from scaling_ood.networks import ROTATION, SHARED
 from scaling_ood.parameters.data_sets import NoiseSpec
@@ -40,7 +41,23 @@ class TrainedModel(Protocol):
         ...
 
 
-class Preparation(BaseModel):
+class Findings(BaseModel):
+    """What a reader must know of a benchmark's images before any number; no part of any key.
+
+    Attributes:
+        left_out: Data set to the number of its files that are not used, by reason.
+        shared: Pictures that stand in several image sets, or more than once in one.
+        notes: Everything else, in words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    left_out: dict[str, dict[str, int]] = {}
+    shared: tuple[Shared, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Preparation(Findings):
     """What a benchmark's images turned out to be.
 
     Attributes:
@@ -65,8 +82,6 @@ class Preparation(BaseModel):
         orientation: Whether photographs are taken as they are stored, or turned as EXIF says.
         oriented: Image set to its number of images that EXIF would turn or mirror; sets without any are left out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
     in_dist: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from scaling_ood.images import Orientation, Preprocessing
 from scaling_ood.images.scenes import LabelMap, label_map
@@ -13,6 +13,7 @@ from scaling_ood.models.segmentation import STRIDE, segmenter
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
 from scaling_ood.parameters.segmentation import AutoencoderSpec, NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.plans import digest
+from scaling_ood.preparation import Findings
 
 WHOLE = "test"
 """Name of all test scenes together, in the column of OOD sets."""
@@ -22,7 +23,7 @@ AUTOENCODER_NAME = "spatial_autoencoder"
 RANDOM = "random initialisation"
 
 
-class ScenePreparation(BaseModel):
+class ScenePreparation(Findings):
     """What a benchmark's scenes turned out to be.
 
     Attributes:
@@ -44,8 +45,6 @@ class ScenePreparation(BaseModel):
         orientation: Whether photographs are taken as they are stored, or turned as EXIF says.
         oriented: Role to its number of photographs that EXIF would turn or mirror; roles without any are left out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
     data_set: str

@@ -38,7 +38,7 @@ def save(tmp_path, make_picture):
 def test_good_images_pass(save, name, mode):
     path = save(name, mode)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    assert check_image(path) == (digest, "", (97, 64), 1, 8)
+    assert check_image(path) == (digest, "", (97, 64), 1, 8, "")
 
 
 def test_progressive_jpeg_passes(save):

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from scaling_ood.images import EmptyClassError, Entry, layout_names, list_images
+from scaling_ood.images import EmptyClassError, Entry, LayoutError, layout_names, list_images
+from scaling_ood.images.layouts import BESIDE, fitting_layout, list_files
+from scaling_ood.images.walking import HIDDEN, LOOP
 
 TREES = {
     "image_folder": (
@@ -38,7 +40,15 @@ TREES = {
     ),
     "class_prefix": (
         ["n02_great_white_shark.JPEG", "n01_tench.JPEG", "LICENSE", "more/n03_inside.JPEG"],
-        [("n01_tench.JPEG", "all", "n01"), ("n02_great_white_shark.JPEG", "all", "n02")],
+        [
+            ("more/n03_inside.JPEG", "all", "n03"),
+            ("n01_tench.JPEG", "all", "n01"),
+            ("n02_great_white_shark.JPEG", "all", "n02"),
+        ],
+    ),
+    "flat": (
+        ["b.JPG", "a.tif", "LICENSE", "more/c.png"],
+        [("a.tif", "all", ""), ("b.JPG", "all", ""), ("more/c.png", "all", "")],
     ),
     "flat_splits": (
         ["train/b.png", "train/a.png", "trainannot/a.png", "test/a.png", "testannot/a.png", "train.txt"],
@@ -100,9 +110,17 @@ def test_tiny_imagenet_without_its_train_folder(make_tree):
 @pytest.mark.parametrize(
     ("layout", "paths", "empty"),
     [
-        ("image_folder", ["train/n01/a.jpg", "train/n02/", "val/n01/notes.txt"], "train/n02, val/n01"),
+        (
+            "image_folder",
+            ["train/n01/a.jpg", "train/n02/", "val/n01/notes.txt"],
+            r"train/n02, val/n01 \(ending .txt: 1\)",
+        ),
         ("class_folders", ["n01/a.jpg", "n02/", "n03/"], "n02, n03"),
-        ("tiny_imagenet", ["train/n01/images/a.JPEG", "train/n02/images/", "train/n03/a.JPEG"], "train/n02, train/n03"),
+        (
+            "tiny_imagenet",
+            ["train/n01/images/a.JPEG", "train/n02/images/", "train/n03/a.JPEG"],
+            r"train/n02, train/n03 \(image beside .*: 1\)",
+        ),
     ],
 )
 def test_all_empty_classes_are_named(make_tree, layout, paths, empty):
@@ -140,3 +158,95 @@ def test_an_unknown_layout_names_the_nearest_and_all(tmp_path, given, hint):
     message = f"unknown layout '{given}'{hint} (known: {', '.join(layout_names())})"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         list_images(given, tmp_path)
+
+
+def left_out(layout, root, *args):
+    return {entry.path: entry.left_out for entry in list_files(layout, root, *args) if entry.left_out}
+
+
+@pytest.mark.parametrize(
+    ("layout", "folder"),
+    [("image_folder", "train/n01"), ("class_folders", "n01"), ("tiny_imagenet", "train/n01/images"), ("flat", "")],
+)
+def test_images_in_sub_folders_are_read_as_their_class(make_tree, layout, folder):
+    paths = [f"{folder}/{name}".lstrip("/") for name in ("a.jpg", "b/c.tif", "b/d/e.PNG")]
+    entries = list_images(layout, make_tree(*paths))
+    assert [entry.path for entry in entries] == paths
+    assert len({(entry.split, entry.class_name) for entry in entries}) == 1
+
+
+@pytest.mark.parametrize(
+    ("layout", "paths", "expected"),
+    [
+        (
+            "image_folder",
+            ["train/n01/a.jpg", "train/n01/b.heic", "train/c.jpg", "d.jpg", "val/n01/e.jpg", "val/f.raw", ".DS_Store"],
+            {".DS_Store": HIDDEN, "d.jpg": BESIDE, "train/c.jpg": BESIDE, "train/n01/b.heic": "ending .heic"},
+        ),
+        (
+            "class_folders",
+            ["n01/a.jpg", "b.jpg", "n01/Thumbs.db", "__MACOSX/n01/._a.jpg", "notes.txt"],
+            {"__MACOSX": HIDDEN, "b.jpg": BESIDE, "n01/Thumbs.db": HIDDEN, "notes.txt": "ending .txt"},
+        ),
+        ("flat_splits", ["train/a.jpg", "train/b.xcf", "c.jpg"], {"c.jpg": BESIDE, "train/b.xcf": "ending .xcf"}),
+        (
+            "tiny_imagenet",
+            ["train/n01/images/a.jpg", "train/n01/b.jpg", "train/n01/n01_boxes.txt", "wnids.txt", "train/c.jpg"],
+            {"train/c.jpg": BESIDE, "train/n01/b.jpg": BESIDE},
+        ),
+        ("species", ["Fish/a/1.jpg", "Fish/2.jpg", "3.jpg"], {"3.jpg": BESIDE, "Fish/2.jpg": BESIDE}),
+        (
+            "imagenet",
+            ["train/n01/1.jpg", "train/n01/2.psd", "train/3.jpg.part"],
+            {"train/3.jpg.part": "ending .part", "train/n01/2.psd": "ending .psd"},
+        ),
+        ("dtd", ["images/a/1.jpg", "images/2.jpg"], {"images/2.jpg": BESIDE}),
+    ],
+)
+def test_what_is_left_out_of_the_asked_for_splits_says_why(make_tree, layout, paths, expected):
+    splits = ["all"] if layout in ("class_folders", "species", "dtd") else ["train"]
+    assert left_out(layout, make_tree(*paths), splits) == expected
+
+
+def test_what_lies_beside_chosen_classes_is_left_out_and_other_classes_are_not_looked_at(make_tree):
+    root = make_tree("n01/a.jpg", "n02/b.xcf", "c.jpg")
+    assert left_out("class_folders", root, None, ["n01"]) == {"c.jpg": BESIDE}
+
+
+def test_a_class_folder_that_links_back_is_no_class(make_tree):
+    root = make_tree("n01/a.jpg")
+    (root / "again").symlink_to(root)
+    entries = list_files("class_folders", root)
+    assert [(entry.path, entry.left_out) for entry in entries] == [("again", LOOP), ("n01/a.jpg", "")]
+
+
+def test_a_class_of_unread_formats_is_told_what_it_holds(make_tree):
+    root = make_tree("n01/a.jpg", "n02/a.heic", "n02/b.HEIC", "n02/c.txt")
+    with pytest.raises(EmptyClassError, match=r"hold no image: n02 \(ending \.heic: 2; ending \.txt: 1\)$"):
+        list_images("class_folders", root)
+
+
+def test_splits_are_no_classes(make_tree):
+    root = make_tree("train/n01/a.jpg", "val/n01/b.jpg")
+    with pytest.raises(LayoutError, match=r"are splits with classes, and not classes.* 'image_folder' reads"):
+        list_images("class_folders", root)
+    assert {
+        entry.class_name for entry in list_images("class_folders", make_tree("train/n01/a.jpg", "train/b.jpg"))
+    } == {
+        "train",
+        "val",
+    }
+
+
+@pytest.mark.parametrize(
+    ("paths", "named"),
+    [
+        (["a.jpg"], "'flat'"),
+        (["n01/a.jpg"], "'class_folders'"),
+        (["train/n01/a.jpg"], "'image_folder'"),
+        (["a.txt"], ""),
+    ],
+)
+def test_the_layout_that_fits_is_named(make_tree, paths, named):
+    assert named in fitting_layout(make_tree(*paths))
+    assert bool(named) == bool(fitting_layout(make_tree(*paths)))

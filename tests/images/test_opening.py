@@ -316,7 +316,7 @@ def test_other_formats_have_an_orientation_too(tmp_path, make_picture, kind):
 )
 def test_broken_exif_is_no_reason_to_lose_an_image(tmp_path, make_picture, exif):
     (tmp_path / "a.jpg").write_bytes(encoded(make_picture(32, 16), "JPEG", exif=exif))
-    assert check_image(tmp_path / "a.jpg")[1:] == ("", (32, 16), 1, 8)
+    assert check_image(tmp_path / "a.jpg")[1:] == ("", (32, 16), 1, 8, "")
 
 
 def test_the_check_says_how_many_bits_became_8(tmp_path):

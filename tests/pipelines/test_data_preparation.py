@@ -15,13 +15,15 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 from PIL import Image, ImageOps
-from toy_benchmark import CLASSES, model_spec, write_squares
+from toy_benchmark import CLASSES, COLOURS, model_spec, write_squares
 
 from scaling_ood.datasets import FabricatedImagesDataset, ProvidedFile
 from scaling_ood.fabrication import MiniatureSpec, folders, render_image
 from scaling_ood.images import quality
 from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
+from scaling_ood.images.one_sided import OneSidedLabelsError
 from scaling_ood.images.quality import QualityMeasure
+from scaling_ood.images.sharing import SharedImagesError
 from scaling_ood.images.species import split_species
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSets, DataSpec
@@ -75,9 +77,9 @@ def test_no_image_has_two_roles(manifest: pd.DataFrame) -> None:
 def test_fit_images_are_recorded_as_training_images_where_they_are(
     tmp_path: Path, train: dict[str, Any], trained: int
 ) -> None:
-    for split in ("train", "val"):
-        write_squares(tmp_path / "squares" / split, 5)
-    write_squares(tmp_path / "greens", 4)
+    for shift, folder in enumerate(("squares/train", "squares/val", "greens")):
+        colours = {name: (red + shift, green, blue) for name, (red, green, blue) in COLOURS.items()}
+        write_squares(tmp_path / folder, 5, colours)
     data = DataSpec.model_validate(
         {"in_dist": "squares", "ood": ["greens"], "train": train, "fit": {"split": "train", "per_class": 2}}
         | {"test": {"split": "val"}}
@@ -316,7 +318,8 @@ def prepare_species(data_root: Path, **known: Any) -> tuple[pd.DataFrame, pd.Dat
 def species(tmp_path: Path) -> Path:
     for supercategory, kinds in {"Fish": 5, "Fungi": 3}.items():
         for kind in range(kinds):
-            write_squares(tmp_path / "species" / supercategory, 3, {f"kind {kind}": (20, 40 * kind, 90)})
+            colour = (20 * len(supercategory), 40 * kind, 90)
+            write_squares(tmp_path / "species" / supercategory, 3, {f"kind {kind}": colour})
     return tmp_path
 
 
@@ -477,3 +480,130 @@ def test_the_miniature_runs_through_the_graph_and_missing_folders_alone_are_rend
     with Image.open(tmp_path / "miniature" / "in_dist" / first["path"]) as image:
         rendered = render_image(MiniatureSpec(**SMALL), f"train/{first['class_name']}", 0)
         assert np.abs(np.asarray(image).astype(int) - rendered).mean() < 6
+
+
+@pytest.fixture
+def own_root(data_root: str, tmp_path: Path) -> Path:
+    shutil.copytree(data_root, tmp_path / "root")
+    return tmp_path / "root"
+
+
+def prepared_in(
+    root: Path, data_sets: DataSets, data: DataSpec, **changes: Any
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    return prepare_manifest(str(root), data_sets, changed(data, **changes), IDENTITY, RUNTIME)
+
+
+def test_clean_data_leaves_nothing_to_tell(preparation: dict[str, Any]) -> None:
+    assert (preparation["left_out"], preparation["shared"], preparation["notes"]) == ({}, [], [])
+
+
+def test_files_that_are_left_out_are_counted_in_record_table_and_one_line(
+    own_root: Path, data_sets: DataSets, data: DataSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    greens = own_root / "greens"
+    for name in ("green_dark/a.heic", "green_dark/more/b.heic", "notes.txt", "green_dark/._000.png", ".DS_Store"):
+        (greens / name).parent.mkdir(exist_ok=True)
+        (greens / name).touch()
+    (own_root / "squares/blue_dark/gone.png").symlink_to("nowhere.png")
+    rows, bad, record = prepared_in(own_root, data_sets, data)
+    hidden = "hidden, or of the system"
+    assert record["left_out"] == {
+        "squares": {"link to nothing": 1},
+        "greens": {hidden: 2, "ending .heic": 2, "ending .txt": 1},
+    }
+    assert dict(zip(bad["id"], bad["problem"], strict=True)) == {
+        "squares/blue_dark/gone.png": "link to nothing",
+        "greens/green_dark/a.heic": "ending .heic",
+        "greens/green_dark/more/b.heic": "ending .heic",
+        "greens/notes.txt": "ending .txt",
+        "greens/": f"2 files or folders: {hidden}",
+    }
+    assert len(rows) == 68
+    assert record["unreadable"] == 0
+    assert caplog.text.count("WARNING") == 1
+    assert f"squares: link to nothing: 1. greens: {hidden}: 2; ending .heic: 2; ending .txt: 1" in caplog.text
+
+
+def test_images_in_sub_folders_of_classes_are_used(own_root: Path, data_sets: DataSets, data: DataSpec) -> None:
+    more = own_root / "greens/green_dark/more"
+    more.mkdir()
+    for path in sorted((own_root / "greens/green_dark").glob("*.png"))[:2]:
+        path.rename(more / path.name)
+    rows, _, record = prepared_in(own_root, data_sets, data)
+    assert record["images"]["greens"] == 8
+    assert "green_dark/more/000.png" in set(rows["path"])
+
+
+def test_a_wrong_layout_is_told_which_one_fits(own_root: Path, data: DataSpec) -> None:
+    for path in list((own_root / "greens").rglob("*.png")):
+        path.rename(own_root / "greens" / f"{path.parent.name}_{path.name}")
+    for folder in (own_root / "greens").iterdir():
+        if folder.is_dir():
+            folder.rmdir()
+    squares = {"layout": "class_folders", "folder": "squares"}
+    with pytest.raises(PartitionError, match=r"greens: no image in .*; images lie in the folder itself: .*'flat'"):
+        prepared_in(own_root, library(squares=squares, greens=squares | {"folder": "greens"}), data, ood=["greens"])
+    sets = library(squares=squares, greens={"layout": "flat", "folder": "greens"})
+    assert prepared_in(own_root, sets, data, ood=["greens"])[2]["images"]["greens"] == 8
+    with pytest.raises(OneSidedLabelsError, match="test: 4 of 4 images have no class"):
+        prepared_in(
+            own_root, sets, data, in_dist="greens", ood=["squares"], train=None, coarse_labels=None,
+            fit={"split": "all", "share": 0.5}, test={"split": "all"},
+        )  # fmt: skip
+
+
+def test_the_same_bytes_on_both_sides_are_told_and_more_than_a_share_is_refused(
+    own_root: Path, data_sets: DataSets, data: DataSpec, manifest: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = manifest[manifest["image_set"] == "test"].iloc[0]
+    shutil.copy(own_root / "squares" / first["path"], own_root / "greens/green_dark/000.png")
+    with pytest.raises(SharedImagesError, match=r"1 of 8 \(12\.50%\) greens images have the bytes of images of test"):
+        prepared_in(own_root, data_sets, data)
+    caplog.clear()
+    _, _, record = prepared_in(own_root, data_sets, data, most_shared=0.2)
+    found = Preparation.model_validate(record).shared
+    told = f"1 of 8 (12.50%) greens images have the bytes of images of test (greens/green_dark/000.png = {first['id']})"
+    assert [str(one) for one in found] == [told]
+    assert told in caplog.text
+
+
+def test_pictures_that_look_alike_are_told_where_one_asks(
+    own_root: Path, data_sets: DataSets, data: DataSpec, manifest: pd.DataFrame
+) -> None:
+    random = np.random.default_rng(0)
+    picture = Image.fromarray(random.integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize((120, 120))
+    first = manifest[manifest["image_set"] == "test"].iloc[0]
+    picture.save(own_root / "squares" / first["path"])
+    picture.resize((90, 90)).save(own_root / "greens/green_dark/000.png")
+    assert prepared_in(own_root, data_sets, data)[2]["shared"] == []
+    rows, _, record = prepared_in(own_root, data_sets, data, near_duplicates=True)
+    told = [str(one) for one in Preparation.model_validate(record).shared if one.examples]
+    assert f"1 of 8 (12.50%) greens images look like images of test (greens/green_dark/000.png = {first['id']})" in told
+    assert set(rows["look"].map(len)[rows["path"] != ""]) == {16}
+
+
+def test_a_class_that_is_never_trained_on_is_an_error(own_root: Path, data: DataSpec) -> None:
+    for split, classes in {"train": ("red", "blue"), "val": ("red", "blue", "green")}.items():
+        for index, name in enumerate(classes):
+            write_squares(own_root / "mine" / split, 3, {name: (80 * index, 40 * len(split), 90)})
+    sets = library(
+        mine={"layout": "image_folder", "folder": "mine"}, greens={"layout": "class_folders", "folder": "greens"}
+    )
+    roles = {"train": {"split": "train"}, "fit": {"split": "val", "per_class": 1}, "test": {"split": "val"}}
+    with pytest.raises(OneSidedLabelsError, match=r"test: 1 classes have no training image.*: green with 2\. Give"):
+        prepared_in(own_root, sets, data, in_dist="mine", ood=["greens"], coarse_labels=None, **roles)
+
+
+def test_size_and_time_of_each_file_are_recorded_and_no_part_of_the_digests(
+    own_root: Path, data_sets: DataSets, data: DataSpec, manifest: pd.DataFrame, preparation: dict[str, Any]
+) -> None:
+    for path in own_root.rglob("*.png"):
+        os.utime(path, ns=(5, 6))
+    rows, _, record = prepared_in(own_root, data_sets, data)
+    noise = rows["path"] == ""
+    assert set(rows.loc[noise, ["bytes", "modified_ns"]].to_numpy().ravel()) == {-1}
+    assert set(rows.loc[~noise, "modified_ns"]) == {6}
+    assert rows["bytes"].tolist() == manifest["bytes"].tolist()
+    assert rows.loc[~noise, "bytes"].iloc[0] == (own_root / "squares" / rows["path"].iloc[0]).stat().st_size
+    assert record["digests"] == preparation["digests"]

@@ -1,6 +1,9 @@
 """One pass over image sets, in shards: how it is cut into batches, shards and processes changes nothing."""
 
+import os
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from scaling_ood.images import Loading, Noise, Preprocessing
+from scaling_ood.images import ChangedFileError, Loading, Noise, Preprocessing
 from scaling_ood.models import Forward, ForwardPass, NetworkOutputError
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.pipelines.extraction import Extraction, image_set_of, loading_of
@@ -176,3 +179,33 @@ def test_nan_ends_the_pass_with_network_set_image_and_count(
     with pytest.raises(NetworkOutputError, match=f"^{re.escape(message)}"):
         made.extend(name for name, _ in given.produce(Broken(), given.parts(("greens",))))
     assert made == ["greens-00000"]
+
+
+@pytest.fixture
+def own_copy(manifest: pd.DataFrame, preparation: dict[str, Any], data_root: str, tmp_path: Path) -> dict[str, Any]:
+    """The record of the same images in a place of their own."""
+    shutil.copytree(data_root, tmp_path / "copy")
+    return preparation | {"folders": {name: f"{tmp_path}/copy/{name}" for name in preparation["folders"]}}
+
+
+def test_copied_images_are_read_although_their_times_differ(
+    manifest: pd.DataFrame, preparation: dict[str, Any], own_copy: dict[str, Any]
+) -> None:
+    for path in Path(own_copy["folders"]["greens"]).rglob("*.png"):
+        os.utime(path, ns=(1, 1))
+    expected, found = (whole(extraction(manifest, record), ("greens",)) for record in (preparation, own_copy))
+    assert torch.equal(expected["greens"], found["greens"])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_changed_since_the_preparation_ends_the_pass_before_its_shard(
+    manifest: pd.DataFrame, own_copy: dict[str, Any], workers: int
+) -> None:
+    path = sorted(Path(own_copy["folders"]["greens"]).rglob("*.png"))[6]
+    other = next(Path(own_copy["folders"]["squares"]).rglob("*.png"))
+    path.write_bytes(other.read_bytes())
+    given = extraction(manifest, own_copy, batch=1, workers=workers)
+    made = given.produce(Identity(), given.parts(("greens",)))
+    assert next(made)[0] == "greens-00000"
+    with pytest.raises(ChangedFileError, match=f"{path.name} has other content than when the data was prepared"):
+        next(made)

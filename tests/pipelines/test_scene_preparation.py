@@ -59,7 +59,7 @@ def test_as_stored_by_word_their_pixels_are_taken_as_they_lie(tmp_path, caplog, 
     files = _files(manifest, record, "train")
     image, labels = files.scene(0)
     assert labels.shape == (HEIGHT, WIDTH)
-    with Image.open(files.images[0]) as stored:
+    with Image.open(files.images[0].path) as stored:
         assert np.array_equal(image, stored)
 
 
@@ -70,7 +70,7 @@ def test_upright_by_word_a_training_sees_them_turned(tmp_path, caplog, orientati
     files = _files(manifest, record, "train")
     image, labels = files.scene(0)
     assert image.size == labels.shape[::-1]
-    with Image.open(files.images[0]) as stored:
+    with Image.open(files.images[0].path) as stored:
         assert np.array_equal(image, ImageOps.exif_transpose(stored))
 
 

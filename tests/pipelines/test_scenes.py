@@ -390,3 +390,30 @@ def test_nan_of_a_network_ends_the_pass_with_set_scene_and_remedy(manifest, prep
         NetworkOutputError, match=rf"^segmentation: the .* gives NaN for 1 of 3 images of test \({path};"
     ):
         list(extraction.produce(None, [part]))
+
+
+def test_test_labels_that_contradict_the_validation_scenes_are_told_with_both_numbers(
+    manifest, prepared, street, tmp_path, caplog
+):
+    def outputs_of(folder, shift):
+        """Logits that agree with the labels of every pixel, those of the test scenes moved on by `shift`."""
+        folder.mkdir()
+        parts = {}
+        for role in ("validation", "test"):
+            tensors = {}
+            for number, path in enumerate(manifest.loc[manifest["image_set"] == role, "label_path"]):
+                ids = np.asarray(Image.open(street / path)).astype(int)
+                ids = np.where(ids == 14, 0, (ids - 1 + (shift if role == "test" else 0)) % 13)
+                logits = torch.nn.functional.one_hot(torch.from_numpy(ids), 13).permute(2, 0, 1)[None].float()
+                tensors[f"{number:05d}/seed0/logits/0"] = logits.contiguous()
+            save_file(tensors, folder / f"{role}-00000.safetensors")
+            digest = content_sum(folder / f"{role}-00000.safetensors")
+            parts[f"{role}-00000"] = {"items": number + 1, "sha256": digest, "seconds": 1.0}
+        return StoredShards("key", {"device": "cpu"}, parts, folder)
+
+    record = prepared.model_dump(mode="json")
+    right = check_segmentation(outputs_of(tmp_path / "right", 0), manifest, record, SPEC, IDENTITY)
+    assert (right["warning"], right["test"]["miou"]) == ("", 1.0)
+    wrong = check_segmentation(outputs_of(tmp_path / "wrong", 2), manifest, record, SPEC, IDENTITY)
+    assert "mIoU of the known pixels 0.0% on test, 100.0% on the validation scenes" in wrong["warning"]
+    assert wrong["warning"] in caplog.text

@@ -566,3 +566,26 @@ def test_infinite_scores_are_told(
     monkeypatch.setattr(detector_class("max_logit"), "score", one)
     score("max_logit")
     assert "max_logit, greens, fine_seed0: 2 of 8 scores are infinite" in caplog.text
+
+
+def test_test_labels_that_contradict_the_fit_images_are_told_with_both_numbers(
+    outputs: StoredShards,
+    manifest: pd.DataFrame,
+    preparation: dict[str, Any],
+    spec: ModelSpec,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    right = check_accuracy(outputs, manifest, preparation, spec, IDENTITY)
+    assert (right["warning"], caplog.text) == ("", "")
+    assert right["by_set"]["test"] > 0.9
+    renumbered = manifest.copy()
+    test = renumbered["image_set"] == "test"
+    renumbered.loc[test, "label"] = (renumbered.loc[test, "label"] + 1) % 4
+    wrong = check_accuracy(outputs, renumbered, preparation, spec, IDENTITY)
+    assert wrong["by_set"] == {
+        "fit": right["by_set"]["fit"],
+        "test": pytest.approx(1 - right["by_set"]["test"], abs=0.1),
+    }
+    told = f"top-1 accuracy {wrong['by_set']['test']:.1%} on test, {wrong['by_set']['fit']:.1%} on the fit images"
+    assert told in wrong["warning"]
+    assert wrong["warning"] in caplog.text

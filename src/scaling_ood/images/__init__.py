@@ -8,9 +8,11 @@ from scaling_ood.images.layouts import EmptyClassError, Entry, LayoutError, layo
 from scaling_ood.images.loading import ImageSource, Loading, NoiseImages, Photographs, read_image, read_pixels
 from scaling_ood.images.noise import Noise
 from scaling_ood.images.opening import open_image
+from scaling_ood.images.recorded import ChangedFileError, RecordedFile, recorded_files
 from scaling_ood.images.transforms import Preprocessing
 
 __all__ = [
+    "ChangedFileError",
     "EmptyClassError",
     "Entry",
     "ImageSource",
@@ -21,6 +23,7 @@ __all__ = [
     "Orientation",
     "Photographs",
     "Preprocessing",
+    "RecordedFile",
     "check_images",
     "cifar",
     "imagenet",
@@ -32,6 +35,7 @@ __all__ = [
     "read_bytes",
     "read_image",
     "read_pixels",
+    "recorded_files",
     "species",
     "textures",
 ]

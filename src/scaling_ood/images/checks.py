@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from scaling_ood.images.containers import read_bytes
 from scaling_ood.images.exif import orientation_of
+from scaling_ood.images.looks import LOOK_PX, look_of
 from scaling_ood.images.opening import is_deep_grey, open_content, to_rgb
 
 
@@ -22,6 +24,7 @@ class Check(NamedTuple):
         size: Width and height as stored, in pixels; (0, 0) for a file that is no image.
         orientation: EXIF's, 2 to 8, of an image that is stored turned or mirrored; 1 for all others.
         bits: Of a grey level: 16 where it was scaled to 8.
+        look: Its perceptual hash, see `looks`; empty where none was asked for.
     """
 
     digest: str = ""
@@ -29,13 +32,14 @@ class Check(NamedTuple):
     size: tuple[int, int] = (0, 0)
     orientation: int = 1
     bits: int = 8
+    look: str = ""
 
 
-def check_image(path: Path) -> Check:
+def check_image(path: Path, looks: bool = False) -> Check:
     """Decode the whole image once, and make it RGB as a network will see it.
 
     JPEGs are decoded at an eighth of their size, which still reads every byte, so that a truncated file is found at a
-    fraction of the cost.
+    fraction of the cost; where `looks` are asked for, not below the size that these need.
     """
     try:
         content = read_bytes(str(path))
@@ -48,14 +52,15 @@ def check_image(path: Path) -> Check:
     try:
         image = open_content(content)
         size = image.size
-        image.draft("RGB", (1, 1))
-        to_rgb(image)
+        image.draft("RGB", (LOOK_PX, LOOK_PX) if looks else (1, 1))
+        seen = to_rgb(image)
+        look = look_of(seen) if looks else ""
     except OSError as error:
         return Check(fingerprint, str(error))
-    return Check(fingerprint, "", size, orientation_of(image), 16 if is_deep_grey(image) else 8)
+    return Check(fingerprint, "", size, orientation_of(image), 16 if is_deep_grey(image) else 8, look)
 
 
-def check_images(paths: Sequence[Path], workers: int) -> Iterator[Check]:
+def check_images(paths: Sequence[Path], workers: int, looks: bool = False) -> Iterator[Check]:
     """Check many files at once, in their order; decoding releases the interpreter, so threads serve."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        yield from pool.map(check_image, paths)
+        yield from pool.map(partial(check_image, looks=looks), paths)

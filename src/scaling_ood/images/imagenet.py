@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import scipy.io
@@ -14,8 +15,8 @@ from scaling_ood.images.layouts import (
     LayoutError,
     Wanted,
     class_folders,
+    entries_in,
     first_there,
-    images_in,
     split_layout,
     subfolders,
 )
@@ -71,7 +72,8 @@ def _split_folders(split: str) -> list[str]:
 
 
 def _split(root: Path, split: str, folder: Path) -> list[Entry]:
-    classes, flat = subfolders(folder), list(images_in(folder))
+    classes, files = subfolders(folder), entries_in(root, folder, split, deep=False)
+    flat = [Path(one.path) for one in files if not one.left_out]
     if not flat:
         return class_folders(root, [(split, each) for each in classes])
     if classes:
@@ -85,7 +87,7 @@ def _split(root: Path, split: str, folder: Path) -> list[Entry]:
     unknown = [path.name for path in flat if path.stem not in truth]
     if unknown:
         raise LayoutError(f"{len(unknown):,} images of {folder} have no known class: {listed(unknown)}")
-    return [Entry(path.relative_to(root).as_posix(), split, truth[path.stem]) for path in flat]
+    return [one if one.left_out else replace(one, class_name=truth[Path(one.path).stem]) for one in files]
 
 
 def _truth(root: Path) -> Mapping[str, str]:

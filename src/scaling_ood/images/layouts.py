@@ -2,21 +2,29 @@
 
 A reader is one function `(root) -> list[Entry]`, registered under the layout's name with `@layout`, or
 `(root, wanted) -> list[Entry]` with `@split_layout` where a split is too large to be listed for nothing. It looks at
-names, folders and lists only and opens no image. The general layouts are here; those of single data sets have modules
-of their own (`imagenet`, `places`, …), which the package imports.
+names, folders and lists only and opens no image. Files that it meets and leaves out are entries too, with the reason.
+The general layouts are here; those of single data sets have modules of their own (`imagenet`, `places`, …), which the
+package imports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 from scaling_ood.images.files import printable
+from scaling_ood.images.walking import LOOP, is_hidden, walk
 from scaling_ood.images.wording import listed
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+UNLISTED = "image that no list names"
+BESIDE = "image beside the folders that hold the others"
+_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
+_LOOKED_AT = 10_000
+"""Files that are enough to tell how deep the images of a folder lie."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +35,13 @@ class Entry:
         path: Relative to the data set's folder, with forward slashes; `<container>::<key>` inside a container.
         split: The data set's own split (`train`, `val`, …); `all` where it has none.
         class_name: Folder or synset name; empty where the layout has no classes.
+        left_out: Why the file is not read; empty for an image.
     """
 
     path: str
     split: str
     class_name: str
+    left_out: str = ""
 
 
 class EmptyClassError(ValueError):
@@ -87,7 +97,14 @@ def layout_names() -> list[str]:
 def list_images(
     name: str, folder: Path, splits: Sequence[str] | None = None, classes: Sequence[str] | None = None
 ) -> list[Entry]:
-    """The images of a data set, sorted by path.
+    """The images of a data set, sorted by path: `list_files` without those that are left out."""
+    return [entry for entry in list_files(name, folder, splits, classes) if not entry.left_out]
+
+
+def list_files(
+    name: str, folder: Path, splits: Sequence[str] | None = None, classes: Sequence[str] | None = None
+) -> list[Entry]:
+    """The images of a data set, and the files that are left out of what was asked for, sorted by path.
 
     Args:
         name: A registered layout.
@@ -117,15 +134,39 @@ def list_images(
     else:
         entries = _READERS[name](folder, wanted)
     chosen = None if classes is None else set(classes)
-    kept = (one for one in entries if wanted(one.split) and (chosen is None or one.class_name in chosen))
-    named = (Entry(printable(one.path), printable(one.split), printable(one.class_name)) for one in kept)
-    return sorted(named, key=lambda entry: entry.path)
+
+    def asked_for(entry: Entry) -> bool:
+        # What is left out above the splits, or above the classes, belongs to none of them.
+        of_all = entry.left_out != ""
+        in_split = wanted(entry.split) or (of_all and entry.split == "")
+        return in_split and (chosen is None or entry.class_name in chosen or (of_all and entry.class_name == ""))
+
+    return sorted(map(_printable, filter(asked_for, entries)), key=lambda entry: entry.path)
 
 
-@layout("image_folder")
-def _image_folder(root: Path) -> list[Entry]:
-    """ImageNet's layout: `<split>/<class>/*`."""
-    return class_folders(root, [(split.name, entry) for split in subfolders(root) for entry in subfolders(split)])
+def _printable(entry: Entry) -> Entry:
+    return Entry(printable(entry.path), printable(entry.split), printable(entry.class_name), printable(entry.left_out))
+
+
+def fitting_layout(folder: Path) -> str:
+    """The end of a message about a folder without the images that a layout asks for: which layout finds some there."""
+    images = (one.path for one in islice(walk(folder), _LOOKED_AT) if not one.left_out)
+    depth = min((len(path.relative_to(folder).parts) for path in images), default=0)
+    return (
+        "",
+        "; images lie in the folder itself: the layout 'flat' reads them",
+        "; images lie in its sub-folders: 'class_folders' reads <class>/*, 'flat_splits' <split>/* without classes",
+        "; images lie two folders down: 'image_folder' reads <split>/<class>/*",
+    )[min(depth, 3)]
+
+
+@split_layout("image_folder")
+def _image_folder(root: Path, wanted: Wanted) -> list[Entry]:
+    """ImageNet's layout: `<split>/<class>/*`, at any depth below the class."""
+    splits = [split for split in subfolders(root) if wanted(split.name)]
+    found = class_folders(root, [(split.name, entry) for split in splits for entry in subfolders(split)])
+    bare = [one for split in splits if not subfolders(split) for one in beside(root, split, split.name)]
+    return found + bare + beside(root, root)
 
 
 def _some_class_folders(root: Path, classes: Sequence[str]) -> list[Entry]:
@@ -136,13 +177,25 @@ def _some_class_folders(root: Path, classes: Sequence[str]) -> list[Entry]:
 
 @layout("class_folders", _some_class_folders)
 def _one_split(root: Path) -> list[Entry]:
-    """A folder of classes without splits, as one supercategory of Species: `<class>/*`."""
-    return class_folders(root, [("all", entry) for entry in subfolders(root)])
+    """A folder of classes without splits, as one supercategory of Species: `<class>/*`, at any depth."""
+    folders = subfolders(root)
+    entries = class_folders(root, [("all", entry) for entry in folders])
+    # A class may be called `train`, but its images then lie in it and not in classes below it.
+    nested = not any(entry.path.count("/") == 1 for entry in entries if not entry.left_out)
+    if folders and nested and all(folder.name.lower() in _SPLITS for folder in folders):
+        raise LayoutError(f"the folders of {root} are splits with classes, and not classes{fitting_layout(root)}")
+    return entries + ([] if folders else beside(root, root))
+
+
+@layout("flat")
+def _flat(root: Path) -> list[Entry]:
+    """A folder of images without classes or splits, at any depth."""
+    return entries_in(root, root, "all")
 
 
 @layout("tiny_imagenet")
 def _tiny_imagenet(root: Path) -> list[Entry]:
-    """Tiny-ImageNet's official layout: `train/<wnid>/images/*`; `val` and `test` are flat and left out."""
+    """Tiny-ImageNet's official layout: `train/<wnid>/images/*`; `val` and `test` are flat and not looked at."""
     if not (root / "train").is_dir():
         raise FileNotFoundError(f"no folder {root / 'train'}")
     return class_folders(root, [("train", entry) for entry in subfolders(root / "train")], "images")
@@ -150,19 +203,19 @@ def _tiny_imagenet(root: Path) -> list[Entry]:
 
 @layout("class_prefix")
 def _class_prefix(root: Path) -> list[Entry]:
-    """One flat folder of `<wnid>_<name>.<suffix>`: the text before the first underscore is the class."""
-    return [Entry(path.name, "all", path.name.split("_", 1)[0]) for path in images_in(root)]
+    """A folder of `<wnid>_<name>.<suffix>`, at any depth: the text before the first underscore is the class."""
+    return [replace(one, class_name=_prefix(one)) for one in entries_in(root, root, "all")]
+
+
+def _prefix(entry: Entry) -> str:
+    return "" if entry.left_out else Path(entry.path).name.split("_", 1)[0]
 
 
 @layout("flat_splits")
 def _flat_splits(root: Path) -> list[Entry]:
-    """Folders of unlabelled images, one per split: `<split>/*`; folders of label maps, `<split>annot`, are left out."""
-    return [
-        Entry(f"{split.name}/{path.name}", split.name, "")
-        for split in subfolders(root)
-        if not split.name.endswith("annot")
-        for path in images_in(split)
-    ]
+    """Folders of unlabelled images, one per split: `<split>/*`, at any depth; label maps, `<split>annot`, are not."""
+    splits = [split for split in subfolders(root) if not split.name.endswith("annot")]
+    return [one for split in splits for one in entries_in(root, split, split.name)] + beside(root, root)
 
 
 def class_folders(
@@ -171,41 +224,67 @@ def class_folders(
     inside: str = "",
     class_name: Callable[[Path], str] = lambda folder: folder.name,
 ) -> list[Entry]:
-    """The images of class folders.
+    """The files of class folders, at any depth, and those that lie beside the folders.
 
     Args:
         root: The data set's folder.
         folders: Split and folder of each class.
-        inside: Folder below each class folder that holds the images.
+        inside: Folder below each class folder that holds the images; images outside of it are left out.
         class_name: A class's name from its folder.
 
     Raises:
-        EmptyClassError: Folders without an image; all are named.
+        EmptyClassError: Folders without an image; all are named, with what they hold.
     """
-    entries, empty = [], []
+    entries, empty, parents = [], [], {}
     for split, folder in folders:
-        images = list(images_in(folder / inside))
-        if not images:
-            empty.append(folder.relative_to(root).as_posix())
-        entries += [Entry(path.relative_to(root).as_posix(), split, class_name(folder)) for path in images]
+        parents[folder.parent] = split
+        found = entries_in(root, folder / inside, split, class_name(folder))
+        if inside:
+            found += [one for one in beside(root, folder, split) if one.left_out == BESIDE]
+        if all(one.left_out for one in found) and not any(one.left_out == LOOP for one in found):
+            empty.append(folder.relative_to(root).as_posix() + _held(found))
+        entries += found
     if empty:
         raise EmptyClassError(f"{len(empty)} class folders of {root.name} hold no image: {listed(empty)}")
-    return entries
+    return entries + [one for parent, split in parents.items() for one in beside(root, parent, split)]
+
+
+def entries_in(root: Path, folder: Path, split: str, class_name: str = "", deep: bool = True) -> list[Entry]:
+    """Every file of a folder, at any depth, as one of a split and class; left out are those that are no image."""
+    return [
+        Entry(found.path.relative_to(root).as_posix(), split, class_name, found.left_out)
+        for found in walk(folder, deep=deep)
+    ]
+
+
+def beside(root: Path, folder: Path, split: str = "") -> list[Entry]:
+    """What lies in a folder beside the sub-folders that hold the images: all of it is left out."""
+    return [replace(one, left_out=one.left_out or BESIDE) for one in entries_in(root, folder, split, deep=False)]
 
 
 def subfolders(root: Path) -> list[Path]:
     """The visible folders of a folder, sorted."""
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def images_in(folder: Path) -> Iterator[Path]:
-    """The visible image files of a folder, sorted; none where the folder is missing."""
-    if not folder.is_dir():
-        return iter(())
-    visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
-    return (path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
 def first_there(root: Path, places: Sequence[str]) -> Path | None:
     """The first of several places below a folder that exists."""
     return next((root / place for place in places if (root / place).exists()), None)
+
+
+def told(reasons: Iterable[str]) -> str:
+    """How many files each reason left out, the most frequent first.
+
+    >>> told(["ending .txt", "link to nothing", "ending .txt"])
+    'ending .txt: 2; link to nothing: 1'
+    """
+    return counted(dict(Counter(reasons).most_common()))
+
+
+def counted(by_reason: Mapping[str, int]) -> str:
+    """The same of reasons that are counted already."""
+    return "; ".join(f"{reason}: {count:,}" for reason, count in by_reason.items())
+
+
+def _held(found: Sequence[Entry]) -> str:
+    return f" ({told(one.left_out for one in found)})" if found else ""

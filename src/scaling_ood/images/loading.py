@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.noise import Noise, to_pixels
 from scaling_ood.images.opening import read_rgb
+from scaling_ood.images.recorded import RecordedFile, path_of, unchanged
 from scaling_ood.images.transforms import Preprocessing
 
 
@@ -36,9 +37,12 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True)
 class Photographs(Dataset[torch.Tensor]):
-    """Images on disk (see `containers`), prepared as the weights want them: uint8 (3, crop_px, crop_px)."""
+    """Images on disk (see `containers`), prepared as the weights want them: uint8 (3, crop_px, crop_px).
 
-    paths: Sequence[str]
+    Of recorded files each is read only if it is still what was recorded.
+    """
+
+    paths: Sequence[str | RecordedFile]
     preprocessing: Preprocessing
 
     def __len__(self) -> int:
@@ -48,10 +52,10 @@ class Photographs(Dataset[torch.Tensor]):
     def __getitem__(self, index: int) -> torch.Tensor:
         """Decoded, scaled and cropped image."""
         try:
-            return self.preprocessing.load(self.paths[index])
+            return self.preprocessing.load(unchanged(self.paths[index]))
         except OSError as error:
             raise UnreadableImageError(
-                f"{self.paths[index]} was readable when the data was prepared and is not now ({error}); "
+                f"{path_of(self.paths[index])} was readable when the data was prepared and is not now ({error}); "
                 "prepare it anew: kedro run --pipelines data_preparation"
             ) from error
 
@@ -103,20 +107,22 @@ class Loading:
         )
 
 
-def read_pixels(path: str, most_px: int, orientation: Orientation = "stored") -> NDArray[np.uint8]:
+def read_pixels(file: str | RecordedFile, most_px: int, orientation: Orientation = "stored") -> NDArray[np.uint8]:
     """An image as the eye sees it, scaled down to `most_px` on its longer side: (H, W, 3), sRGB."""
-    shown = read_rgb(path, orientation)
+    shown = read_rgb(unchanged(file), orientation)
     shown.thumbnail((most_px, most_px))
     return np.asarray(shown)
 
 
-def read_image(path: str, orientation: Orientation = "stored") -> Image.Image:
+def read_image(file: str | RecordedFile, orientation: Orientation = "stored") -> Image.Image:
     """An image as RGB, decoded.
 
     Raises:
+        ChangedFileError: It is not what was recorded.
         UnreadableImageError: It was readable when the data was prepared and is not now.
     """
     try:
-        return read_rgb(path, orientation)
+        return read_rgb(unchanged(file), orientation)
     except OSError as error:
+        path = path_of(file)
         raise UnreadableImageError(f"{path} cannot be read any more ({error}); prepare the data anew") from error

@@ -4,13 +4,15 @@ A manifest is a table with one row per image: `id`, `image_set` (`train`, `fit`,
 `path` (relative to the data set's folder; empty for noise), `number` (of a noise image), `label` (index of the class;
 -1 where there is none), `class_name`, `split` (the data set's own), `data_set`, `content` (fingerprint of the bytes),
 `orientation` (EXIF's, 2 to 8, of an image that is stored turned or mirrored; else 1), `bits` (16 of grey that was
-scaled to 8). Where an image may be of several classes at once there is a column `labels` as well, see
-`images/multi_label/labels.py`.
+scaled to 8), `bytes` and `modified_ns` (size and time of the last change of the file, or of the container that it is
+in; -1 for noise), `look` (perceptual hash; empty where none was asked for). Where an image may be of several classes at
+once there is a column `labels` as well, see `images/multi_label/labels.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +22,19 @@ import pandas as pd
 
 from scaling_ood.images.checks import Check, check_images
 from scaling_ood.images.exif import Orientation, pixel_marks
-from scaling_ood.images.layouts import list_images
+from scaling_ood.images.files import printable
+from scaling_ood.images.layouts import fitting_layout, list_files
+from scaling_ood.images.recorded import NO_STAMP, stamps
 from scaling_ood.images.tables import class_table
+from scaling_ood.images.walking import HIDDEN
 from scaling_ood.images.wording import listed
 
 COLUMNS = (
     *("id", "image_set", "path", "number", "label", "class_name", "split", "data_set", "content"),
-    *("orientation", "bits"),
+    *("orientation", "bits", "bytes", "modified_ns", "look"),
 )
+LEFT_OUT = ("id", "data_set", "path", "problem")
+"""Columns of tables of files that are not used, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,19 @@ def list_folder(
     class_names: Sequence[str] | None = None,
     titles: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """All images of a data set on disk, by id.
+    """All images of a data set on disk, by id: the first part of `read_folder`."""
+    return read_folder(name, folder, layout, splits, class_names, titles)[0]
+
+
+def read_folder(
+    name: str,
+    folder: str,
+    layout: str,
+    splits: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All images of a data set on disk, by id, and the files of it that are left out.
 
     Args:
         name: The data set's name, which starts every id.
@@ -70,6 +89,9 @@ def list_folder(
         class_names: Which classes to keep; None keeps all.
         titles: Class to the name that an error gives beside it.
 
+    Returns:
+        Rows of a manifest without a role; `LEFT_OUT`.
+
     Raises:
         PartitionError: Wanted splits or classes are not there, all of them in one message, or nothing is left.
         FileNotFoundError: The folder, or something that its layout needs, is missing.
@@ -77,7 +99,9 @@ def list_folder(
         LayoutError: Lists and images contradict each other.
         MissingLibraryError: The layout needs a package that is not installed.
     """
-    entries = list_images(layout, Path(folder), splits, class_names)
+    files = list_files(layout, Path(folder), splits, class_names)
+    entries = [file for file in files if not file.left_out]
+    others = left_out(name, {file.path: file.left_out for file in files if file.left_out})
     frame = pd.DataFrame(
         [(f"{name}/{entry.path}", entry.path, entry.class_name, entry.split) for entry in entries],
         columns=["id", "path", "class_name", "split"],
@@ -88,12 +112,37 @@ def list_folder(
     named = {column: [_titled(value, titles or {}) for value in values] for column, values in missing.items() if values}
     if named:
         said = "; ".join(f"no {column} {listed(values, most=20)} in {folder}" for column, values in named.items())
-        raise PartitionError(f"{name}: {said}")
+        raise PartitionError(f"{name}: {said}{fitting_layout(Path(folder)) if frame.empty else ''}")
     for column, values in wanted.items():
         frame = frame[frame[column].isin(values)]
     if frame.empty:
-        raise PartitionError(f"{name}: no image in {folder}")
-    return frame.reset_index(drop=True)
+        raise PartitionError(f"{name}: no image in {folder}{fitting_layout(Path(folder))}")
+    return frame.reset_index(drop=True), others
+
+
+def left_out(data_set: str, files: Mapping[str, str]) -> pd.DataFrame:
+    """Files of a data set that are left out, by path to the reason: `LEFT_OUT`."""
+    named = [(printable(path), printable(reason)) for path, reason in files.items()]
+    rows = [(f"{data_set}/{path}", data_set, path, reason) for path, reason in named]
+    return pd.DataFrame(rows, columns=list(LEFT_OUT))
+
+
+def count_left_out(others: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """How many files of each data set are left out, by reason, the most frequent first."""
+    by_set = others.groupby("data_set", sort=False)["problem"]
+    return {str(name): dict(Counter(problems).most_common()) for name, problems in by_set}
+
+
+def quarantine_table(bad: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """One table of all that is not used: what cannot be read, then what is left out.
+
+    Files that systems leave everywhere take one row for each data set.
+    """
+    hidden = others["problem"] == HIDDEN
+    counts = others[hidden].groupby("data_set", sort=False).size()
+    summary = [(f"{name}/", name, "", f"{count:,} files or folders: {HIDDEN}") for name, count in counts.items()]
+    table = pd.concat([bad, others[~hidden], pd.DataFrame(summary, columns=list(LEFT_OUT))], ignore_index=True)
+    return table.astype(str)
 
 
 def _titled(name: str, titles: Mapping[str, str]) -> str:
@@ -182,7 +231,9 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
     return pd.concat(taken, ignore_index=True)
 
 
-def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, most: float) -> tuple[pd.DataFrame, ...]:
+def quarantine(
+    frame: pd.DataFrame, folders: Mapping[str, str], workers: int, most: float, looks: bool = False
+) -> tuple[pd.DataFrame, ...]:
     """Open every image once, and set the unreadable ones apart.
 
     Args:
@@ -190,21 +241,28 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
         folders: Data set to its folder.
         workers: Images that are checked at a time.
         most: Largest tolerated share of unreadable images.
+        looks: Whether pictures get a perceptual hash.
 
     Returns:
-        The good rows with `content`, `orientation` and `bits`, and the bad ones with `problem`.
+        The good rows with `content` and all columns after it, and the bad ones with `problem`.
 
     Raises:
         TooManyUnreadableError: The share of unreadable images is above `most`, or a data set has no other images.
     """
     named = zip(frame["data_set"], frame["path"], strict=True)
     paths = [Path(folders[data_set], path) if path else None for data_set, path in named]
-    checks = check_images([path for path in paths if path], workers)
+    # Before anything is read: whatever changes from here on has another time.
+    stamped = iter(stamps([str(path) for path in paths if path], workers))
+    when = [next(stamped) if path else NO_STAMP for path in paths]
+    checks = check_images([path for path in paths if path], workers, looks)
     found = [next(checks) if path else Check() for path in paths]
     frame = frame.assign(
         content=[check.digest for check in found],
         orientation=[check.orientation for check in found],
         bits=[check.bits for check in found],
+        bytes=np.array([size for size, _ in when], np.int64),
+        modified_ns=np.array([modified for _, modified in when], np.int64),
+        look=[check.look for check in found],
         problem=[check.problem for check in found],
     )
     bad = frame[frame["problem"] != ""]
@@ -222,7 +280,7 @@ def quarantine(frame: pd.DataFrame, folders: Mapping[str, str], workers: int, mo
         raise TooManyUnreadableError(
             f"{', '.join(lost)}: no image is readable, such as {first['id']}: {first['problem']}"
         )
-    return good, bad[["id", "data_set", "path", "problem"]]
+    return good, bad[list(LEFT_OUT)]
 
 
 def set_digest(rows: pd.DataFrame, orientation: Orientation = "stored") -> str:

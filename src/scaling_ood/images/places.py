@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling_ood.images.layouts import Entry, LayoutError, Wanted, split_layout
+from scaling_ood.images.layouts import UNLISTED, Entry, LayoutError, Wanted, split_layout
+from scaling_ood.images.walking import walk
 from scaling_ood.images.wording import listed
 
 
@@ -96,13 +96,17 @@ def _listed(root: Path, wanted: Wanted, known: Sequence[ListedSplit], categories
 
 
 def _entries(root: Path, split: ListedSplit, classes: Sequence[str]) -> list[Entry]:
-    there = _files(root / split.folder)
-    entries, absent, wrong = [], [], []
+    folder = root / split.folder
+    there = {found.path.relative_to(folder).as_posix(): found.left_out for found in walk(folder)}
+    entries, absent, wrong, named = [], [], [], set()
     for line in _lines(root, split.listing):
         path, _, index = line.partition(" ")
         path = path.lstrip("/")
+        named.add(path)
         if path not in there:
             absent.append(path)
+        elif there[path]:
+            entries.append(Entry(f"{split.folder}/{path}", split.split, "", there[path]))
         elif not split.labelled:
             entries.append(Entry(f"{split.folder}/{path}", split.split, ""))
         elif index.strip().isdecimal() and int(index) < len(classes):
@@ -116,7 +120,8 @@ def _entries(root: Path, split: ListedSplit, classes: Sequence[str]) -> list[Ent
         problems.append(f"{len(wrong):,} lines have no class index below {len(classes)}: {listed(wrong)}")
     if problems:
         raise LayoutError(f"{split.listing} of {root}: {'; '.join(problems)}")
-    return entries
+    others = [(path, reason or UNLISTED) for path, reason in there.items() if path not in named]
+    return entries + [Entry(f"{split.folder}/{path}", split.split, "", reason) for path, reason in others]
 
 
 def _classes(lines: Sequence[str], name: str) -> list[str]:
@@ -140,12 +145,3 @@ def _lines(root: Path, name: str) -> list[str]:
 
 def _find(root: Path, name: str) -> Path | None:
     return next((path for path in (root / name, *sorted(root.glob(f"filelist*/{name}"))) if path.is_file()), None)
-
-
-def _files(folder: Path) -> set[str]:
-    """Paths of all files below a folder, with forward slashes."""
-    found: set[str] = set()
-    for place, _, names in os.walk(folder):
-        below = os.path.relpath(place, folder).replace(os.sep, "/")
-        found.update(names if below == "." else (f"{below}/{name}" for name in names))
-    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling_ood.images.layouts import EmptyClassError, Entry, class_folders, layout, subfolders
+from scaling_ood.images.layouts import EmptyClassError, Entry, beside, class_folders, layout, subfolders
 from scaling_ood.images.wording import listed
 
 
@@ -24,7 +24,8 @@ def _species(root: Path) -> list[Entry]:
     if bare:
         raise EmptyClassError(f"{len(bare)} supercategories of {root.name} hold no folder of a species: {listed(bare)}")
     folders = [("all", folder) for species in supercategories.values() for folder in species]
-    return class_folders(root, folders, class_name=lambda folder: folder.relative_to(root).as_posix())
+    classes = class_folders(root, folders, class_name=lambda folder: folder.relative_to(root).as_posix())
+    return classes + beside(root, root)
 
 
 @dataclass(frozen=True)

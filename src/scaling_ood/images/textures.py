@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from scaling_ood.images.layouts import Entry, LayoutError, class_folders, layout, subfolders
@@ -27,11 +28,12 @@ def _dtd(root: Path) -> list[Entry]:
     absent = [path.name for path in lists.values() if not path.is_file()]
     if absent:
         raise FileNotFoundError(f"{home / 'labels'} lacks {', '.join(absent)}")
+    images = [entry for entry in entries if not entry.left_out]
     named = {split: path.read_text(encoding="utf-8").split() for split, path in lists.items()}
     prefix = (home / "images").relative_to(root).as_posix()
     split_of = {f"{prefix}/{name}": split for split, names in named.items() for name in names}
-    _check(home, [entry.path for entry in entries], split_of, sum(map(len, named.values())))
-    return [Entry(entry.path, split_of[entry.path], entry.class_name) for entry in entries]
+    _check(home, [entry.path for entry in images], split_of, sum(map(len, named.values())))
+    return [replace(one, split="" if one.left_out else split_of[one.path]) for one in entries]
 
 
 def _check(home: Path, images: list[str], split_of: dict[str, str], lines: int) -> None:

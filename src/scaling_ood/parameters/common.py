@@ -86,6 +86,20 @@ class RuntimeSpec(Spec):
     channels_last: bool = True
 
 
+class SharingSpec(Spec):
+    """What is tolerated of pictures that stand in several image sets; see `scaling_ood.images.sharing`.
+
+    Attributes:
+        most_shared: Share of the smaller of two image sets that may have the same bytes as images of the other, before
+            preparation stops with an error. One per cent moves an AUROC by half a point at most where the network was
+            not trained on them, and no published benchmark is known to have as many. Of two OOD sets any share may.
+        near_duplicates: Whether pictures that look alike are looked for too, by a perceptual hash; they are a warning.
+    """
+
+    most_shared: Annotated[float, Field(ge=0, le=1)] = 0.01
+    near_duplicates: bool = False
+
+
 class ReportingSpec(Spec):
     """How results are measured and shown.
 

@@ -19,6 +19,7 @@ from scaling_ood.images.quality import quality_measure
 from scaling_ood.parameters.common import (
     Count,
     Share,
+    SharingSpec,
     Spec,
     did_you_mean,
 )
@@ -201,7 +202,7 @@ class PartSpec(Spec):
         return self
 
 
-class DataSpec(Spec):
+class DataSpec(SharingSpec):
     """What a benchmark is made of.
 
     Attributes:

@@ -20,6 +20,7 @@ from scaling_ood.parameters.common import (
     RenderingSpec,
     ReportingSpec,
     Seeds,
+    SharingSpec,
     Spec,
     did_you_mean,
 )
@@ -74,7 +75,7 @@ class LabelledSetSpec(Spec):
         return MultiLabelSource(name=name, folder=folder, splits=splits, **options)
 
 
-class LabelDataSpec(Spec):
+class LabelDataSpec(SharingSpec):
     """What a benchmark is made of.
 
     Attributes:

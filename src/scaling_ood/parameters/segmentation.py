@@ -29,6 +29,7 @@ from scaling_ood.parameters.common import (
     RenderingSpec,
     ReportingSpec,
     Seeds,
+    SharingSpec,
     Spec,
 )
 from scaling_ood.training.resumable import BestEpoch
@@ -96,7 +97,7 @@ class PairedFoldersSpec(Spec):
         return tuple(Pairing(name, **split.model_dump(exclude={"role"})) for name, split in self.splits.items())
 
 
-class SceneDataSpec(Spec):
+class SceneDataSpec(SharingSpec):
     """Labelled scenes, and which of them play which role.
 
     Attributes:

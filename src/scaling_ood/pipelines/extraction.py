@@ -13,7 +13,7 @@ from torch import nn
 from scaling_ood.detectors import Detector, NotApplicableError, build_detector, detector_class
 from scaling_ood.detectors.mc_dropout import posterior_variance
 from scaling_ood.detectors.odin import perturbed_logits
-from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, Preprocessing
+from scaling_ood.images import ImageSource, Loading, NoiseImages, Photographs, Preprocessing, recorded_files
 from scaling_ood.models import Forward, ForwardPass, MultiLabelNetworks, OutputCheck
 from scaling_ood.models.network import Separate, SharedBackbone
 from scaling_ood.networks import IMAGES, SHARED
@@ -167,7 +167,7 @@ class Extraction:
             noise = self.preparation.noise[image_set].noise()
             return NoiseImages(noise, rows["number"].tolist(), self.preprocessing)
         folders = rows["data_set"].map(self.preparation.folders)
-        return Photographs((folders + "/" + rows["path"]).tolist(), self.preprocessing)
+        return Photographs(recorded_files(rows, folders), self.preprocessing)
 
     @property
     def _check(self) -> OutputCheck:

@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.detectors import Outputs
 from scaling_ood.detectors.mc_dropout import posterior_variance
-from scaling_ood.images import Orientation, read_image
+from scaling_ood.images import Orientation, RecordedFile, read_image, recorded_files
+from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels
 from scaling_ood.models import Forward, OutputCheck
 from scaling_ood.models.segmentation import (
@@ -157,22 +158,22 @@ class SceneExtraction:
         words = network_words(self.kind, AUTOENCODER_NAME if self.kind == AUTOENCODER else self.spec.architecture)
         check = OutputCheck(self.setting, words, self.forward.precision, self._type("logits"))
         passes = self._passes(model)
-        paths = {part.name: self._paths(part) for part in missing}
+        files = {part.name: self._files(part) for part in missing}
         longest, orientation = self.spec.longest_edge, self.prepared.orientation
-        scenes = _Pixels([p for part in paths.values() for p in part], self.edges, longest, orientation)
+        scenes = _Pixels([file for part in files.values() for file in part], self.edges, longest, orientation)
         loader = iter(DataLoader(scenes, batch_size=None, num_workers=min(self.workers, len(scenes))))
         for part in missing:
             tensors: Tensors = {}
             faults: dict[str, list[torch.Tensor]] = {}
-            for number, path in enumerate(paths[part.name]):
-                chance = zlib.crc32(path.removeprefix(self.prepared.folder).encode())
+            for number, file in enumerate(files[part.name]):
+                chance = zlib.crc32(file.path.removeprefix(self.prepared.folder).encode())
                 for scale, pixels in enumerate(next(loader)):
                     for variant, network_pass in passes.items():
                         for field, value in network_pass(pixels, chance).items():
                             kept, found = check.keep(field, value, self._type(field))
                             tensors[f"{number:05d}/{variant}/{field}/{scale}"] = kept
                             faults.setdefault(f"{variant}/{field}/{scale}", []).append(found)
-            names = [path.removeprefix(f"{self.prepared.folder}/") for path in paths[part.name]]
+            names = [path.removeprefix(f"{self.prepared.folder}/") for path in (file.path for file in files[part.name])]
             check.refuse({name: torch.cat(found) for name, found in faults.items()}, names, image_set_of(part.name))
             yield part.name, tensors
 
@@ -188,10 +189,10 @@ class SceneExtraction:
         stored = "float32" if field == "posterior_variance" else self.extraction.stored
         return getattr(torch, stored)  # type: ignore[no-any-return]
 
-    def _paths(self, part: Part) -> list[str]:
+    def _files(self, part: Part) -> list[RecordedFile]:
         rows = self.manifest[self.manifest["image_set"] == image_set_of(part.name)]
         start = int(part.name.rsplit("-", 1)[1]) * self.extraction.shard_images
-        return [f"{self.prepared.folder}/{path}" for path in rows["path"].iloc[start : start + part.items]]
+        return recorded_files(rows.iloc[start : start + part.items], self.prepared.folder)
 
     def _passes(self, model: StoredModel) -> dict[str, ScenePass]:
         states = model.states()
@@ -284,24 +285,24 @@ def stored_scenes(
         for key, tensor in tensors.items():
             number, rest = key.split("/", 1)
             by_number.setdefault(int(number), {})[rest] = tensor
+        labels = recorded_files(mine, prepared.folder, LABEL)
         for place in wanted.nonzero()[0].tolist():
-            row = mine.iloc[place]
-            path = f"{prepared.folder}/{row['label_path']}"
-            yield StoredScene(row, prepared.label_map.apply(read_labels(path), path), by_number[place])
+            train_ids = prepared.label_map.apply(read_labels(labels[place]), labels[place].path)
+            yield StoredScene(mine.iloc[place], train_ids, by_number[place])
 
 
 @dataclass(frozen=True)
 class _Pixels(Dataset[list[torch.Tensor]]):
     """Scenes as the network is tested on them, at each scale."""
 
-    paths: Sequence[str]
+    files: Sequence[RecordedFile]
     edges: Sequence[int | None]
     longest: int
     orientation: Orientation
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, index: int) -> list[torch.Tensor]:
-        image = read_image(self.paths[index], self.orientation)
+        image = read_image(self.files[index], self.orientation)
         return [network_pixels(image, edge, self.longest) for edge in self.edges]

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import RandomResizedCrop  # type: ignore[import-untyped]
 
 from scaling_ood.images import Loading, Photographs, Preprocessing, read_image
+from scaling_ood.images.recorded import RecordedFile, path_of
 from scaling_ood.images.transforms import INTERPOLATION
 from scaling_ood.training.sampling import Sampling
 
@@ -137,7 +138,7 @@ class LabelledPhotographs:
         loading: Processes that decode, and images per batch of an evaluation; changes speed, never results.
     """
 
-    paths: Sequence[str]
+    paths: Sequence[str | RecordedFile]
     targets: torch.Tensor
     preprocessing: Preprocessing
     crop: RandomCrop = RandomCrop()
@@ -149,7 +150,7 @@ class LabelledPhotographs:
 
     def name(self, index: int) -> str:
         """The image's path."""
-        return self.paths[index]
+        return path_of(self.paths[index])
 
     def training_batches(self, sampling: Sampling, epoch: int) -> DataLoader[MultiLabelBatch]:
         """Random crops of each step, uint8."""

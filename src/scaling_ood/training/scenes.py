@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.loading import read_image
 from scaling_ood.images.opening import to_rgb
+from scaling_ood.images.recorded import RecordedFile, path_of
 from scaling_ood.images.scenes import VOID, LabelMap, read_labels
 from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.segmentation import STRIDE
@@ -57,8 +58,8 @@ class SceneFiles:
         orientation: Of the image files; label files are taken as they are.
     """
 
-    images: Sequence[str]
-    labels: Sequence[str]
+    images: Sequence[str | RecordedFile]
+    labels: Sequence[str | RecordedFile]
     label_map: LabelMap
     orientation: Orientation = "stored"
 
@@ -74,10 +75,11 @@ class SceneFiles:
             UnreadableImageError: The image cannot be read any more.
             UnreadableLabelError: Nor can the labels, or they are no ids.
             UnknownLabelError: An id is not in the label map.
+            ChangedFileError: One of them is not what was recorded.
         """
-        image_path, label_path = self.images[index], self.labels[index]
-        image = read_image(image_path, self.orientation)
-        labels = self.label_map.apply(read_labels(label_path), label_path)
+        label_path = path_of(self.labels[index])
+        image = read_image(self.images[index], self.orientation)
+        labels = self.label_map.apply(read_labels(self.labels[index]), label_path)
         if labels.shape[::-1] != image.size:
             raise SceneError(f"{label_path} is {labels.shape[::-1]}, its image {image.size} (width, height)")
         return image, labels

@@ -99,14 +99,14 @@ def test_two_sets_of_one_name_are_refused(benchmark):
 
 
 def test_the_fingerprint_changes_with_the_labels_and_not_with_the_place(benchmark, tmp_path_factory):
-    before, _ = list_multi_label(coco(benchmark))
+    before, *_ = list_multi_label(coco(benchmark))
     rows = before.assign(content="x")
     moved = tmp_path_factory.mktemp("elsewhere") / "coco"
     (moved / "images").mkdir(parents=True)
     for name in ("train2017", "val2017"):
         (benchmark / name).rename(moved / "images" / name)
     (benchmark / "annotations").rename(moved / "annotations")
-    after, _ = list_multi_label(coco(moved))
+    after, *_ = list_multi_label(coco(moved))
     assert after["path"].tolist() != before["path"].tolist()
     assert set_digest(after.assign(content="x")) == set_digest(rows)
     digests = {set_digest(rows.assign(labels=labels)) for labels in ("", "0", None)}

@@ -41,8 +41,12 @@ def test_one_row_per_scene(lay_out, tmp_path):
         "label_content": digests["a.png"],
         "orientation": 1,
         "bits": 8,
+        "look": "",
+        **{f"{kind}bytes": (tmp_path / name).stat().st_size for kind, name in (("", "a.jpg"), ("label_", "a.png"))},
+        **{f"{kind}modified_ns": (tmp_path / n).stat().st_mtime_ns for kind, n in (("", "a.jpg"), ("label_", "a.png"))},
         "problem": "",
     }
+    assert (second["bytes"], second["modified_ns"]) == (-1, -1)
     assert (second["classes"], second["content"], second["anomalous"], second["problem"]) == ("car;lane", "", 0, "")
 
 

@@ -152,7 +152,7 @@ def test_annotations_of_vocs_test_split_are_left_alone_where_they_are_not_meant_
     for split, images in shown.items():
         (voc / f"ImageSets/Main/{split}.txt").write_text("".join(f"{split}{n}\n" for n in range(len(images))))
         for number, names in enumerate(images):
-            write_picture(voc / f"JPEGImages/{split}{number}.jpg", (90, 90, 90), [number])
+            write_picture(voc / f"JPEGImages/{split}{number}.jpg", (90, 90, 90), [len(split), ord(split[1]), number])
             if names is not None:
                 objects = "".join(f"<object><name>{name}</name></object>" for name in names.split())
                 (voc / f"Annotations/{split}{number}.xml").write_text(f"<annotation>{objects}</annotation>")

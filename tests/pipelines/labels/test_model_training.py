@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from kedro.io.core import DatasetError
-from label_toys import IDENTITY, RUNTIME, data_sets, data_spec, label_model_spec
+from label_toys import IDENTITY, RUNTIME, label_model_spec
 from PIL import Image
 from sklearn.metrics import average_precision_score
 from toy_benchmark import build_toy
@@ -13,7 +13,6 @@ from scaling_ood.datasets import CheckpointDataset
 from scaling_ood.images.multi_label import targets
 from scaling_ood.label_preparation import label_model_key
 from scaling_ood.models import build_multilabel_head
-from scaling_ood.pipelines.data_preparation.label_nodes import prepare_label_manifest
 from scaling_ood.pipelines.model_training import label_nodes
 from scaling_ood.pipelines.model_training.label_nodes import (
     plan_label_features,
@@ -139,14 +138,6 @@ def test_whole_networks_start_from_the_published_weights_and_keep_their_batch_no
     # 20 images in steps of 6 make 3 steps of at most 0.01: nothing was drawn anew.
     torch.testing.assert_close(state["backbone.0.weight"], published["0.weight"], atol=0.07, rtol=0)
     assert dataset.load().about["weights"] == "made up"
-
-
-def test_unlabelled_images_cannot_be_chosen_on(data_root, spec, tmp_path):
-    wrong = data_spec(fit={"split": "test"}, test={"split": "val"})
-    manifest, _, record = prepare_label_manifest(data_root, data_sets(), wrong, IDENTITY, RUNTIME)
-    plan = train_label_networks(manifest, record, label_model_spec(**NETWORK), RUNTIME)
-    with pytest.raises(DatasetError, match=r"6 of 6 images have no labels: coco/test2017/000\.png"):
-        CheckpointDataset(filepath=str(tmp_path / "model")).save(plan)
 
 
 def test_the_training_run_has_a_curve_per_seed_and_quantity(model, preparation, spec):

@@ -382,3 +382,21 @@ def test_a_wrong_model_ends_the_run_before_any_score(catalog, spec, monkeypatch)
     with pytest.raises(WrongModelError, match=r"model\.least_map"):
         SequentialRunner().run(graph(), catalog)
     assert not scored
+
+
+def test_test_labels_that_contradict_the_fit_images_are_told_with_both_numbers(
+    accuracy, outputs, manifest, preparation, spec, caplog
+):
+    assert accuracy["warning"] == ""
+    swapped = manifest.copy()
+    test = swapped.index[swapped["image_set"] == "test"]
+    shown = targets(swapped.loc[test], preparation["classes"])
+    best = np.mean([stored(outputs, "test", "logits", seed).numpy() for seed in SEEDS], axis=0)
+    # Each class is said to be only in the image that the networks find it least in.
+    swapped.loc[test, "labels"] = ""
+    for index in range(shown.shape[1]):
+        swapped.loc[test[best[:, index].argmin()], "labels"] = str(index)
+    found = check_map(outputs, swapped, preparation, spec, IDENTITY)
+    told = f"mAP {found['by_set']['test']:.1%} on test, {found['by_set']['fit']:.1%} on the fit images"
+    assert told in found["warning"]
+    assert found["warning"] in caplog.text

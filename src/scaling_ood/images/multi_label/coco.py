@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scaling_ood.images.layouts import IMAGE_SUFFIXES
+from scaling_ood.images.layouts import UNLISTED
 from scaling_ood.images.multi_label.layouts import HardObjects, MultiLabelSource, multi_label_layout
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
-from scaling_ood.images.scenes.pairing import visible_files
+from scaling_ood.images.walking import walk
 
 _MALFORMED = "malformed annotations"
 _SPLITS = ("train", "val", "test")
@@ -37,19 +37,21 @@ def _coco(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     Splits are `train`, `val` and `test`. A split is unlabelled where `annotations/image_info_<split><year>.json` stands
     in for its boxes; a test split may also be a folder of photographs alone. Classes are the categories in the order of
     their ids: COCO's 80 ids reach up to 90. Images without a box are kept. Photographs that the JSON does not name are
-    no part of the set.
+    left out.
     """
     year = _year(root, source.year)
     there = {split.name: split for name in _SPLITS if any((split := _find(root, name, year))[1:])}
     categories: dict[int, str] = {}
     images: list[MultiLabelImage] = []
+    left_out: dict[str, str] = {}
     for name in wanted_splits(source.splits, there):
         split = there[name]
         files = _photographs(root, split, problems)
         if not split.instances and not split.image_info:
             if name != "test":
                 problems.add("annotations that are absent", f"annotations/instances_{name}{year}.json")
-            images += [_image(split, year, file, None) for file in sorted(files)]
+            images += [_image(split, year, file, None) for file, reason in sorted(files.items()) if not reason]
+            left_out |= {f"{split.photographs}/{file}": reason for file, reason in files.items() if reason}
             continue
         document = _load(root, split, problems)
         own = dict(_categories(document, split, problems))
@@ -62,7 +64,10 @@ def _coco(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
                 problems.add("images listed but absent", f"{split.photographs}/{file}")
             labels = None if shown is None else tuple(sorted(shown[number]))
             images.append(_image(split, year, file, labels))
-    return Listing(tuple(categories[number] for number in sorted(categories)), images)
+        named = set(listed.values())
+        others = {file: reason or UNLISTED for file, reason in files.items() if file not in named}
+        left_out |= {f"{split.photographs}/{file}": reason for file, reason in others.items()}
+    return Listing(tuple(categories[number] for number in sorted(categories)), images, left_out)
 
 
 def _year(root: Path, wanted: int | None) -> int:
@@ -90,13 +95,14 @@ def _find(root: Path, split: str, year: int) -> _Split:
     return _Split(split, folders[0] if folders else "", *(file if (root / file).is_file() else "" for file in files))
 
 
-def _photographs(root: Path, split: _Split, problems: Problems) -> set[str]:
+def _photographs(root: Path, split: _Split, problems: Problems) -> dict[str, str]:
+    """Files of a split, relative to its folder, each with the reason why it is left out; empty for an image."""
     if not split.photographs:
         # A missing folder is one problem, not one for each photograph.
         problems.add("folders of photographs that are absent", split.name)
-        return set()
+        return {}
     folder = root / split.photographs
-    return {path.relative_to(folder).as_posix() for path in visible_files(folder, IMAGE_SUFFIXES)}
+    return {found.path.relative_to(folder).as_posix(): found.left_out for found in walk(folder)}
 
 
 def _image(split: _Split, year: int, file: str, labels: tuple[int, ...] | None) -> MultiLabelImage:

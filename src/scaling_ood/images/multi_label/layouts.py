@@ -89,13 +89,13 @@ def read_listing(source: MultiLabelSource) -> Listing:
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
     problems = Problems()
-    classes, images = _READERS[source.layout](root, source, problems)
+    classes, images, left_out = _READERS[source.layout](root, source, problems)
     _check_unique(images, problems)
     where = f"{source.name}, {source.layout} in {root}"
     problems.refuse(where)
     if not images:
         raise AnnotationError(f"{where}: no image")
-    return Listing(classes, sorted(images, key=lambda image: (image.split, image.key)))
+    return Listing(classes, sorted(images, key=lambda image: (image.split, image.key)), left_out)
 
 
 def check_source(source: MultiLabelSource) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from scaling_ood.images.wording import listed, unknown
@@ -34,10 +35,12 @@ class Listing(NamedTuple):
     Attributes:
         classes: Names, in the order of the class indices; empty where no file names them.
         images: In the reader's order.
+        left_out: Path of every file that is left out, relative to the data set's folder, to the reason.
     """
 
     classes: tuple[str, ...]
     images: list[MultiLabelImage]
+    left_out: Mapping[str, str] = MappingProxyType({})
 
 
 class Problems:

@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from scaling_ood.images.manifest import COLUMNS, Part, classes_of_table, list_folder, partition, quarantine
+from scaling_ood.images.manifest import (
+    COLUMNS,
+    Part,
+    classes_of_table,
+    left_out,
+    partition,
+    quarantine,
+    quarantine_table,
+    read_folder,
+)
 from scaling_ood.images.multi_label.labels import join_labels
 from scaling_ood.images.multi_label.layouts import MultiLabelSource, read_listing
 from scaling_ood.images.tables import class_table
@@ -44,7 +53,7 @@ class Prepared(NamedTuple):
 
     Attributes:
         manifest: `COLUMNS` of `images/manifest.py` and `labels`, see `labels.py`; OOD images are unlabelled.
-        quarantine: Unreadable images: `id`, `data_set`, `path`, `problem`.
+        quarantine: Unreadable images, and files that are left out: `id`, `data_set`, `path`, `problem`.
         classes: Names of the in-distribution classes, in the order of their indices.
     """
 
@@ -53,23 +62,32 @@ class Prepared(NamedTuple):
     classes: tuple[str, ...]
 
 
-def list_multi_label(source: MultiLabelSource) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """In-distribution images before they have a role, and the names of the classes.
+def list_multi_label(source: MultiLabelSource) -> tuple[pd.DataFrame, tuple[str, ...], pd.DataFrame]:
+    """In-distribution images before they have a role, the names of the classes, and the files that are left out.
 
     Returns:
-        Rows of a manifest without `image_set` and `content`, sorted by split and id.
+        Rows of a manifest without `image_set` and `content`, sorted by split and id; classes; `LEFT_OUT`.
 
     Raises:
         ValueError, FileNotFoundError, AnnotationError: What `read_listing` raises.
     """
-    classes, images = read_listing(source)
+    classes, images, others = read_listing(source)
     rows = [(f"{source.name}/{each.key}", each.path, each.split, join_labels(each.labels)) for each in images]
     frame = pd.DataFrame(rows, columns=["id", "path", "split", "labels"])
-    return frame.assign(data_set=source.name, number=-1, label=-1, class_name=""), classes
+    return (
+        frame.assign(data_set=source.name, number=-1, label=-1, class_name=""),
+        classes,
+        left_out(source.name, others),
+    )
 
 
 def list_unseen(source: UnseenSource) -> pd.DataFrame:
-    """Rows of an OOD set, whose `class_name` is the folder's.
+    """Rows of an OOD set, whose `class_name` is the folder's: the first part of `read_unseen`."""
+    return read_unseen(source)[0]
+
+
+def read_unseen(source: UnseenSource) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of an OOD set, whose `class_name` is the folder's, and the files that are left out.
 
     Raises:
         PartitionError: Classes of the table have no folder; all of them are named.
@@ -80,8 +98,8 @@ def list_unseen(source: UnseenSource) -> pd.DataFrame:
     if source.table is not None:
         wanted = classes_of_table(source.table, source.column, source.value)
         titles = dict(class_table(source.table)[["wnid", "name"]].itertuples(index=False, name=None))
-    rows = list_folder(source.name, str(source.folder), source.layout, class_names=wanted, titles=titles)
-    return rows.assign(image_set=source.name, label=-1, labels=None)
+    rows, others = read_folder(source.name, str(source.folder), source.layout, class_names=wanted, titles=titles)
+    return rows.assign(image_set=source.name, label=-1, labels=None), others
 
 
 def prepare_multi_label(
@@ -109,8 +127,10 @@ def prepare_multi_label(
     if len(set(names)) < len(names):
         raise ValueError(f"two data sets have the same name: {', '.join(names)}")
     splits = source.splits or sorted({part.split for part in parts.values()})
-    known, classes = list_multi_label(replace(source, splits=splits))
-    rows = pd.concat([partition(known, parts, seed), *map(list_unseen, unseen)], ignore_index=True)
+    known, classes, others = list_multi_label(replace(source, splits=splits))
+    sets = [read_unseen(each) for each in unseen]
+    rows = pd.concat([partition(known, parts, seed), *(ood for ood, _ in sets)], ignore_index=True)
+    others = pd.concat([others, *(left for _, left in sets)], ignore_index=True)
     folders = {source.name: str(source.folder), **{each.name: str(each.folder) for each in unseen}}
     good, bad = quarantine(rows, folders, workers, most)
-    return Prepared(good[[*COLUMNS, "labels"]].reset_index(drop=True), bad.reset_index(drop=True), classes)
+    return Prepared(good[[*COLUMNS, "labels"]].reset_index(drop=True), quarantine_table(bad, others), classes)

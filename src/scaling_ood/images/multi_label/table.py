@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from scaling_ood.images.layouts import UNLISTED
 from scaling_ood.images.multi_label.layouts import MultiLabelSource, multi_label_layout
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
+from scaling_ood.images.walking import walk
 from scaling_ood.images.wording import unknown
 
 _USUAL = ("manifest.csv", "manifest.parquet")
@@ -47,7 +49,7 @@ def _table(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
         elif its_split in kept:
             _check_path(root, key, problems)
             images.append(MultiLabelImage(key, key, its_split, _labels(row, key, problems)))
-    return Listing(classes, images)
+    return Listing(classes, images, _others(root, [*keys, path.name, *_USUAL]))
 
 
 def _place(root: Path, manifest: str) -> Path:
@@ -106,6 +108,15 @@ def _labels(row: tuple[int, ...], key: str, problems: Problems) -> tuple[int, ..
     if unknown_classes:
         problems.add("rows with labels for a part of the classes", key)
     return tuple(index for index, value in enumerate(row) if value == 1)
+
+
+def _others(root: Path, keys: Sequence[str]) -> dict[str, str]:
+    """What lies in the folders of images beside those that the table names."""
+    named = {PurePosixPath(key) for key in keys if key}
+    folders = {path.parent for path in named if not path.is_absolute() and ".." not in path.parts}
+    found = [one for folder in sorted(folders) for one in walk(root / folder, deep=False)]
+    beside = {one.path.relative_to(root): one.left_out or UNLISTED for one in found}
+    return {path.as_posix(): reason for path, reason in beside.items() if PurePosixPath(path) not in named}
 
 
 def _check_path(root: Path, key: str, problems: Problems) -> None:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from xml.etree import ElementTree
 
-from scaling_ood.images.layouts import IMAGE_SUFFIXES
+from scaling_ood.images.formats import image_suffixes
 from scaling_ood.images.multi_label.layouts import HardObjects, MultiLabelSource, multi_label_layout
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
 from scaling_ood.images.wording import unknown
@@ -40,7 +40,7 @@ def _voc(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     strange = [split for split in source.unlabelled if split not in lists]
     if strange:
         raise ValueError("; ".join(unknown("unlabelled split", split, lists) for split in strange))
-    photographs = {path.stem: path for path in _files(base / "JPEGImages", IMAGE_SUFFIXES)}
+    photographs = {path.stem: path for path in _files(base / "JPEGImages", image_suffixes())}
     annotations = {path.stem: path for path in _files(base / "Annotations", frozenset({".xml"}))}
     images = []
     for split in splits:

@@ -9,8 +9,16 @@ from scaling_ood.images.scenes.labels import (
     UnknownLabelError,
 )
 from scaling_ood.images.scenes.layouts import find_scene_layout, list_scenes, scene_layout_names
+from scaling_ood.images.scenes.one_sided import refuse_one_sided_scenes
 from scaling_ood.images.scenes.pairing import Pairing, Scene, UnpairedError
-from scaling_ood.images.scenes.preparation import LabelKindError, SceneSource, labels_of, prepare_scenes, rule_of
+from scaling_ood.images.scenes.preparation import (
+    LabelKindError,
+    SceneSource,
+    labels_of,
+    prepare_scenes,
+    read_scene_source,
+    rule_of,
+)
 from scaling_ood.images.scenes.reading import UnreadableLabelError, count_labels, read_labels
 from scaling_ood.images.scenes.shipped import label_map, label_map_names
 from scaling_ood.images.scenes.splits import SplitError, SplitRule, Subset, in_subset, mark_subsets, split_by_content
@@ -45,7 +53,9 @@ __all__ = [
     "mark_subsets",
     "prepare_scenes",
     "read_labels",
+    "read_scene_source",
     "readers",
+    "refuse_one_sided_scenes",
     "rule_of",
     "scene_layout_names",
     "scenes_digest",

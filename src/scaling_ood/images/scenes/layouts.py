@@ -75,7 +75,18 @@ def list_scenes(
     photographs: bool = True,
     pairings: Sequence[Pairing] = (),
 ) -> list[Scene]:
-    """All labelled images of a data set, sorted by split and key.
+    """All labelled images of a data set, sorted by split and key: the first part of `read_scenes`."""
+    return read_scenes(layout, folder, splits, photographs, pairings)[0]
+
+
+def read_scenes(
+    layout: str,
+    folder: Path,
+    splits: Sequence[str] | None = None,
+    photographs: bool = True,
+    pairings: Sequence[Pairing] = (),
+) -> tuple[list[Scene], dict[str, str]]:
+    """All labelled images of a data set, and the files that are left out.
 
     Args:
         layout: A registered layout.
@@ -83,6 +94,9 @@ def list_scenes(
         splits: Which of its splits to list; None lists all. Folders of the others may be missing.
         photographs: Whether every label must have its photograph; without, labels alone make the list.
         pairings: Folders of each split, for `paired_folders` only.
+
+    Returns:
+        Scenes, sorted by split and key; path of every file that is left out to the reason.
 
     Raises:
         ValueError: Unknown layout or split; pairings that the layout does not take, or none where it needs them.
@@ -100,4 +114,5 @@ def list_scenes(
     if wrong:
         raise ValueError(f"{layout}: " + "; ".join(unknown("split", split, there) for split in wrong))
     wanted = [each for each in files if splits is None or each.split in splits]
-    return pair(wanted, f"{layout} in {folder}", photographs)
+    left_out = {path: reason for each in wanted for path, reason in each.left_out.items()}
+    return pair(wanted, f"{layout} in {folder}", photographs), left_out

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaling_ood.images.files import printable
-from scaling_ood.images.layouts import IMAGE_SUFFIXES
+from scaling_ood.images.walking import walk
 from scaling_ood.images.wording import listed
 
 LABEL_SUFFIXES = frozenset({".png"})
@@ -71,6 +71,7 @@ class SplitFiles:
         missing_images: Folder of photographs that is not there; empty if it is.
         missing_labels: Folder of label images that is not there; empty if it is.
         only_labelled: Photographs without labels belong to the layout and are left out.
+        left_out: Path of every file that is left out to the reason.
     """
 
     split: str
@@ -81,13 +82,14 @@ class SplitFiles:
     missing_images: str = ""
     missing_labels: str = ""
     only_labelled: bool = False
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def add_images(self, root: Path, folder: str, suffix: str = "") -> None:
         """Take in the photographs of a folder; their key is the path inside it without suffix and ending."""
         if not (root / folder).is_dir():
             self.missing_images = folder
             return
-        self._add(self.images, root, folder, suffix, IMAGE_SUFFIXES, "photographs")
+        self._add(self.images, root, folder, suffix, None, "photographs")
 
     def add_labels(self, root: Path, folder: str, suffix: str = "") -> None:
         """Take in the label images of a folder; their key is the path inside it without suffix and ending."""
@@ -97,10 +99,10 @@ class SplitFiles:
         self._add(self.labels, root, folder, suffix, LABEL_SUFFIXES, "label images")
 
     def _add(
-        self, files: dict[str, str], root: Path, folder: str, suffix: str, endings: frozenset[str], what: str
+        self, files: dict[str, str], root: Path, folder: str, suffix: str, endings: frozenset[str] | None, what: str
     ) -> None:
         twice = set()
-        for path in visible_files(root / folder, endings):
+        for path in self.files(root, folder, endings):
             inside = path.relative_to(root / folder)
             key = inside.with_name(inside.stem.removesuffix(suffix) if suffix else inside.stem).as_posix()
             if key in files:
@@ -108,6 +110,12 @@ class SplitFiles:
             files[key] = path.relative_to(root).as_posix()
         if twice:
             self.problems.append(f"several {what} in {folder} share a name: {listed(sorted(twice))}")
+
+    def files(self, root: Path, folder: str, endings: frozenset[str] | None = None, deep: bool = True) -> list[Path]:
+        """Files of a folder, at any depth, with these endings, by default those of images; the others are left out."""
+        found = list(walk(root / folder, endings, deep))
+        self.left_out |= {one.path.relative_to(root).as_posix(): one.left_out for one in found if one.left_out}
+        return [one.path for one in found if not one.left_out]
 
 
 def folder_split(root: Path, pairing: Pairing) -> SplitFiles:
@@ -141,19 +149,6 @@ def pair(splits: Iterable[SplitFiles], where: str, photographs: bool) -> list[Sc
     if problems:
         raise UnpairedError(f"{where}: {'; '.join(problems)}")
     return scenes
-
-
-def visible_files(folder: Path, endings: frozenset[str]) -> list[Path]:
-    """Files of a folder and its sub-folders with these endings, sorted; hidden files and folders do not count."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in endings
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
 
 
 def _problems(files: SplitFiles, photographs: bool) -> list[str]:

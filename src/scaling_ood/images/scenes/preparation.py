@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from scaling_ood.images.exif import Orientation
+from scaling_ood.images.manifest import left_out, quarantine_table
 from scaling_ood.images.scenes.labels import LabelMap
-from scaling_ood.images.scenes.layouts import find_scene_layout, list_scenes
+from scaling_ood.images.scenes.layouts import find_scene_layout, read_scenes
 from scaling_ood.images.scenes.pairing import Pairing, Scene
 from scaling_ood.images.scenes.reading import count_labels
 from scaling_ood.images.scenes.shipped import label_map
@@ -37,6 +38,7 @@ class SceneSource:
         pairings: Folders of each split, for `paired_folders`.
         photographs: Whether the photographs must be there.
         orientation: How photographs with an EXIF orientation lie under their labels; None refuses them.
+        looks: Whether photographs get a perceptual hash, to find those that look alike.
     """
 
     name: str
@@ -48,6 +50,7 @@ class SceneSource:
     pairings: Sequence[Pairing] = ()
     photographs: bool = True
     orientation: Orientation | None = None
+    looks: bool = False
 
 
 def labels_of(layout: str, labels: LabelMap | str | None = None) -> LabelMap:
@@ -84,7 +87,15 @@ def rule_of(layout: str, rule: SplitRule | None = None) -> SplitRule:
 
 
 def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The manifest of a data set, and the images set apart.
+    """The manifest of a data set, and all that is not used: `read_scene_source` with its last two tables in one."""
+    manifest, bad, others = read_scene_source(source, workers, most)
+    return manifest, quarantine_table(bad, others)
+
+
+def read_scene_source(
+    source: SceneSource, workers: int = 2, most: float = 0.0
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The manifest of a data set, the images set apart, and the files that are left out.
 
     Args:
         source: What to read.
@@ -93,7 +104,7 @@ def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> 
 
     Returns:
         Columns of the manifest: `survey.COLUMNS`, `image_set` and, where the layout has subsets and all its splits are
-        used, `subsets`; nothing is copied. The second table: `id`, `data_set`, `path`, `problem`.
+        used, `subsets`; nothing is copied. The other two tables: `id`, `data_set`, `path`, `problem`.
 
     Raises:
         ValueError: What `list_scenes`, `set_apart`, `split_by_content` and `mark_subsets` raise.
@@ -102,15 +113,15 @@ def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> 
     """
     labels, rule = labels_of(source.layout, source.labels), rule_of(source.layout, source.rule)
     folder = Path(source.folder)
-    scenes = list_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
-    table = survey(source.name, scenes, folder, labels, workers, source.orientation)
+    scenes, others = read_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
+    table = survey(source.name, scenes, folder, labels, workers, source.orientation, source.looks)
     _refuse_other_ids(source.layout, labels, table, scenes, folder, most)
     good, bad = set_apart(table, most)
     manifest = split_by_content(good, rule)
     subsets = find_scene_layout(source.layout).subsets
     if subsets and source.rule is None and source.splits is None:
         manifest = mark_subsets(manifest, subsets)
-    return manifest, bad
+    return manifest, bad, left_out(source.name, others)
 
 
 def _refuse_other_ids(

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scaling_ood.images.layouts import IMAGE_SUFFIXES
 from scaling_ood.images.scenes.layouts import scene_layout
-from scaling_ood.images.scenes.pairing import LABEL_SUFFIXES, Pairing, SplitFiles, folder_split, visible_files
+from scaling_ood.images.scenes.pairing import LABEL_SUFFIXES, Pairing, SplitFiles, folder_split
 from scaling_ood.images.scenes.splits import SplitRule, Subset
+from scaling_ood.images.walking import walk
 
 
 @scene_layout(
@@ -66,11 +66,10 @@ def _fishyscapes(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     images = _first(root, ["leftImg8bit", "lostandfound/leftImg8bit"])
     files = SplitFiles("val", only_labelled=True, missing_images="" if (root / images).is_dir() else images)
     by_name = {
-        path.stem.removesuffix("_leftImg8bit"): path.relative_to(root).as_posix()
-        for path in visible_files(root / images, IMAGE_SUFFIXES)
+        path.stem.removesuffix("_leftImg8bit"): path.relative_to(root).as_posix() for path in files.files(root, images)
     }
-    for path in visible_files(root / labels, LABEL_SUFFIXES):
-        if path.parent != root / labels or not path.stem.endswith("_labels"):
+    for path in files.files(root, labels, LABEL_SUFFIXES, deep=False):
+        if not path.stem.endswith("_labels"):
             continue
         match = re.fullmatch(r"\d+_((.+)_\d+_\d+)_labels", path.stem)
         if match is None:
@@ -92,13 +91,11 @@ def _road_anomaly(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]
     if not frames.is_dir():
         files.problems.append("no folder frames")
     files.images = {
-        path.stem: path.relative_to(root).as_posix()
-        for path in visible_files(frames, IMAGE_SUFFIXES)
-        if path.parent == frames
+        path.stem: path.relative_to(root).as_posix() for path in files.files(root, "frames") if path.parent == frames
     }
     files.labels = {
         path.parent.name.removesuffix(".labels"): path.relative_to(root).as_posix()
-        for path in visible_files(frames, LABEL_SUFFIXES)
+        for path in (found.path for found in walk(frames, LABEL_SUFFIXES) if not found.left_out)
         if path.name == "labels_semantic.png" and path.parent.parent == frames
     }
     files.sequences = dict.fromkeys(files.labels, "")

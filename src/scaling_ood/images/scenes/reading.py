@@ -13,6 +13,7 @@ from PIL.ImageFile import ImageFile
 from scaling_ood.images.exif import orientation_of
 from scaling_ood.images.files import read_file
 from scaling_ood.images.opening import is_deep_grey, load, open_content
+from scaling_ood.images.recorded import RecordedFile, unchanged
 from scaling_ood.images.scenes.labels import RAW_IDS
 
 
@@ -40,14 +41,18 @@ class LabelCount(NamedTuple):
     orientation: int = 1
 
 
-def read_labels(path: str | Path) -> NDArray[np.uint8]:
+def read_labels(file: str | Path | RecordedFile) -> NDArray[np.uint8]:
     """Ids of a label image: (H, W) uint8, at the file's own size.
 
     Raises:
         UnreadableLabelError: Missing or truncated, no image, or one whose values are no ids below 256: only grey of 8
             or 16 bits (L, I;16) and palettes (P) are read. Names the file.
+        ChangedFileError: It is not what was recorded.
     """
+    path = file.path if isinstance(file, RecordedFile) else str(file)
     try:
+        if isinstance(file, RecordedFile):
+            unchanged(file)
         return _ids(_decode(read_file(path)))
     except OSError as error:
         raise UnreadableLabelError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -12,6 +12,7 @@ import pandas as pd
 from scaling_ood.images.checks import Check, check_image
 from scaling_ood.images.exif import SIDEWAYS, Orientation
 from scaling_ood.images.manifest import TooManyUnreadableError
+from scaling_ood.images.recorded import stamps
 from scaling_ood.images.scenes.labels import ANOMALY, VOID, LabelMap
 from scaling_ood.images.scenes.pairing import Scene
 from scaling_ood.images.scenes.reading import LabelCount, count_labels
@@ -32,6 +33,11 @@ COLUMNS = (
     "label_content",
     "orientation",
     "bits",
+    "bytes",
+    "modified_ns",
+    "label_bytes",
+    "label_modified_ns",
+    "look",
 )
 """Columns of a table of scenes.
 
@@ -39,7 +45,9 @@ COLUMNS = (
 not there; `height` and `width` are the label image's, in pixels; `anomalous` and `void` count pixels; `classes` names
 what is in the image, anomalies and void included, joined by `;` in the order of the label map; `content` and
 `label_content` are fingerprints of the two files' bytes; `orientation` is EXIF's, 2 to 8, of a photograph that is
-stored turned or mirrored, and 1 of all others; `bits` is 16 of a grey photograph that was scaled to 8.
+stored turned or mirrored, and 1 of all others; `bits` is 16 of a grey photograph that was scaled to 8; `bytes` and
+`modified_ns` are size and time of the photograph's last change (-1 where there is none), and `label_…` the label
+image's; `look` is the photograph's perceptual hash, empty where none was asked for.
 """
 
 
@@ -50,6 +58,7 @@ def survey(
     labels: LabelMap,
     workers: int = 2,
     orientation: Orientation | None = None,
+    looks: bool = False,
 ) -> pd.DataFrame:
     """One row per scene with `COLUMNS` and `problem`, in the scenes' order.
 
@@ -59,6 +68,7 @@ def survey(
         folder: The data set's own folder.
         labels: What the ids mean.
         workers: Files that are read at a time.
+        looks: Whether photographs get a perceptual hash.
         orientation: What a person says of photographs with an EXIF orientation: the labels fit them as `stored`, or
             `upright`. None: nothing is known, and such a scene cannot be used.
 
@@ -68,7 +78,7 @@ def survey(
     """
 
     def look(scene: Scene) -> tuple[object, ...]:
-        return _row(data_set, scene, folder, labels, orientation)
+        return _row(data_set, scene, folder, labels, orientation, looks)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         rows = list(pool.map(look, scenes))
@@ -97,10 +107,13 @@ def set_apart(table: pd.DataFrame, most: float = 0.0) -> tuple[pd.DataFrame, pd.
 
 
 def _row(
-    data_set: str, scene: Scene, folder: Path, labels: LabelMap, orientation: Orientation | None
+    data_set: str, scene: Scene, folder: Path, labels: LabelMap, orientation: Orientation | None, looks: bool
 ) -> tuple[object, ...]:
+    # Before anything is read: whatever changes from here on has another time.
+    paths = [str(folder / path) if path else "" for path in (scene.path, scene.label_path)]
+    photograph_stamp, label_stamp = stamps(paths, 1)
     count = count_labels(folder / scene.label_path)
-    check = check_image(folder / scene.path) if scene.path else Check()
+    check = check_image(folder / scene.path, looks) if scene.path else Check()
     by_train_id = np.bincount(labels.lookup, weights=count.pixels, minlength=ANOMALY + 2).astype(np.int64)
     present = [row.name for row in labels.rows if count.pixels[row.raw_id]]
     problem = _label_problem(count, labels) or (_misfit(check, count, orientation) if scene.path else "")
@@ -120,6 +133,9 @@ def _row(
         count.digest,
         check.orientation,
         check.bits,
+        *photograph_stamp,
+        *label_stamp,
+        check.look,
         problem,
     )
 

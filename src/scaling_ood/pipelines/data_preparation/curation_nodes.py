@@ -12,7 +12,7 @@ from scaling_ood.images.curation import REPORT_COLUMNS, curate, read_flags
 from scaling_ood.images.quality import measure_quality, quality_measure
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.data_sets import CurationSpec, DataSets, DataSpec, FolderSpec
-from scaling_ood.pipelines.data_preparation.nodes import folder_of, whole_copy
+from scaling_ood.pipelines.data_preparation.nodes import folder_of, read_copy
 
 _logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def curate_images(
         if not isinstance(spec, FolderSpec) or spec.curation is None:
             continue
         place = folder_of(spec, data_root, fabricated)
-        images = whole_copy(name, spec, place)
+        images, _ = read_copy(name, spec, place)
         report = _curated(images, place, spec.curation, data_root, runtime.workers)
         _logger.info("Curation leaves out %s of %s images of %s", f"{len(report):,}", f"{len(images):,}", name)
         if len(report):

@@ -18,12 +18,14 @@ from scaling_ood.fabrication.composite import (
     instances,
     render_composites,
 )
-from scaling_ood.images.manifest import COLUMNS, partition, quarantine, set_digest
+from scaling_ood.images.manifest import COLUMNS, partition, quarantine, quarantine_table, set_digest
 from scaling_ood.images.multi_label import AnnotationError, list_multi_label
+from scaling_ood.images.one_sided import refuse_one_sided_labels, unlearned_labels
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSets, FolderSpec, NoiseSpec
 from scaling_ood.parameters.multi_label import CompositeFabricationSpec, LabelDataSpec
-from scaling_ood.pipelines.data_preparation.nodes import claim, counted_orientations, folder_of, listed
+from scaling_ood.pipelines.data_preparation.findings import find
+from scaling_ood.pipelines.data_preparation.nodes import claim, compared, counted_orientations, folder_of
 from scaling_ood.plans import Part, Plan, digest
 from scaling_ood.preparation import Preparation
 
@@ -31,6 +33,9 @@ RENDERER = 1
 """To be raised with every change of the rendering, so that older images are not taken for the present ones."""
 
 ANNOTATIONS = "in_dist/annotations"
+Reading = tuple[pd.DataFrame, tuple[str, ...], pd.DataFrame]
+"""Rows and classes of a data set, and the files of it that are left out."""
+
 YEAR = 2017
 """COCO's folders and files bear their edition's; those that are rendered bear that of the usual one."""
 _CHUNK = 50
@@ -56,12 +61,14 @@ def prepare_label_manifest(
     """List, divide and check the images of a benchmark; the manifest's `labels` are indices of the classes shown.
 
     Returns:
-        Manifest; quarantined images with their problem; the record of the preparation (see `Preparation`).
+        Manifest; images and files that are not used, with the reason; the record of it all (see `Preparation`).
 
     Raises:
         AnnotationError: Anything that is wrong with annotations or folders, of all data sets at once.
         PartitionError: A role gets no image, or fewer than it claims.
         TooManyUnreadableError: The share of unreadable images is above what is tolerated.
+        OneSidedLabelsError: Images to train or choose on are unlabelled, or no image of a set shows a class.
+        SharedImagesError: Too many images stand on both sides.
     """
     used = {name: data_sets.root[name] for name in data.ood}
     places = {
@@ -73,10 +80,14 @@ def prepare_label_manifest(
         data.in_dist, places[data.in_dist], sorted({r.split for r in roles.values()})
     )
     readings = {name: partial(_unlabelled, name, used[name], places, data.seed) for name in data.ood}
-    (known, classes), *unseen = _read_all({data.in_dist: partial(list_multi_label, source), **readings})
-    rows = [partition(known, roles, data.seed), *(ood for ood, _ in unseen)]
-    manifest, bad = quarantine(pd.concat(rows, ignore_index=True), places, runtime.workers, data.most_unreadable)
+    (known, classes, _), *unseen = read = _read_all({data.in_dist: partial(list_multi_label, source), **readings})
+    rows = [partition(known, roles, data.seed), *(ood for ood, _, _ in unseen)]
+    others = pd.concat([left for _, _, left in read], ignore_index=True)
+    manifest, bad = quarantine(
+        pd.concat(rows, ignore_index=True), places, runtime.workers, data.most_unreadable, data.near_duplicates
+    )
     manifest = manifest[[*COLUMNS, "labels"]].reset_index(drop=True)
+    refuse_one_sided_labels(manifest)
     record = Preparation(
         benchmark=identity.benchmark,
         in_dist=data.in_dist,
@@ -96,20 +107,18 @@ def prepare_label_manifest(
         seed=data.seed,
         orientation=data.orientation,
         oriented=counted_orientations(manifest, data.orientation),
+        **find(manifest, others, data, roles, unlearned_labels(manifest, classes)),
     )
-    return manifest, bad, record.model_dump(mode="json")
+    return manifest, quarantine_table(bad, others), record.model_dump(mode="json")
 
 
-def _unlabelled(
-    name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    return listed(name, spec, places, seed).assign(image_set=name, label=-1, labels=None), ()
+def _unlabelled(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> Reading:
+    found = compared(name, spec, places, seed)
+    return found.rows.assign(image_set=name, label=-1, labels=None), (), found.left_out
 
 
-def _read_all(
-    readings: Mapping[str, Callable[[], tuple[pd.DataFrame, tuple[str, ...]]]],
-) -> list[tuple[pd.DataFrame, tuple[str, ...]]]:
-    """Rows and classes of each data set; a person who has to mend several hears of all of them."""
+def _read_all(readings: Mapping[str, Callable[[], Reading]]) -> list[Reading]:
+    """What is read of each data set; a person who has to mend several hears of all of them."""
     found, problems = [], []
     for name, read in readings.items():
         try:

@@ -20,13 +20,16 @@ from scaling_ood.images.manifest import (
     Part,
     PartitionError,
     classes_of_table,
-    list_folder,
+    left_out,
     list_noise,
     partition,
     quarantine,
+    quarantine_table,
+    read_folder,
     sample,
     set_digest,
 )
+from scaling_ood.images.one_sided import refuse_one_sided_classes
 from scaling_ood.images.species import split_species
 from scaling_ood.images.tables import class_table
 from scaling_ood.images.wording import listed as some_of
@@ -34,6 +37,7 @@ from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSets, DataSpec, FolderSpec, NoiseSpec, PartSpec
 from scaling_ood.parameters.multi_class import FabricationSpec
 from scaling_ood.parameters.multi_label import LabelledSetSpec
+from scaling_ood.pipelines.data_preparation.findings import find
 from scaling_ood.plans import Part as PlanPart
 from scaling_ood.plans import Plan, digest
 from scaling_ood.preparation import Preparation
@@ -77,7 +81,13 @@ def prepare_manifest(
         curation: Images that are left out for their quality, where any data set is curated.
 
     Returns:
-        Manifest; quarantined images with their problem; the record of the preparation (see `Preparation`).
+        Manifest; images and files that are not used, with the reason; the record of it all (see `Preparation`).
+
+    Raises:
+        PartitionError: A role gets no image, or fewer than it claims.
+        TooManyUnreadableError: The share of unreadable images is above what is tolerated.
+        OneSidedLabelsError: Images without a class, or classes that only the test has.
+        SharedImagesError: Too many images stand on both sides.
     """
     used = data_sets.used_by(data)
     places = {
@@ -93,7 +103,11 @@ def prepare_manifest(
     roles = {role: claim(part) for role, part in _roles(data).items()}
     rows = [partition(known, roles, data.seed).assign(label=lambda r: r["class_name"].map(classes.index))]
     rows += [found[name].rows.assign(image_set=name, label=-1) for name in data.ood]
-    manifest, bad = quarantine(pd.concat(rows, ignore_index=True), places, runtime.workers, data.most_unreadable)
+    manifest, bad = quarantine(
+        pd.concat(rows, ignore_index=True), places, runtime.workers, data.most_unreadable, data.near_duplicates
+    )
+    others = pd.concat([one.left_out for one in found.values()], ignore_index=True)
+    refuse_one_sided_classes(manifest)
     groups, group_of_class = _groups(data, classes)
     record = Preparation(
         benchmark=identity.benchmark,
@@ -118,8 +132,9 @@ def prepare_manifest(
         trained_fit=int(manifest.loc[manifest["image_set"] == "fit", "id"].isin(_ids(manifest, "train")).sum()),
         orientation=data.orientation,
         oriented=counted_orientations(manifest, data.orientation),
+        **find(manifest, others, data, roles),
     )
-    return manifest, bad, record.model_dump(mode="json")
+    return manifest, quarantine_table(bad, others), record.model_dump(mode="json")
 
 
 def _ids(manifest: pd.DataFrame, image_set: str) -> set[str]:
@@ -163,10 +178,12 @@ class Listed(NamedTuple):
     Attributes:
         rows: Those that are selected and drawn.
         differences: In what the whole copy differs from what was published, in words.
+        left_out: Files that are not used, with the reason: `LEFT_OUT`.
     """
 
     rows: pd.DataFrame
     differences: list[str]
+    left_out: pd.DataFrame
 
 
 def compared(
@@ -178,8 +195,8 @@ def compared(
 ) -> Listed:
     """Rows of one data set, and how complete the copy is that they are from."""
     if isinstance(spec, NoiseSpec):
-        return Listed(list_noise(name, spec.images), [])
-    whole = whole_copy(name, spec, places[name])
+        return Listed(list_noise(name, spec.images), [], left_out(name, {}))
+    whole, others = read_copy(name, spec, places[name])
     published = spec.published
     differences = [] if published is None else count_differences(published.data_set, whole, published.part)
     rows = whole[~whole["id"].isin(dropped)].reset_index(drop=True) if dropped else whole
@@ -187,19 +204,14 @@ def compared(
         # Of the whole copy: which species are held out does not change with what is curated.
         split = split_species(whole["class_name"], spec.species.share, spec.species.seed)
         rows = rows[rows["class_name"].isin(getattr(split, spec.species.take))].reset_index(drop=True)
-    return Listed(sample(rows, spec.images, seed), differences)
+    return Listed(sample(rows, spec.images, seed), differences, others)
 
 
-def whole_copy(name: str, spec: FolderSpec, place: str) -> pd.DataFrame:
-    """Every image of the splits and classes that count, before anything is left out or drawn."""
+def read_copy(name: str, spec: FolderSpec, place: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every image of the splits and classes that count, before anything is drawn; files that are not used."""
     classes = spec.classes
     chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
-    return list_folder(name, place, spec.layout, spec.splits, chosen, _names(spec.titles))
-
-
-def listed(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], seed: int) -> pd.DataFrame:
-    """Rows of one data set, before they have a role."""
-    return compared(name, spec, places, seed).rows
+    return read_folder(name, place, spec.layout, spec.splits, chosen, _names(spec.titles))
 
 
 def _classes(name: str, spec: FolderSpec | NoiseSpec, places: Mapping[str, str], known: pd.DataFrame) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,9 +12,12 @@ import pandas as pd
 from scaling_ood.datasets import ImageFolder, ProvidedFile, StoredParts
 from scaling_ood.fabrication import rendering_workers
 from scaling_ood.fabrication.street import StreetSpec, render_town, street_folders
-from scaling_ood.images.scenes import anomalous_area, prepare_scenes, scenes_digest
+from scaling_ood.images.manifest import quarantine_table
+from scaling_ood.images.scenes import anomalous_area, read_scene_source, refuse_one_sided_scenes, scenes_digest
+from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.segmentation import SceneDataSpec, StreetFabricationSpec
+from scaling_ood.pipelines.data_preparation.findings import find
 from scaling_ood.pipelines.data_preparation.nodes import counted_orientations
 from scaling_ood.plans import Part, Plan, digest
 from scaling_ood.scene_preparation import ScenePreparation
@@ -40,15 +44,24 @@ def prepare_scene_manifest(
     """List, check and divide the scenes of a benchmark.
 
     Returns:
-        Manifest; scenes that were set apart with their problem; the record of the preparation.
+        Manifest; scenes and files that are not used, with the reason; the record of the preparation.
+
+    Raises:
+        UnpairedError, UnreadableLabelError, SplitError: The files, or their labels, do not fit together.
+        TooManyUnreadableError: The share of unusable scenes is above what is tolerated.
+        OneSidedLabelsError: No anomaly can be told from anything, or a class cannot be learned.
+        SharedImagesError: Too many images stand on both sides.
     """
     folder = f"{data_root}/{data.folder}"
     if data.source == "fabricated":
         if fabricated is None:
             raise ValueError(f"'{data.folder}' is to be fabricated, but the setting has no `fabrication`")
         folder = f"{fabricated.folder}/{data.folder}"
-    manifest, bad = prepare_scenes(data.scene_source(folder), runtime.workers, data.most_unreadable)
-    labels, area, orientation = data.label_map(), anomalous_area(manifest), data.orientation or "stored"
+    source = replace(data.scene_source(folder), looks=data.near_duplicates)
+    labels, orientation = data.label_map(), data.orientation or "stored"
+    manifest, bad, others = read_scene_source(source, runtime.workers, data.most_unreadable)
+    refuse_one_sided_scenes(manifest, labels)
+    area = anomalous_area(manifest)
     subsets = manifest["subsets"].str.split(";").explode() if "subsets" in manifest else pd.Series(dtype=str)
     record = ScenePreparation(
         benchmark=identity.benchmark,
@@ -71,8 +84,9 @@ def prepare_scene_manifest(
         checkpoint=checkpoint.sha256 if checkpoint else "",
         orientation=orientation,
         oriented=counted_orientations(manifest, orientation),
+        **find(manifest, others, data, ROLES),
     )
-    return manifest, bad, record.model_dump(mode="json")
+    return manifest, quarantine_table(bad, others), record.model_dump(mode="json")
 
 
 def _render(spec: StreetSpec, missing: Sequence[Part]) -> Iterator[tuple[str, ImageFolder]]:

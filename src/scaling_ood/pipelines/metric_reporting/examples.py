@@ -9,7 +9,7 @@ import torch
 
 from scaling_ood.datasets import StoredShards
 from scaling_ood.detectors import Outputs, build_detector
-from scaling_ood.images import read_pixels
+from scaling_ood.images import RecordedFile, read_pixels, recorded_files
 from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs
 from scaling_ood.preparation import Preparation
@@ -29,16 +29,18 @@ def low_confidence_examples(
     doubt = build_detector("msp").score(Outputs(logits))
     order = doubt.argsort(descending=True).tolist()
     ranked = rows.iloc[order].assign(rank=range(1, len(rows) + 1)).drop_duplicates("class_name").head(count)
-    return [_example(row, logits[row["position"]], prepared) for _, row in ranked.iterrows()]
+    files = recorded_files(ranked, ranked["data_set"].map(prepared.folders))
+    shown = zip(ranked.iterrows(), files, strict=True)
+    return [_example(row, file, logits[row["position"]], prepared) for (_, row), file in shown]
 
 
-def _example(row: pd.Series[Any], logits: torch.Tensor, prepared: Preparation) -> Example:
+def _example(row: pd.Series[Any], file: RecordedFile, logits: torch.Tensor, prepared: Preparation) -> Example:
     own = logits.double()
     probability = own.softmax(dim=0)
     top = own.topk(min(SHOWN_CLASSES, len(own))).indices.tolist()
     titles, groups = prepared.titles, prepared.groups
     return Example(
-        image=read_pixels(f"{prepared.folders[row['data_set']]}/{row['path']}", SIDE_PX, prepared.orientation),
+        image=read_pixels(file, SIDE_PX, prepared.orientation),
         true_class=titles[row["label"]],
         top_probabilities=[(titles[k], float(probability[k])) for k in top],
         top_logits=[(titles[k], float(own[k])) for k in top],

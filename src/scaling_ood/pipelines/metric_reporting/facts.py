@@ -9,12 +9,13 @@ import pandas as pd
 
 from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.images.exif import oriented_in_words
+from scaling_ood.images.layouts import counted
 from scaling_ood.models import architecture
 from scaling_ood.networks import CONFIDENCE, ROTATION, SHARED, image_networks, network_of
 from scaling_ood.parameters.common import IdentitySpec, ReportingSpec
 from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines.score_extraction.nodes import of_first_labels
-from scaling_ood.preparation import Preparation, TrainedModel, preprocessing_of
+from scaling_ood.preparation import Findings, Preparation, TrainedModel, preprocessing_of
 from scaling_ood.records import METRICS, RunRecord
 from scaling_ood.scores import Scores
 
@@ -144,6 +145,8 @@ def report_facts(
             "Seeds": ", ".join(map(str, spec.seeds)),
             **({"Epochs": spec.epochs, "Label smoothing": spec.label_smoothing} if model.history else {}),
             f"Top-1 accuracy on the {judged} images": f"{_top1(accuracy, spec):.1%} of {accuracy['images']:,}",
+            **_by_set(accuracy),
+            **warning_facts(accuracy),
             **({"Top-1 accuracy stated by the weights' authors": f"{published:.1%}"} if published else {}),
             "Least top-1 accuracy accepted": f"{accuracy['least_top1']:.1%}",
             "Preprocessing": f"resize {preprocessing.resize_px} px ({preprocessing.interpolation}), centre crop "
@@ -168,9 +171,26 @@ def data_facts(prepared: Preparation, classes: str) -> dict[str, object]:
         "Unreadable images left out": prepared.unreadable,
         "Images with an EXIF orientation": oriented_in_words(prepared.oriented, prepared.orientation),
         **{f"Left out of {name} for quality": f"{count:,}" for name, count in prepared.curated.items()},
+        **finding_facts(prepared),
         "Copies that differ from what was published": "; ".join(prepared.differences) or "none",
         "Seed of the draws": prepared.seed,
     }
+
+
+def finding_facts(found: Findings) -> dict[str, object]:
+    """What a reader must know of the images before any number."""
+    between, within = ([one for one in found.shared if (one.first != one.second) == apart] for apart in (True, False))
+    return {
+        **{f"Files left out of {name}": counted(reasons) for name, reasons in found.left_out.items()},
+        "Pictures in several image sets": "; ".join(map(str, between)) or "none",
+        **({"Pictures more than once in a set": "; ".join(map(str, within))} if within else {}),
+        **({"To be known of the images": "; ".join(found.notes)} if found.notes else {}),
+    }
+
+
+def warning_facts(accuracy: dict[str, Any]) -> dict[str, object]:
+    """What the model's quality says of the test labels, if anything."""
+    return {"Warning": accuracy["warning"]} if accuracy.get("warning") else {}
 
 
 def extraction_facts(outputs: StoredShards) -> dict[str, object]:
@@ -196,6 +216,11 @@ def convention_facts(reporting: ReportingSpec) -> dict[str, object]:
 
 def _top1(accuracy: dict[str, Any], spec: ModelSpec) -> float:
     return _mean(of_first_labels(accuracy["top1"], spec))
+
+
+def _by_set(accuracy: dict[str, Any]) -> dict[str, object]:
+    own = accuracy.get("by_set", {})
+    return {f"Of these, on {name}": f"{value:.1%}" for name, value in own.items()} if len(own) > 1 else {}
 
 
 def _mean(values: list[float]) -> float:

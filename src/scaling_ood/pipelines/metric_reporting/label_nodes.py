@@ -20,6 +20,7 @@ from scaling_ood.pipelines.metric_reporting.facts import (
     shared_parameters,
     shared_tags,
     shared_values,
+    warning_facts,
 )
 from scaling_ood.pipelines.metric_reporting.figures import detector_figures, score_figures, score_illustrations
 from scaling_ood.pipelines.metric_reporting.tables import measure_scores, summarise
@@ -143,6 +144,7 @@ def _facts(
             "Seeds": ", ".join(map(str, spec.seeds)),
             "Epochs": f"{spec.epochs}, the best of them by mAP on the fit images",
             **quality,
+            **warning_facts(accuracy),
             "Averaging of precision": accuracy["averaging"],
             "Least mAP accepted": f"{accuracy['least_map']:.1%}",
             "Preprocessing": f"{shape} {preprocessing.crop_px} px ({preprocessing.interpolation}), "

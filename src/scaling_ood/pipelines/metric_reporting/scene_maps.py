@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 from scaling_ood.datasets import StoredShards
-from scaling_ood.images import read_image
+from scaling_ood.images import read_image, recorded_files
+from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels
 from scaling_ood.parameters.segmentation import SceneReportingSpec, SegmenterSpec
 from scaling_ood.pipelines.extraction import Tensors, image_set_of
@@ -69,12 +70,13 @@ def scene_examples(
     scores = {name: one.read(EXAMPLES) for name, one in maps.items() if EXAMPLES in one.parts}
     labels, shown = prepared.label_map, {name for tensors in scores.values() for name in tensors}
     examples = []
-    for row in manifest[manifest["id"].isin(shown)].to_dict("records"):
-        path = f"{prepared.folder}/{row['label_path']}"
-        ids = labels.apply(read_labels(path), path)
-        image = read_image(f"{prepared.folder}/{row['path']}", prepared.orientation).resize(ids.shape[::-1])
-        own = {name: tensors[row["id"]].numpy() for name, tensors in scores.items()}
-        examples.append(SceneExample(row["id"], np.asarray(image), labels.palette[ids], own))
+    rows = manifest[manifest["id"].isin(shown)]
+    files = (recorded_files(rows, prepared.folder, kind) for kind in ("", LABEL))
+    for name, photograph, label in zip(rows["id"], *files, strict=True):
+        ids = labels.apply(read_labels(label), label.path)
+        image = read_image(photograph, prepared.orientation).resize(ids.shape[::-1])
+        own = {detector: tensors[name].numpy() for detector, tensors in scores.items()}
+        examples.append(SceneExample(name, np.asarray(image), labels.palette[ids], own))
     return examples
 
 

@@ -14,6 +14,7 @@ from scaling_ood.networks import SCENES, network_of
 from scaling_ood.parameters.common import IdentitySpec
 from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.pipelines.extraction import Detectors, product_name
+from scaling_ood.pipelines.metric_reporting.facts import finding_facts, warning_facts
 from scaling_ood.pipelines.metric_reporting.scene_maps import scene_examples
 from scaling_ood.pipelines.metric_reporting.scene_tables import (
     SCENE_COLUMNS,
@@ -236,6 +237,7 @@ def _facts(
             "Test scenes without an anomaly": f"{prepared.without_anomaly} (left out of the means per image)",
             "Scenes set apart": prepared.unreadable,
             "Photographs with an EXIF orientation": oriented_in_words(prepared.oriented, prepared.orientation),
+            **finding_facts(prepared),
         },
         "Model": {
             "Architecture": f"{spec.architecture}, decoder of {spec.width} channels",
@@ -243,6 +245,7 @@ def _facts(
             "Epochs": f"{spec.epochs}, the best of them by validation mIoU",
             "Seeds": ", ".join(map(str, spec.seeds)),
             **quality,
+            **warning_facts(accuracy),
             "Least mIoU accepted": f"{spec.least_miou:.1%}",
             "Input": f"shorter side {outputs.about['scales']}, mean {preprocessing.mean}, std {preprocessing.std}",
         },

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from scaling_ood.datasets import StoredModel, StoredShards
+from scaling_ood.images import recorded_files
 from scaling_ood.images.multi_label import targets
 from scaling_ood.label_preparation import TRAINED_ON, label_features_key, label_model_key, label_preprocessing
 from scaling_ood.models import Forward, architecture, build_multilabel, build_multilabel_head
@@ -64,9 +65,9 @@ def train_label_networks(
 
     def images(image_set: str) -> LabelledPhotographs:
         rows = manifest[manifest["image_set"] == image_set]
-        paths = (rows["data_set"].map(prepared.folders) + "/" + rows["path"]).tolist()
+        files = recorded_files(rows, rows["data_set"].map(prepared.folders))
         labels = _targets(manifest, prepared, image_set)
-        return LabelledPhotographs(paths, labels, label_preprocessing(model, prepared), loading=loading_of(runtime))
+        return LabelledPhotographs(files, labels, label_preprocessing(model, prepared), loading=loading_of(runtime))
 
     return _plan(prepared, model, runtime, images, partial(build_multilabel, pretrained=True))
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from scaling_ood.datasets import ProvidedFile, StoredModel, StoredShards
-from scaling_ood.images import Photographs
+from scaling_ood.images import Photographs, recorded_files
 from scaling_ood.models import (
     Forward,
     Variant,
@@ -150,12 +150,12 @@ def training_images(
 ) -> Callable[[], AugmentedImages]:
     """How the training images are read: once and for all where memory holds them decoded, else for each batch."""
     rows = manifest[manifest["image_set"] == "train"]
-    paths = (rows["data_set"].map(prepared.folders) + "/" + rows["path"]).tolist()
+    files = recorded_files(rows, rows["data_set"].map(prepared.folders))
     preprocessing, device = preprocessing_of(model, prepared), Forward(runtime.device).torch_device
 
     def images() -> AugmentedImages:
-        source = Photographs(paths, preprocessing)
-        if len(paths) * 3 * preprocessing.crop_px**2 > HELD_BYTES:
+        source = Photographs(files, preprocessing)
+        if len(files) * 3 * preprocessing.crop_px**2 > HELD_BYTES:
             return AugmentedImages(StreamedPixels(source, runtime.workers), preprocessing, device)
         batches = loading_of(runtime).batches(source, pin_memory=False)
         return AugmentedImages(torch.cat(list(batches)), preprocessing, device)

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from scaling_ood.datasets import ProvidedFile, StoredModel
-from scaling_ood.images import Preprocessing
+from scaling_ood.images import Preprocessing, recorded_files
+from scaling_ood.images.recorded import LABEL
 from scaling_ood.models import Forward, fitting_state, read_checkpoint
 from scaling_ood.models.segmentation import (
     AUTOENCODER_PREPROCESSING,
@@ -213,7 +214,7 @@ def _sets(
 
 def _files(manifest: pd.DataFrame, prepared: ScenePreparation, role: str) -> SceneFiles:
     rows = manifest[manifest["image_set"] == role]
-    images, labels = ([f"{prepared.folder}/{path}" for path in rows[column]] for column in ("path", "label_path"))
+    images, labels = (recorded_files(rows, prepared.folder, kind) for kind in ("", LABEL))
     return SceneFiles(images, labels, prepared.label_map, prepared.orientation)
 
 

@@ -14,6 +14,7 @@ from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.images.multi_label import is_labelled, targets
 from scaling_ood.label_preparation import label_model_key, label_outputs_key, label_preprocessing
 from scaling_ood.metrics import mean_average_precision
+from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import Forward, assemble_multilabel
 from scaling_ood.networks import SHARED, network_words
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
@@ -27,7 +28,7 @@ from scaling_ood.pipelines.extraction import (
     loading_of,
     refuse_unmade,
 )
-from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs, WrongModelError, fit_variants
+from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs, WrongModelError, fit_variants, tell
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import Preparation, refuse_stale, scores_key
 from scaling_ood.scores import Scores
@@ -85,7 +86,8 @@ def check_map(
 
     Returns:
         `map`: on the test images where any is labelled, else on the fit images, mean over the seeds; the same per image
-        set in `by_set`, with its number of `images`; `averaging`; `least_map`.
+        set in `by_set`, with its number of `images`; `averaging`; `least_map`; `warning` where the two contradict
+        each other.
 
     Raises:
         WrongModelError: The mAP of a seed falls short of the least that was asked for.
@@ -112,8 +114,10 @@ def check_map(
             f"{spec.least_map:.1%} that is asked for (model.least_map): check weights, preprocessing and annotations"
         )
     means = {name: float(np.mean(values)) for name, values in by_set.items()}
+    warning = contradiction("mAP", means["test"], means["fit"], "the fit images") if len(means) > 1 else ""
+    tell(warning)
     rules = {"averaging": spec.averaging, "least_map": spec.least_map}
-    return {"map": means[judged], "judged_on": judged, "by_set": means, "images": images, **rules}
+    return {"map": means[judged], "judged_on": judged, "by_set": means, "images": images, "warning": warning, **rules}
 
 
 def fit_and_score_labels(

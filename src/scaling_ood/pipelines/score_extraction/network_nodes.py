@@ -24,7 +24,14 @@ from scaling_ood.networks import CONFIDENCE, network_words
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ExtractionSpec, ModelSpec
 from scaling_ood.pipelines.extraction import Detectors, Tensors, image_fields, image_set_of, product_name
-from scaling_ood.pipelines.score_extraction.nodes import HEADS, WrongModelError, of_first_labels, output_pass, top1_of
+from scaling_ood.pipelines.score_extraction.nodes import (
+    HEADS,
+    WrongModelError,
+    correct_of,
+    of_first_labels,
+    output_pass,
+    top1_of,
+)
 from scaling_ood.plans import Part, Plan
 from scaling_ood.preparation import Preparation, network_key, outputs_key, refuse_stale
 
@@ -113,7 +120,7 @@ def check_network_accuracy(
     Raises:
         WrongModelError: The first kind of labels falls short of the least accuracy of this kind.
     """
-    top1, images = top1_of(outputs, manifest, Preparation.model_validate(preparation), spec)
+    top1, images = top1_of(correct_of(outputs, manifest, Preparation.model_validate(preparation), spec))
     worst, least = min(of_first_labels(top1, spec)), networks.least_top1(kind, spec)
     if worst < least:
         raise WrongModelError(

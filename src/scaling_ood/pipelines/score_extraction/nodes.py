@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from scaling_ood.detectors import (
 from scaling_ood.detectors.base import no_numbers
 from scaling_ood.images.wording import in_bytes, listed
 from scaling_ood.metrics import NonFiniteScoreError
+from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import Forward, Variant, architecture, assemble
 from scaling_ood.networks import IMAGES, SHARED, image_networks, network_of, network_words
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
@@ -149,12 +150,14 @@ def check_accuracy(
     None of these images was trained on here: where the fit images were, they are left out.
 
     Returns:
-        Variant to accuracy, a fraction; with the least accuracy that was asked for.
+        `top1`: variant to accuracy, a fraction; `by_set`: the same of each of these image sets, means of the first
+        kind of labels; `warning` where these contradict each other; the least accuracy that was asked for.
 
     Raises:
         WrongModelError: The first kind of labels falls short of it.
     """
-    top1, images = top1_of(outputs, manifest, Preparation.model_validate(preparation), spec)
+    counts = correct_of(outputs, manifest, Preparation.model_validate(preparation), spec)
+    top1, images = top1_of(counts)
     worst = min(of_first_labels(top1, spec))
     if worst < spec.least_top1:
         raise WrongModelError(
@@ -162,7 +165,19 @@ def check_accuracy(
             f"under the {spec.least_top1:.1%} that {spec.architecture} is known for (model.least_top1): check weights, "
             "preprocessing and the order of the classes"
         )
-    return {"top1": top1, "least_top1": spec.least_top1, "images": images}
+    by_set = {name: float(np.mean(of_first_labels(top1_of({name: own})[0], spec))) for name, own in counts.items()}
+    warning = ""
+    if "fit" in counts:
+        sizes = (counts["test"].images, counts["fit"].images)
+        warning = contradiction("top-1 accuracy", by_set["test"], by_set["fit"], "the fit images", sizes)
+    tell(warning)
+    return {"top1": top1, "least_top1": spec.least_top1, "images": images, "by_set": by_set, "warning": warning}
+
+
+def tell(warning: str) -> None:
+    """Say on the terminal what the report says too, if there is anything."""
+    if warning:
+        _logger.warning(warning)
 
 
 def fit_and_score(  # noqa: PLR0913, PLR0917 - Kedro hands over one by one what a score depends on
@@ -286,19 +301,34 @@ class StoredOutputs:
             yield Outputs(**own)
 
 
-def top1_of(
+class Correct(NamedTuple):
+    """How many images there are, and of how many the largest logit is their class, by variant."""
+
+    images: int
+    by_variant: dict[str, int]
+
+
+def correct_of(
     outputs: StoredShards, manifest: pd.DataFrame, prepared: Preparation, spec: ModelSpec
-) -> tuple[dict[str, float], int]:
-    """Share of the images not trained on whose largest logit is their class, by variant; and how many images."""
-    held_out = prepared.judged_sets
-    fine = torch.cat([torch.tensor(manifest.loc[manifest["image_set"] == s, "label"].to_numpy()) for s in held_out])
-    top1 = {}
-    for variant in prepared.variants(spec):
-        labels = fine if variant.labels == "fine" else torch.tensor(prepared.group_of_class)[fine]
-        chunks = [chunk for name in held_out for chunk in StoredOutputs(outputs, name, variant.name)]
-        predicted = torch.cat([chunk.logits.argmax(dim=1) for chunk in chunks])
-        top1[variant.name] = float((predicted == labels).double().mean())
-    return top1, len(fine)
+) -> dict[str, Correct]:
+    """Of each image set that was not trained on."""
+    counts = {}
+    for name in prepared.judged_sets:
+        fine = torch.tensor(manifest.loc[manifest["image_set"] == name, "label"].to_numpy())
+        correct = {}
+        for variant in prepared.variants(spec):
+            labels = fine if variant.labels == "fine" else torch.tensor(prepared.group_of_class)[fine]
+            predicted = torch.cat([chunk.logits.argmax(dim=1) for chunk in StoredOutputs(outputs, name, variant.name)])
+            correct[variant.name] = int((predicted == labels).sum())
+        counts[name] = Correct(len(fine), correct)
+    return counts
+
+
+def top1_of(counts: Mapping[str, Correct]) -> tuple[dict[str, float], int]:
+    """Share of the images of all sets that are right, by variant; and how many images."""
+    images = sum(own.images for own in counts.values())
+    variants = next(iter(counts.values())).by_variant
+    return {name: sum(own.by_variant[name] for own in counts.values()) / images for name in variants}, images
 
 
 def of_first_labels(top1: Mapping[str, float], spec: ModelSpec) -> list[float]:

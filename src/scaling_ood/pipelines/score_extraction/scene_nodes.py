@@ -14,13 +14,14 @@ from scaling_ood.datasets import StoredModel, StoredShards
 from scaling_ood.detectors import Detector, NotApplicableError, OutputsList, build_detector
 from scaling_ood.detectors.background import Background
 from scaling_ood.metrics import ConfusionMatrix
+from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import Forward
 from scaling_ood.networks import AUTOENCODER, SCENES, SHARED, network_of
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SegmenterSpec
 from scaling_ood.pipelines.extraction import Detectors, Tensors, fields_for, product_name, refuse_unmade
 from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
-from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
+from scaling_ood.pipelines.score_extraction.nodes import WrongModelError, tell
 from scaling_ood.plans import Plan
 from scaling_ood.preparation import refuse_stale, scores_key
 from scaling_ood.scene_preparation import (
@@ -83,7 +84,7 @@ def check_segmentation(
 
     Returns:
         Role to `miou` and `pixel_accuracy`, fractions, means over the seeds; no role where the labels do not say which
-        class is right. `least_miou`; `images`.
+        class is right. `warning` where the two contradict each other; `least_miou`; `images`.
 
     Raises:
         WrongModelError: The validation mIoU of a seed falls short of the least that was asked for.
@@ -97,6 +98,10 @@ def check_segmentation(
             _refuse_wrong(min(miou), spec, prepared, identity.setting)
         accuracy = [one.pixel_accuracy() for one in found]
         quality[role] = {"miou": float(np.mean(miou)), "pixel_accuracy": float(np.mean(accuracy))}
+    if {"validation", "test"} <= quality.keys():
+        test, validation = (quality[role]["miou"] for role in ("test", "validation"))
+        quality["warning"] = contradiction("mIoU of the known pixels", test, validation, "the validation scenes")
+        tell(quality["warning"])
     return quality
 
 
