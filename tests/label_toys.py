@@ -19,7 +19,7 @@ UNLABELLED = 6
 IDENTITY = IdentitySpec(setting="multi_label", benchmark="toy")
 RUNTIME = RuntimeSpec(device="cpu", batch_images=7, workers=0, channels_last=False)
 EXTRACTION = LabelExtractionSpec(shard_images=5, dropout_passes=4, dropout_seed=3)
-REPORTING = ReportingSpec(bootstrap_replicates=50, positive_class="both")
+REPORTING = ReportingSpec(positive_class="both")
 DETECTORS = {
     "max_logit": {},
     "msp": {},

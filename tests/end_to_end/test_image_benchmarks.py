@@ -48,7 +48,7 @@ FORMS = {
 TINY = {
     "data": {"fit": {"per_class": PER_CLASS - 2}},
     "model": {"least_top1": 0.0},
-    "reporting": {"bootstrap_replicates": 20, "examples": 1},
+    "reporting": {"examples": 1},
 }
 NOISE = {name: {"images": OOD_IMAGES} for name in BOTH_RANGES}
 

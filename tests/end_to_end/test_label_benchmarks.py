@@ -33,7 +33,6 @@ SHORT = {
     "model.epochs": "1",
     "model.batch_images": "4",
     "model.least_map": "0.0",
-    "reporting.bootstrap_replicates": "50",
 }
 MAKE = {"voc": label_trees.voc, "coco": label_trees.coco}
 

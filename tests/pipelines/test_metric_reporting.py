@@ -31,8 +31,8 @@ from scaling_ood.records import METRICS, RESULT_COLUMNS
 from scaling_ood.scores import Scores
 
 SETS = {"test": 40, "static": 15, "greens": 25}
-REPORTING = ReportingSpec(bootstrap_replicates=50)
-IN_DIST = ReportingSpec(bootstrap_replicates=50, positive_class="in_dist")
+REPORTING = ReportingSpec()
+IN_DIST = ReportingSpec(positive_class="in_dist")
 PREPARED = preparation(images={"train": 24, "fit": 20, **SETS})
 REGISTERED = {"architecture": "small_resnet", "training": "network", "labels": ("fine",)}
 SPEC = model_spec(**REGISTERED, seeds=(0, 1))
@@ -110,13 +110,13 @@ def test_all_three_metrics_are_those_of_detection_metrics_called_by_hand(reporti
 
 def test_both_positive_classes_are_the_two_tables_one_after_the_other() -> None:
     scores = fabricated()
-    both = table(scores, ReportingSpec(bootstrap_replicates=50, positive_class="both"))
+    both = table(scores, ReportingSpec(positive_class="both"))
     alone = pd.concat([table(scores, given) for given in (IN_DIST, REPORTING)], ignore_index=True)
     pd.testing.assert_frame_equal(both, alone)
 
 
 def test_ties_are_marked_for_each_positive_class() -> None:
-    reporting = ReportingSpec(bootstrap_replicates=50, positive_class="both")
+    reporting = ReportingSpec(positive_class="both")
     good, bad = fabricated(shift=3.0), fabricated("max_logit", shift=0.0)
     results = pd.concat([table(one, reporting) for one in (good, bad)], ignore_index=True)
     both = mark_ties(results, [good, bad], PREPARED, SPEC, reporting)

@@ -343,7 +343,7 @@ def test_the_stages_from_manifest_to_report_run_with_networks_of_both_kinds(
         "model": trained,
         "networks": NETWORKS,
         "extraction": EXTRACTION,
-        "reporting": ReportingSpec(bootstrap_replicates=20),
+        "reporting": ReportingSpec(),
     }
     setting = {name: part.model_dump() for name, part in (parts | {"data_sets": data_sets, "data": data}).items()}
     setting["detectors"] = READ

@@ -42,7 +42,7 @@ ROLES = {
 }
 SPEC = SegmenterSpec(architecture="pspnet_resnet10", pretrained=False)
 IDENTITY = IdentitySpec(setting="segmentation", benchmark="made_up")
-REPORTING = SceneReportingSpec(bootstrap_replicates=50)
+REPORTING = SceneReportingSpec()
 NETWORKS = NetworksSpec()
 
 

@@ -1,7 +1,17 @@
-"""Exact ranking metrics of anomaly scores of images and pixels, and the tests that tell a difference from chance."""
+"""Exact ranking metrics of anomaly scores of images and pixels, their intervals, and tests of differences."""
 
 from scaling_ood.metrics.confusion import ConfusionMatrix
 from scaling_ood.metrics.dispersal import arbitrary_groups, dispersal
+from scaling_ood.metrics.estimates import (
+    DetectionEstimates,
+    DetectionIntervals,
+    Estimate,
+    Interval,
+    detection_estimates,
+    mean_interval,
+    mean_over_scenes,
+    metric_intervals,
+)
 from scaling_ood.metrics.mean_average_precision import (
     AVERAGING_RULES,
     AveragingRule,
@@ -31,6 +41,7 @@ from scaling_ood.metrics.significance import (
     TooFewImagesError,
     bootstrap_replicates,
     delong_covariance,
+    tied_estimates,
     tied_with_best,
 )
 
@@ -38,10 +49,14 @@ __all__ = [
     "AVERAGING_RULES",
     "AveragingRule",
     "ConfusionMatrix",
+    "DetectionEstimates",
+    "DetectionIntervals",
     "DetectionMetrics",
+    "Estimate",
     "FprRule",
     "Frame",
     "ImageResult",
+    "Interval",
     "MeanAveragePrecision",
     "MetricName",
     "NonFiniteScoreError",
@@ -57,11 +72,16 @@ __all__ = [
     "average_precision",
     "bootstrap_replicates",
     "delong_covariance",
+    "detection_estimates",
     "detection_metrics",
     "dispersal",
     "image_metrics",
     "mean_average_precision",
+    "mean_interval",
+    "mean_over_scenes",
+    "metric_intervals",
     "pooled_metrics",
     "roc_curve_points",
+    "tied_estimates",
     "tied_with_best",
 ]

@@ -148,12 +148,21 @@ class RankCounts:
             ValueError: The recall is outside (0, 1] or the rule is unknown.
         """
         _check_operating_point(recall, rule)
+        flagged, chosen = self._candidates(recall, rule)
+        return np.asarray(np.take_along_axis(flagged, chosen[..., None], axis=-1)[..., 0] / self.n_in)
+
+    def cut(self, recall: float, rule: FprRule = "nearest") -> NDArray[np.intp]:
+        """Place of the threshold of `fpr`, shape `(...)`: 2 k + 1 at the OOD score k, 2 k just above OOD score k - 1."""
+        flagged, chosen = self._candidates(recall, rule)
+        at_score = flagged.shape == self.in_at_least.shape
+        return np.asarray(np.where(at_score | (chosen == 0), 2 * chosen + 1, 2 * chosen))
+
+    def _candidates(self, recall: float, rule: FprRule) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """False positives at each candidate of a rule, and the index of the chosen one `(...)`."""
         reached = self.ood_at_least / self.n_ood
         if rule == "first":
-            flagged, chosen = self.in_at_least, np.count_nonzero(reached >= recall, axis=-1) - 1
-        else:
-            flagged, chosen = self._nearest(reached, recall)
-        return np.asarray(np.take_along_axis(flagged, chosen[..., None], axis=-1)[..., 0] / self.n_in)
+            return self.in_at_least, np.asarray(np.count_nonzero(reached >= recall, axis=-1) - 1)
+        return self._nearest(reached, recall)
 
     def _nearest(self, reached: NDArray[np.float64], recall: float) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """False positives `(..., K + 1)` at the end of each plateau of recall, and the index `(...)` of the nearest.

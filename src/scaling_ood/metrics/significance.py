@@ -1,18 +1,18 @@
-"""Is one detector better than another, or is it the choice of test images?
+"""Is one detector better than another, or is it the choice of test images, or of training seeds?
 
 Detectors are compared on the identical images, so the comparison is paired: what makes an image hard for both cancels
-out. AUROC has a closed form (DeLong); AUPR and FPR are resampled. Pixels of one image are not independent: give one
-score per image, never pixel scores.
+out. Pixels of one image are not independent: give one score per image, or the values of scenes, never pixel scores.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtr
 
+from scaling_ood.metrics.estimates import Estimate, detection_estimates, variance_and_df, with_seeds
 from scaling_ood.metrics.ranking import (
     FprRule,
     OneClassError,
@@ -29,10 +29,12 @@ MetricName = Literal["auroc", "aupr", "fpr"]
 
 _BLOCK = 1 << 21
 _FEWEST_IMAGES = 2
+_DRAWS = 5_000
+_DUST = 1e-12
 
 
 class TooFewImagesError(ValueError):
-    """One class has a single image, so the variance of AUROC cannot be estimated."""
+    """One class has a single image, so no variance can be estimated."""
 
 
 def delong_covariance(scores: ArrayLike, is_ood: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -141,29 +143,19 @@ def tied_with_best(
     metric: MetricName = "auroc",
     *,
     level: float = 0.05,
-    n_replicates: int = 1000,
-    seed: int = 0,
     recall: float = 0.95,
     fpr_rule: FprRule = "nearest",
 ) -> NDArray[np.bool_]:
-    """Which detectors cannot be told from the best one on these images.
+    """Which detectors cannot be told from the best one on these images, however many there are.
 
-    The best has the highest AUROC or AUPR, or the lowest FPR; of equals, the first. A detector is tied if the
-    `1 - level` interval of its difference to the best contains 0, ends included. For AUROC the interval is normal,
-    with the variance of the paired difference after DeLong; for AUPR and FPR it reaches from the `level / 2` to the
-    `1 - level / 2` quantile of the differences in a paired bootstrap (see `bootstrap_replicates`).
-
-    Defined edges: the best is tied with itself, and so is every detector with exactly its value. Where the difference
-    does not vary at all (two detectors with the same ranking, two perfect ones, a perfect and an inverted one),
-    only equal values tie. Each detector is compared at the full level: no correction for their number is made.
+    See `tied_estimates` for the test. The value of a detector is its mean over the seeds.
 
     Args:
-        scores: Anomaly scores, higher = more anomalous, shape `(D, N)`: detectors by images, D >= 1.
+        scores: Anomaly scores, higher = more anomalous, shape `(D, N)`: detectors by images, D >= 1; or `(S, D, N)`:
+            seeds by detectors by images.
         is_ood: Booleans, shape `(N,)`.
         metric: `"auroc"`, `"aupr"` or `"fpr"`.
-        level: Chance of calling two equally good detectors different, in (0, 1).
-        n_replicates: Bootstrap replicates; not used for AUROC.
-        seed: Seed of the bootstrap; not used for AUROC.
+        level: Chance that any of several equally good detectors is called worse than the best, in (0, 1).
         recall: Recall of `"fpr"`, in (0, 1].
         fpr_rule: Rule of `"fpr"`; see `detection_metrics`.
 
@@ -171,7 +163,7 @@ def tied_with_best(
         Booleans, shape `(D,)`; at least one is True.
 
     Raises:
-        TooFewImagesError: For AUROC, a class has fewer than two images.
+        TooFewImagesError: A class has fewer than two images.
         OneClassError: A class has no image.
         NonFiniteScoreError: Some scores are NaN.
         TypeError: The scores are not real numbers or `is_ood` is not boolean.
@@ -186,25 +178,137 @@ def tied_with_best(
         ([True, True, False], [True, True, False])
     """
     check_name("metric", metric, get_args(MetricName))
+    stacked = np.asarray(scores)
+    by_seed = stacked if stacked.ndim == 3 else stacked[None]  # noqa: PLR2004 - seeds, detectors, images
+    if not len(by_seed):
+        raise ValueError("scores must have at least one seed.")
+    estimates = []
+    for seed in by_seed:
+        values, mask = _checked(seed, is_ood)
+        _refuse_few(mask)
+        rows = (detection_estimates(row, mask, recall, fpr_rule) for row in values)
+        estimates.append([getattr(row, metric) for row in rows])
+    return tied_estimates(list(zip(*estimates, strict=True)), lower_is_better=metric == "fpr", level=level)
+
+
+def tied_estimates(
+    by_detector: Sequence[Sequence[Estimate]], *, lower_is_better: bool = False, level: float = 0.05
+) -> NDArray[np.bool_]:
+    """Which detectors cannot be told from the best one, from estimates on the same images.
+
+    The best has the highest mean over its seeds (or the lowest); of equals, the first. It is the best *of these
+    estimates*, so with many equally good detectors it is the luckiest, and a test of one pair at a time would take the
+    mark from some other in most tables. Therefore the difference of each to the best must exceed what the largest of
+    *all* paired differences, each over its standard error, exceeds with the chance `level` if all are equal (Tukey's
+    range, here with the correlations of these detectors: joint normal draws with their covariance). This holds for
+    whichever detectors are equal, so no detector as good as the best loses its mark because of a worse one. Hsu's
+    one-sided bounds would be narrower, but they only keep the mark of a given best detector, and with seventeen equals
+    one of them would still lose it most of the time.
+
+    The variance of a difference is that of the difference of the contributions, and of training: what the differences
+    of the seeds vary by, beyond what their images explain. How well it is known enters by Student's distribution, as in
+    `metric_intervals`. Near 0 and 1 differences are skew; a detector loses its mark only if the difference is
+    significant on the plain and on the logit scale.
+
+    Defined edges: the best is tied with itself, and so is every detector with exactly its value. Where a difference
+    does not vary at all (a perfect and an inverted detector), only equal values tie.
+
+    Args:
+        by_detector: For each of D detectors the estimates of its S seeds, all on the same images.
+        lower_is_better: For FPR.
+        level: Chance that any of several equally good detectors is called worse, in (0, 1).
+
+    Returns:
+        Booleans, shape `(D,)`; at least one is True.
+
+    Examples:
+        >>> from scaling_ood.metrics import mean_over_scenes
+        >>> rng = np.random.default_rng(0)
+        >>> good = rng.uniform(0.8, 0.9, 40)
+        >>> scenes = [good, good + rng.uniform(-0.02, 0.02, 40), good - rng.uniform(0, 0.1, 40)]
+        >>> tied_estimates([[mean_over_scenes(values)] for values in scenes]).tolist()
+        [True, True, False]
+
+    Source:
+        Hothorn, Bretz and Westfall, "Simultaneous inference in general parametric models", Biometrical Journal 50
+        (2008) 346-363; Hsu, "Multiple Comparisons" (1996), chapters 4 and 5.
+    """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), got {level}.")
-    values, mask = _checked(scores, is_ood)
-    counted = [RankCounts.from_scores(row, mask) for row in values]
-    point = np.array([float(_value(counts, metric, recall, fpr_rule)) for counts in counted])
-    best = int(np.argmin(point) if metric == "fpr" else np.argmax(point))
-    if metric == "auroc":
-        of_ood, of_in = _placements(values, mask)
-        # The variance of the difference itself: exactly 0 for equal rankings, where var + var - 2 cov leaves dust.
-        variance = _variance(of_ood - of_ood[best]) + _variance(of_in - of_in[best])
-        reach = NormalDist().inv_cdf(1 - level / 2) * np.sqrt(variance)
-        tied = np.abs(point - point[best]) <= reach
-    else:
-        replicates = bootstrap_replicates(
-            values, mask, metric, n_replicates=n_replicates, seed=seed, recall=recall, fpr_rule=fpr_rule
-        )
-        low, high = np.quantile(replicates - replicates[best], [level / 2, 1 - level / 2], axis=1)
-        tied = (low <= 0) & (high >= 0)
-    return np.asarray(tied | (point == point[best]))
+    values = np.array([[one.value for one in seeds] for seeds in by_detector])
+    mean = values.mean(axis=1)
+    best = int(mean.argmin() if lower_is_better else mean.argmax())
+    if not (mean != mean[best]).any():
+        return np.ones(len(mean), dtype=bool)
+    parts = {
+        name: np.stack([[one.parts[name] for one in seeds] for seeds in by_detector])
+        for name in by_detector[0][0].parts
+    }
+    grain = np.array([[one.grain for one in seeds] for seeds in by_detector]).mean(axis=1) / values.shape[1]
+    edge = 0.5 / sum(part.shape[-1] for part in parts.values())
+    clipped = np.clip(values, edge, 1 - edge)
+    tied = mean == mean[best]
+    for scaled, slope in (
+        (values, np.ones_like(values)),
+        (np.log(clipped / (1 - clipped)), 1 / clipped / (1 - clipped)),
+    ):
+        moved = {name: part * slope[..., None] for name, part in parts.items()}
+        tied |= _tied(scaled, moved, grain * (slope**2).mean(axis=1), best, level)
+    return tied
+
+
+def _tied(
+    values: NDArray[np.float64],
+    parts: Mapping[str, NDArray[np.float64]],
+    grain: NDArray[np.float64],
+    best: int,
+    level: float,
+) -> NDArray[np.bool_]:
+    """Which of D detectors `(D, S)` cannot be told from the best, given contributions `(D, S, n)`, on one scale."""
+    means = {name: part.mean(axis=1) for name, part in parts.items()}
+    joint = np.diag(grain) + sum(mean @ mean.T * _unbiased(mean) for mean in means.values())
+    largest = _largest_difference(joint, level)
+    tied = np.ones(len(values), dtype=bool)
+    seeds = values.shape[1]
+    for detector, row in enumerate(values):
+        apart = row - values[best]
+        image, df = variance_and_df([mean[detector] - mean[best] for mean in means.values()])
+        own = 0.0
+        if seeds > 1:
+            shares = (part[detector] - part[best] for part in parts.values())
+            own = float(sum((share**2).sum() * _unbiased(share) for share in shares)) / seeds**2
+        if image > 0 and detector != best:
+            image += grain[detector] + grain[best]
+        variance, df = with_seeds(image, own, df, apart)
+        if variance > 0:
+            # As rare under the normal distribution as the ratio is under Student's.
+            exceeded = stdtr(df, -abs(apart.mean()) / np.sqrt(variance))
+            tied[detector] = -ndtri(max(exceeded, 1e-300)) <= largest
+        else:
+            tied[detector] = apart.mean() == 0
+    return tied
+
+
+def _largest_difference(joint: NDArray[np.float64], level: float) -> float:
+    """What the largest of all paired differences, over its standard error, exceeds with the chance `level`."""
+    size = len(joint)
+    first, second = np.triu_indices(size, 1)
+    variance = joint[first, first] + joint[second, second] - 2 * joint[first, second]
+    differ = variance > _DUST * np.trace(joint)
+    if not differ.any():
+        return float(-ndtri(level / 2))
+    share, axes = np.linalg.eigh(joint)
+    draws = np.random.default_rng(0).normal(size=(_DRAWS, size)) @ (axes * np.sqrt(np.maximum(share, 0))).T
+    largest = np.zeros(_DRAWS)
+    for one, other, spread in zip(first[differ], second[differ], np.sqrt(variance[differ]), strict=True):
+        np.maximum(largest, np.abs(draws[:, one] - draws[:, other]) / spread, out=largest)
+    return float(np.quantile(largest, 1 - level))
+
+
+def _unbiased(contributions: NDArray[np.float64]) -> float:
+    """Factor that makes the sum of squares of n contributions, whose mean is 0, the variance of their sum."""
+    n = contributions.shape[-1]
+    return n / (n - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +377,7 @@ def _placements(scores: NDArray[Any], is_ood: NDArray[np.bool_]) -> tuple[NDArra
     Raises:
         TooFewImagesError: A class has fewer than two images.
     """
-    n_ood = int(np.count_nonzero(is_ood))
-    n_in = is_ood.size - n_ood
-    if min(n_in, n_ood) < _FEWEST_IMAGES:
-        raise TooFewImagesError(
-            f"The variance of AUROC needs at least {_FEWEST_IMAGES} images of each class, but there are {n_in} "
-            f"in-distribution and {n_ood} OOD images."
-        )
+    _refuse_few(is_ood)
     of_ood = [_share_below(row[is_ood], row[~is_ood]) for row in scores]
     of_in = [1 - _share_below(row[~is_ood], row[is_ood]) for row in scores]
     return np.stack(of_ood), np.stack(of_in)
@@ -299,10 +397,15 @@ def _covariance(placements: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(centred @ centred.T / ((n - 1) * n))
 
 
-def _variance(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance `(D,)` of the mean of each row of `(D, n)`."""
-    n = differences.shape[1]
-    return np.asarray(differences.var(axis=1, ddof=1) / n)
+def _refuse_few(is_ood: NDArray[np.bool_]) -> None:
+    """Refuse a class of one image with `TooFewImagesError`."""
+    n_ood = int(np.count_nonzero(is_ood))
+    n_in = is_ood.size - n_ood
+    if min(n_in, n_ood) < _FEWEST_IMAGES:
+        raise TooFewImagesError(
+            f"A variance needs at least {_FEWEST_IMAGES} images of each class, but there are {n_in} in-distribution "
+            f"and {n_ood} OOD images."
+        )
 
 
 def _checked(scores: ArrayLike, is_ood: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:

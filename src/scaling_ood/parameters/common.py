@@ -107,8 +107,7 @@ class ReportingSpec(Spec):
         positive_class: Which class recall and precision are about: `ood`, `in_dist`, or `both`, one after the other and
             the in-distribution one first, as in the paper's multi-label table.
         fpr_rule: Which threshold "95 % recall" means; `nearest` is the paper's.
-        tie_level: Chance of calling two equally good detectors different.
-        bootstrap_replicates: For the ties of AUPR and FPR95.
+        tie_level: Chance that any of several equally good detectors loses its mark.
         examples: In-distribution images of low confidence to show.
         caveats: What a reader must know before any number.
     """
@@ -116,7 +115,6 @@ class ReportingSpec(Spec):
     positive_class: Literal["ood", "in_dist", "both"] = "ood"
     fpr_rule: Literal["nearest", "first"] = "nearest"
     tie_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    bootstrap_replicates: Count = 1000
     examples: Count = 6
     caveats: tuple[str, ...] = ()
 

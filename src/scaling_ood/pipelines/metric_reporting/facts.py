@@ -209,8 +209,8 @@ def convention_facts(reporting: ReportingSpec) -> dict[str, object]:
         "Positive class": ", then ".join(reporting.positive_classes),
         "FPR95": f"'{reporting.fpr_rule}' rule",
         "AUPR": "step-wise average precision",
-        "Ties": f"paired DeLong test (AUROC), paired bootstrap of {reporting.bootstrap_replicates:,} replicates "
-        f"(AUPR, FPR95), level {reporting.tie_level:g}, not corrected for the number of detectors",
+        "Intervals": "95 %, over images and, with several seeds, over trainings",
+        "Ties": f"paired comparison with the best, level {reporting.tie_level:g} for all of a column together",
     }
 
 

@@ -260,6 +260,7 @@ def _facts(
         "Conventions": {
             "per_image": "mean over the scenes that have anomalous and other pixels (the paper's)",
             "pooled": "all pixels together, exact",
-            "Ties": "paired bootstrap over the scenes, per-image means only",
+            "Intervals": "95 %, over scenes and, with several seeds, over trainings",
+            "Ties": "paired comparison with the best over the scenes, all detectors together, per-image means only",
         },
     }

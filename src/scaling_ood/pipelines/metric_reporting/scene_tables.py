@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 from scaling_ood.datasets import StoredShards
 from scaling_ood.detectors import Detector
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
-from scaling_ood.metrics import DetectionMetrics, NonFiniteScoreError, PerImageMean, PooledThresholds
+from scaling_ood.metrics import (
+    DetectionEstimates,
+    DetectionMetrics,
+    NonFiniteScoreError,
+    PerImageMean,
+    PooledThresholds,
+    mean_over_scenes,
+)
 from scaling_ood.parameters.common import IdentitySpec
 from scaling_ood.parameters.segmentation import SceneReportingSpec, SegmenterSpec
-from scaling_ood.pipelines.metric_reporting.tables import over_seeds
+from scaling_ood.pipelines.metric_reporting.tables import bounds_of, mark_column, over_seeds
 from scaling_ood.pipelines.scene_extraction import StoredScene, stored_scenes
 from scaling_ood.records import METRICS, RESULT_COLUMNS
 from scaling_ood.scene_preparation import WHOLE, ScenePreparation, variant_of
@@ -43,8 +50,9 @@ def measure_scenes(
     """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory per seed.
 
     Returns:
-        `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`; and per
-        scene with both kinds of pixels `seed, id, n_in, n_out, fpr95, auroc, aupr`.
+        `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`, and the
+        bounds of the mean over the seeds, the same for each; and per scene with both kinds of pixels
+        `seed, id, n_in, n_out, fpr95, auroc, aupr`.
 
     Raises:
         NonFiniteScoreError: A score is NaN; names detector, scene and count.
@@ -52,7 +60,12 @@ def measure_scenes(
     found = {seed: _measure_seed(detector, outputs, manifest, prepared, reporting, seed) for seed in seeds}
     metrics = pd.concat([one[0].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
     per_scene = pd.concat([one[1].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
-    return metrics[["seed", *metrics.columns[:-1]]], per_scene[list(SCENE_COLUMNS)]
+    bounds = [
+        bounds_of([[one] for one in by_seed]) for by_seed in zip(*(one[2] for one in found.values()), strict=True)
+    ]
+    metrics = metrics.join(pd.DataFrame(bounds * len(found)))
+    metrics.insert(0, "seed", metrics.pop("seed"))
+    return metrics, per_scene[list(SCENE_COLUMNS)]
 
 
 def _measure_seed(
@@ -62,7 +75,8 @@ def _measure_seed(
     prepared: ScenePreparation,
     reporting: SceneReportingSpec,
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[DetectionEstimates]]:
+    """Rows of one seed, its scenes, and the estimate behind each row."""
     members = {name: _members(manifest, name) for name in prepared.ood_sets}
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
     thresholds = {name: PooledThresholds(reporting.positive_class) for name in members}
@@ -76,7 +90,7 @@ def _measure_seed(
             if name in members[subset]:
                 collected.add(*frame, image=name)
                 infinite[subset] += int(np.isinf(frame[0][frame[2]]).sum())
-    counts = {name: collected.counts() for name, collected in thresholds.items()}
+    counts = {name: collected.counts(by_image=True) for name, collected in thresholds.items()}
     for name, frame in _frames(detector, outputs, manifest, prepared, seed):
         for subset, counted in counts.items():
             if name in members[subset]:
@@ -85,16 +99,18 @@ def _measure_seed(
         [(name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr) for name, r in mean.results.items()],
         columns=["id", "n_in", "n_out", *METRICS],
     )
-    rows = []
+    rows, estimates = [], []
     for name, pooled in counts.items():
         own = per_scene[per_scene["id"].isin(members[name])]
         skipped = len(members[name]) - len(own)
         fixed = {"ood_set": name, "infinite_scores": infinite[name]}
         rows.append({**fixed, "aggregation": "per_image", "skipped": skipped, **_mean_row(own, reporting)})
-        metrics = pooled.metrics(fpr_rule=reporting.fpr_rule)
+        found = pooled.estimates(fpr_rule=reporting.fpr_rule)
+        metrics = DetectionMetrics(*(one.value for one in found))
+        estimates += [_over_scenes(own), found]
         shares = _counted(pooled.n_in, pooled.n_ood, reporting)
         rows.append({**fixed, "aggregation": "pooled", "skipped": 0, **shares, **_named(metrics)})
-    return pd.DataFrame(rows), per_scene
+    return pd.DataFrame(rows), per_scene, estimates
 
 
 def summarise_scenes(
@@ -148,37 +164,24 @@ def mark_scene_ties(
     prepared: ScenePreparation,
     reporting: SceneReportingSpec,
 ) -> pd.DataFrame:
-    """Say for the per-image rows which detectors cannot be told from the best: a paired bootstrap over the scenes.
+    """Say for the per-image rows which detectors cannot be told from the best, the scenes being what varies.
 
-    With several seeds a detector is tied if it is in any of them. Pixels of one scene are not independent, so nothing
-    is said of pooled rows.
+    Pixels of one scene are not independent, so nothing is said of pooled rows; nor of a single scene.
     """
     marked = results.astype({f"{metric}_tied": object for metric in METRICS})
     for name in prepared.ood_sets:
         ids = _members(manifest, name)
-        own = {d: rows[rows["id"].isin(ids)] for d, rows in per_scene.items() if len(rows)}
-        for metric in METRICS if own else ():
-            by_seed = [_seed_values(own, seed, metric) for seed in next(iter(own.values()))["seed"].unique()]
-            tied = np.any([_tied_means(values, metric, reporting) for values in by_seed], axis=0)
-            for detector, flag in zip(own, tied, strict=True):
-                mine = (marked["detector"] == detector) & (marked["ood_set"] == name)
-                marked.loc[mine & (marked["aggregation"] == "per_image"), f"{metric}_tied"] = bool(flag)
+        own = {d: rows[rows["id"].isin(ids)].sort_values("id") for d, rows in per_scene.items() if len(rows)}
+        if own:
+            column = (marked["ood_set"] == name) & (marked["aggregation"] == "per_image")
+            estimates = {d: [_over_scenes(one) for _, one in rows.groupby("seed")] for d, rows in own.items()}
+            mark_column(marked, column, estimates, reporting.tie_level)
     return marked
 
 
-def _seed_values(tables: Mapping[str, pd.DataFrame], seed: int, metric: str) -> NDArray[np.float64]:
-    """Values of one metric: (D, scenes), the scenes in the same order for every detector."""
-    return np.stack([rows[rows["seed"] == seed].sort_values("id")[metric].to_numpy() for rows in tables.values()])
-
-
-def _tied_means(values: NDArray[np.float64], metric: str, reporting: SceneReportingSpec) -> NDArray[np.bool_]:
-    mean = values.mean(axis=1)
-    best = int(mean.argmin() if metric == "fpr95" else mean.argmax())
-    count = values.shape[1]
-    draws = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), reporting.bootstrap_replicates)
-    replicates = draws @ (values - values[best]).T / count  # (replicates, D)
-    low, high = np.quantile(replicates, [reporting.tie_level / 2, 1 - reporting.tie_level / 2], axis=0)
-    return np.asarray(((low <= 0) & (high >= 0)) | (mean == mean[best]))
+def _over_scenes(rows: pd.DataFrame) -> DetectionEstimates:
+    """Estimates of the means over some scenes."""
+    return DetectionEstimates(*(mean_over_scenes(rows[name].to_numpy()) for name in ("auroc", "aupr", "fpr95")))
 
 
 def _frames(

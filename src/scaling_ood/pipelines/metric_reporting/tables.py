@@ -8,7 +8,15 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from scaling_ood.metrics import OneClassError, TooFewImagesError, detection_metrics, tied_with_best
+from scaling_ood.metrics import (
+    DetectionEstimates,
+    Estimate,
+    OneClassError,
+    detection_estimates,
+    detection_metrics,
+    mean_interval,
+    tied_estimates,
+)
 from scaling_ood.parameters.common import IdentitySpec, ReportingSpec
 from scaling_ood.preparation import Preparation, TrainedModel
 from scaling_ood.records import METRICS, RESULT_COLUMNS
@@ -17,7 +25,7 @@ from scaling_ood.scores import Scores
 MEAN = "mean"
 TIES = ("distinct_scores", "infinite_scores")
 """Counts of a set's scores beside the metrics."""
-_TIE_METRIC = {"fpr95": "fpr", "auroc": "auroc", "aupr": "aupr"}
+_FEWEST_IMAGES = 2
 
 
 def measure_scores(scores: Scores, prepared: Preparation, spec: TrainedModel, reporting: ReportingSpec) -> pd.DataFrame:
@@ -91,6 +99,7 @@ def _summary(
         "model": spec.architecture,
         "gap": gap,
     }
+    estimates = {} if gap else {name: _estimates(scores, name, spec, reporting, positive) for name in prepared.ood}
     rows = []
     for ood_set in prepared.ood:
         n_out = prepared.images[ood_set]
@@ -107,13 +116,14 @@ def _summary(
                 "distinct_scores": per_seed["distinct_scores"].min(),
                 "infinite_scores": per_seed["infinite_scores"].max(),
                 **over_seeds(per_seed),
+                **_bounds(estimates, [ood_set]),
             }
         )
     for name, members in mean_groups(prepared).items():
         per_seed = own[own["ood_set"].isin(members)].groupby("seed")[list(METRICS)].mean()
         n_out = sum(prepared.images[member] for member in members)
         row = {**fixed, "ood_set": name, "n_out": n_out, "mean_of": ";".join(members)}
-        rows.append({**row, **over_seeds(per_seed)})
+        rows.append({**row, **over_seeds(per_seed), **_bounds(estimates, members)})
     return pd.DataFrame(rows).reindex(columns=list(RESULT_COLUMNS))
 
 
@@ -139,42 +149,69 @@ def mark_ties(
 ) -> pd.DataFrame:
     """Say for each detector and OOD set whether it can be told from the best, on the identical images.
 
-    With several seeds a detector is tied if it is in any of them. Where a class has a single image nothing can be told:
-    the column stays empty.
+    Where a class has a single image nothing can be told: the columns stay empty.
     """
     present = [one for one in scores if spec.labels[0] not in one.gaps]
     marked = results.astype({f"{metric}_tied": object for metric in METRICS})
     for ood_set, positive in product(prepared.ood if present else (), reporting.positive_classes):
-        tied = _tied(present, ood_set, spec, reporting, positive)
         column = (marked["ood_set"] == ood_set) & (marked["positive_class"] == positive)
-        for metric, by_detector in tied.items():
-            for detector, value in by_detector.items():
-                marked.loc[column & (marked["detector"] == detector), f"{metric}_tied"] = value
+        estimates = {one.detector: _estimates(one, ood_set, spec, reporting, positive) for one in present}
+        mark_column(marked, column, estimates, reporting.tie_level)
     return marked
 
 
-def _tied(
-    scores: Sequence[Scores], ood_set: str, spec: TrainedModel, reporting: ReportingSpec, positive: str
-) -> dict[str, dict[str, bool]]:
-    tied: dict[str, dict[str, bool]] = {metric: {} for metric in METRICS}
-    for seed in spec.seeds:
-        pairs = [_pair(one.of(spec.labels[0], seed), ood_set) for one in scores]
-        stacked, is_ood = _oriented(np.stack([score for score, _ in pairs]), pairs[0][1], positive)
-        for metric in METRICS:
-            try:
-                flags = tied_with_best(
-                    stacked,
-                    is_ood,
-                    _TIE_METRIC[metric],  # type: ignore[arg-type]
-                    level=reporting.tie_level,
-                    n_replicates=reporting.bootstrap_replicates,
-                    fpr_rule=reporting.fpr_rule,
-                )
-            except TooFewImagesError:
-                continue
-            for one, flag in zip(scores, flags, strict=True):
-                tied[metric][one.detector] = bool(flag) or tied[metric].get(one.detector, False)
-    return tied
+def mark_column(
+    marked: pd.DataFrame,
+    column: pd.Series[bool],
+    estimates: Mapping[str, Sequence[DetectionEstimates]],
+    level: float,
+) -> None:
+    """Write the marks of one column of the table into its rows.
+
+    Args:
+        marked: The results table; changed.
+        column: Which rows belong to the column.
+        estimates: Detector to its estimates, one per seed, on the same images.
+        level: See `tied_estimates`.
+    """
+    groups = next(iter(estimates.values()))[0].auroc.parts.values()
+    if min(group.size for group in groups) < _FEWEST_IMAGES:
+        return
+    for metric in METRICS:
+        rows = [[estimate_of(one, metric) for one in by_seed] for by_seed in estimates.values()]
+        tied = tied_estimates(rows, lower_is_better=metric == "fpr95", level=level)
+        for detector, flag in zip(estimates, tied, strict=True):
+            marked.loc[column & (marked["detector"] == detector), f"{metric}_tied"] = bool(flag)
+
+
+def estimate_of(estimates: DetectionEstimates, metric: str) -> Estimate:
+    """The estimate of a metric by its name in the table."""
+    return {"fpr95": estimates.fpr, "auroc": estimates.auroc, "aupr": estimates.aupr}[metric]
+
+
+def bounds_of(by_seed: Sequence[Sequence[DetectionEstimates]]) -> dict[str, float]:
+    """Columns `*_low` and `*_high` of a row, from the estimates of every seed and OOD set that it is the mean of."""
+    bounds = {}
+    for metric in METRICS:
+        interval = mean_interval([[estimate_of(one, metric) for one in by_set] for by_set in by_seed])
+        bounds |= {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
+    return bounds
+
+
+def _bounds(estimates: Mapping[str, Sequence[DetectionEstimates]], members: Sequence[str]) -> dict[str, float]:
+    """Bounds of the mean over some OOD sets; none for a gap."""
+    return bounds_of(list(zip(*(estimates[name] for name in members), strict=True))) if estimates else {}
+
+
+def _estimates(
+    scores: Scores, ood_set: str, spec: TrainedModel, reporting: ReportingSpec, positive: str
+) -> list[DetectionEstimates]:
+    """Estimates of one detector on one OOD set for the first kind of labels, one per seed."""
+    names = ("test", ood_set) if positive == "ood" else (ood_set, "test")
+    pairs = (_pair(scores.of(spec.labels[0], seed), ood_set) for seed in spec.seeds)
+    return [
+        detection_estimates(*_oriented(*pair, positive), fpr_rule=reporting.fpr_rule, names=names) for pair in pairs
+    ]
 
 
 def _pair(by_set: Mapping[str, pd.Series[float]], ood_set: str) -> tuple[np.ndarray, np.ndarray]:
