@@ -1,9 +1,9 @@
 """How long the 95 % intervals take beside the point estimates, and how often they hold.
 
-Run: `python benchmarks/intervals.py [SETS]`; without SETS only the time is measured. 2,000 SETS take about half an hour
+Run: `python benchmarks/intervals.py [SETS]`; without SETS only the time is measured. 1,000 SETS take about half an hour
 on one core. Scores are normal, of distance `d` (and of standard deviation 2 on the OOD side in the lines "wide"),
-continuous or rounded to one decimal, so that many tie. Scenes have normal pixel scores whose level differs from scene to
-scene, and anomalies of very different size. The truth follows from the distributions, of scenes from 20,000 of them.
+continuous or rounded to one decimal, so that many tie. Scenes have normal pixel scores whose level differs from scene
+to scene, and anomalies of very different size. The truth follows from the distributions, of scenes from 20,000 of them.
 """
 
 import sys

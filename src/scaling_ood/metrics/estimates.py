@@ -204,7 +204,8 @@ def influences(
     aupr = true / both + gained, -moved * (n_in / n_ood)
 
     low, high = (max(order, 1.0) * (n_ood / (worth or n_ood)) for order in _recall_band(worth or n_ood, recall))
-    rise = _fpr_between(counts, low, fpr_rule) - _fpr_between(counts, high, fpr_rule)
+    steps = _Steps(counts, fpr_rule)
+    rise = steps.between(low) - steps.between(high)
     slope = rise * n_ood / (high - low) if high > low else 0.0
     cut = int(counts.cut(recall, fpr_rule))
     fpr = -slope * (2 * np.arange(counts.ood_at.size) + 1 >= cut), (np.arange(in_at.size) >= cut).astype(float)
@@ -244,9 +245,9 @@ def mean_interval(by_seed: Sequence[Sequence[Estimate]]) -> Interval:
     """Interval of the mean of some estimates, over seeds and over OOD sets that share the in-distribution images.
 
     The half-widths of the estimates, each side by itself, are combined like standard errors, with the correlations
-    that follow from the contributions of common images. What the means of the seeds differ by beyond what their images
-    explain is the variance of training; with S seeds it has S - 1 degrees of freedom, and Student's quantile of the
-    whole is Satterthwaite's.
+    that follow from the contributions of common images. What the seeds differ by, beyond what their images explain, is
+    the variance of training. It enters in the same way, its half-width with Student's quantile of S - 1 degrees of
+    freedom for S seeds; of one seed nothing is known, and the interval is about this one training.
 
     Args:
         by_seed: For each seed the estimates of every OOD set, in the same order.
@@ -266,34 +267,18 @@ def mean_interval(by_seed: Sequence[Sequence[Estimate]]) -> Interval:
     values = np.array([one.value for one in cells])
     means = values.reshape(seeds, sets).mean(axis=1)
     correlation = _correlations(cells)
+    between = float(means.var(ddof=1)) / seeds if seeds > 1 else 0.0
+    student = float(stdtrit(seeds - 1, _UPPER)) if seeds > 1 else 0.0
     reach = []
     for side in (0, 1):
-        half = np.array([abs(one.value - one.interval[side]) for one in cells]) / (_NORMAL * len(cells))
-        products = (correlation * np.outer(half, half)).reshape(seeds, sets, seeds, sets).sum(axis=(1, 3))
-        variance, df = with_seeds(float(products.sum()), float(np.trace(products)), _MOST_DF, means)
-        reach.append(float(stdtrit(df, _UPPER) * np.sqrt(variance)))
+        half = np.array([abs(one.value - one.interval[side]) for one in cells]) / len(cells)
+        squares = (correlation * np.outer(half, half)).reshape(seeds, sets, seeds, sets).sum(axis=(1, 3))
+        image = max(float(squares.sum()), 0.0)
+        # Seeds err on different images too, which makes them differ without any variance of training.
+        explained = (np.trace(squares) * seeds - image) / max(seeds - 1, 1) / _NORMAL**2
+        reach.append(float(np.sqrt(image + student**2 * max(between - max(explained, 0.0), 0.0))))
     value = float(values.mean())
     return Interval(max(value - reach[0], 0.0), min(value + reach[1], 1.0))
-
-
-def with_seeds(image: float, own: float, df: float, means: NDArray[np.float64]) -> tuple[float, float]:
-    """Variance and degrees of freedom of a mean over seeds: that of the images, and what training adds to it.
-
-    Args:
-        image: Variance of the mean over seeds that the images explain.
-        own: Sum of what they explain of each seed's share in the mean; larger, as seeds err on different images too.
-        df: Degrees of freedom of `image`.
-        means: Value of each seed, `(S,)`.
-    """
-    seeds = means.size
-    if seeds == 1:
-        return image, df
-    between = float(means.var(ddof=1)) / seeds
-    explained = max(own * seeds - image, 0.0) / (seeds - 1)
-    if between <= explained:
-        return image, df
-    total = image + between - explained
-    return total, max(total**2 / (between**2 / (seeds - 1) + image**2 / df), 1.0)
 
 
 def mean_over_scenes(values: NDArray[np.float64], name: str = "scenes") -> Estimate:
@@ -347,18 +332,21 @@ def fpr_interval(
     worth_in, worth_ood = sizes or (counts.n_in, n_ood)
     low, high = _recall_band(worth_ood, recall)
     scale = n_ood / worth_ood
-    least = _fpr_between(counts, high * scale, rule)
-    most = _fpr_between(counts, low * scale, rule)
+    steps = _Steps(counts, rule)
+    least, most = steps.between(high * scale), steps.between(low * scale)
     if low < 1:
         other = min(max(high, 3.0), worth_ood)
-        rise = _normal_at(worth_ood, recall, other) - _normal_at(worth_ood, recall, 1.0)
-        if rise > 0:
+        if other > 1:
             at_other, at_lowest = (
                 float(ndtri((share * worth_in + 0.5) / (worth_in + 1)))
-                for share in (_fpr_between(counts, j * scale, rule) for j in (other, 1.0))
+                for share in (steps.between(order * scale) for order in (other, 1.0))
             )
-            beyond = _NORMAL + float(_normal_at(worth_ood, recall, 1.0))
-            most = max(most, float(ndtr(at_lowest + (at_lowest - at_other) / rise * beyond)))
+            # The recall at the lowest score is at least this, and at those two it is expected to be that.
+            surely, mean, lower = ndtri(
+                [(1 - _UPPER) ** (1 / worth_ood), *(1 - np.array([1, other]) / (worth_ood + 1))]
+            )
+            beyond = (ndtri(recall) - surely) / (mean - lower)
+            most = max(most, float(ndtr(at_lowest + (at_lowest - at_other) * beyond)))
         else:
             least, most = 0.0, 1.0
     share = _wilson(value, worth_in, _NORMAL)
@@ -472,13 +460,34 @@ def _recall_band(n: float, recall: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _fpr_between(counts: RankCounts, order: float, rule: FprRule) -> float:
-    """FPR at the OOD score of that order, counted from 1 at the lowest; between two of them in proportion."""
-    n = counts.n_ood
-    order = min(max(order, 1.0), n - 1.0)
-    whole = int(order)
-    below, above = (float(counts.fpr((n - j) / n, rule)) if j < n else 0.0 for j in (whole, whole + 1))
-    return below + (order - whole) * (above - below)
+class _Steps:
+    """FPR of a set of counts at any order of the OOD scores, each look-up without a pass over the thresholds."""
+
+    def __init__(self, counts: RankCounts, rule: FprRule) -> None:
+        self.counts, self.rule = counts, rule
+        self.true = np.cumsum(counts.ood_at[::-1])
+
+    def between(self, order: float) -> float:
+        """FPR at the OOD score of that order, counted from 1 at the lowest; between two of them in proportion."""
+        n = self.counts.n_ood
+        order = min(max(order, 1.0), max(n - 1.0, 1.0))
+        whole = int(order)
+        at, above = self._flagged(n - whole), self._flagged(n - whole - 1)
+        return (at + (order - whole) * (above - at)) / self.counts.n_in
+
+    def _flagged(self, wanted: int) -> int:
+        """False positives where that many OOD scores are wanted, under the rule; see `RankCounts.fpr`."""
+        counts, true = self.counts, self.true
+        if wanted < 1:
+            return 0
+        from_top = int(np.searchsorted(true, wanted))
+        threshold = true.size - 1 - from_top
+        if self.rule == "first":
+            return int(counts.in_at_least[threshold])
+        fewer = int(true[from_top - 1]) if from_top else 0
+        if wanted - fewer < true[from_top] - wanted and (fewer or counts.in_above[-1]):
+            threshold += 1
+        return int(counts.in_above[threshold - 1] if threshold else counts.in_at_least[0])
 
 
 def _wilson(share: float, n: float, quantile: float) -> Interval:

@@ -152,7 +152,7 @@ class RankCounts:
         return np.asarray(np.take_along_axis(flagged, chosen[..., None], axis=-1)[..., 0] / self.n_in)
 
     def cut(self, recall: float, rule: FprRule = "nearest") -> NDArray[np.intp]:
-        """Place of the threshold of `fpr`, shape `(...)`: 2 k + 1 at the OOD score k, 2 k just above OOD score k - 1."""
+        """Place of the threshold of `fpr`, shape `(...)`: 2 k + 1 at OOD score k, 2 k just above OOD score k - 1."""
         flagged, chosen = self._candidates(recall, rule)
         at_score = flagged.shape == self.in_at_least.shape
         return np.asarray(np.where(at_score | (chosen == 0), 2 * chosen + 1, 2 * chosen))

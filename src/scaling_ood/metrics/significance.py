@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtr
+from scipy.special import ndtr, ndtri, stdtrit
 
-from scaling_ood.metrics.estimates import Estimate, detection_estimates, variance_and_df, with_seeds
+from scaling_ood.metrics.estimates import Estimate, detection_estimates, variance_and_df
 from scaling_ood.metrics.ranking import (
     FprRule,
     OneClassError,
@@ -205,9 +205,11 @@ def tied_estimates(
     one-sided bounds would be narrower, but they only keep the mark of a given best detector, and with seventeen equals
     one of them would still lose it most of the time.
 
-    The variance of a difference is that of the difference of the contributions, and of training: what the differences
-    of the seeds vary by, beyond what their images explain. How well it is known enters by Student's distribution, as in
-    `metric_intervals`. Near 0 and 1 differences are skew; a detector loses its mark only if the difference is
+    A difference may reach the square root of the sum of two squares: that of the images, from the variance of the
+    difference of the contributions, and that of training, from what detectors differ by from seed to seed. Three seeds
+    of a pair tell little, so the seeds of all D detectors are taken together, with (D - 1)(S - 1) degrees of freedom; a
+    pair that varies more counts by itself. How well each variance is known enters by Student's quantile, as in
+    `metric_intervals`. Near 0 and 1 differences are skew: a detector loses its mark only if its difference is
     significant on the plain and on the logit scale.
 
     Defined edges: the best is tied with itself, and so is every detector with exactly its value. Where a difference
@@ -265,27 +267,25 @@ def _tied(
     level: float,
 ) -> NDArray[np.bool_]:
     """Which of D detectors `(D, S)` cannot be told from the best, given contributions `(D, S, n)`, on one scale."""
-    means = {name: part.mean(axis=1) for name, part in parts.items()}
-    joint = np.diag(grain) + sum(mean @ mean.T * _unbiased(mean) for mean in means.values())
-    largest = _largest_difference(joint, level)
-    tied = np.ones(len(values), dtype=bool)
-    seeds = values.shape[1]
-    for detector, row in enumerate(values):
-        apart = row - values[best]
-        image, df = variance_and_df([mean[detector] - mean[best] for mean in means.values()])
-        own = 0.0
-        if seeds > 1:
-            shares = (part[detector] - part[best] for part in parts.values())
-            own = float(sum((share**2).sum() * _unbiased(share) for share in shares)) / seeds**2
+    count, seeds = values.shape
+    mean, means = values.mean(axis=1), [part.mean(axis=1) for part in parts.values()]
+    trained, df = 0.0, 1
+    if seeds > 1:
+        residual = values - mean[:, None] - values.mean(axis=0) + mean.mean()
+        df = (count - 1) * (seeds - 1)
+        trained = float((residual**2).sum()) / df / seeds
+    joint = np.diag(grain + trained) + sum(part @ part.T * part.shape[1] / (part.shape[1] - 1) for part in means)
+    chance = float(ndtr(-_largest_difference(joint, level)))
+    tied = np.ones(count, dtype=bool)
+    for detector in range(count):
+        image, image_df = variance_and_df([part[detector] - part[best] for part in means])
         if image > 0 and detector != best:
             image += grain[detector] + grain[best]
-        variance, df = with_seeds(image, own, df, apart)
-        if variance > 0:
-            # As rare under the normal distribution as the ratio is under Student's.
-            exceeded = stdtr(df, -abs(apart.mean()) / np.sqrt(variance))
-            tied[detector] = -ndtri(max(exceeded, 1e-300)) <= largest
-        else:
-            tied[detector] = apart.mean() == 0
+        square = stdtrit(image_df, 1 - chance) ** 2 * image
+        if seeds > 1:
+            own = float((values[detector] - values[best]).var(ddof=1)) / seeds
+            square += stdtrit(df, 1 - chance) ** 2 * max(2 * trained, own)
+        tied[detector] = (mean[detector] - mean[best]) ** 2 <= square
     return tied
 
 
@@ -303,12 +303,6 @@ def _largest_difference(joint: NDArray[np.float64], level: float) -> float:
     for one, other, spread in zip(first[differ], second[differ], np.sqrt(variance[differ]), strict=True):
         np.maximum(largest, np.abs(draws[:, one] - draws[:, other]) / spread, out=largest)
     return float(np.quantile(largest, 1 - level))
-
-
-def _unbiased(contributions: NDArray[np.float64]) -> float:
-    """Factor that makes the sum of squares of n contributions, whose mean is 0, the variance of their sum."""
-    n = contributions.shape[-1]
-    return n / (n - 1)
 
 
 @dataclass(frozen=True, slots=True)
