@@ -8,9 +8,8 @@ independent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -215,11 +214,11 @@ def influences(
     ]
     # The threshold is known to half an image of either class, about.
     grain = ((slope / n_ood) ** 2 + 1 / n_in**2) / 2
-    return Influence(*centred[0]), Influence(*centred[1]), Influence(*centred[2], grain)
+    return Influence(*centred[0]), Influence(*centred[1]), Influence(centred[2][0], centred[2][1], grain)
 
 
 def variance_and_df(
-    parts: Iterable[NDArray[np.float64]], weights: Iterable[NDArray[np.int64]] | None = None
+    parts: Sequence[NDArray[np.float64]], weights: Sequence[NDArray[np.int64] | None] | None = None
 ) -> tuple[float, float]:
     """Variance of the sum of independent groups of contributions, and how many degrees of freedom it rests on.
 
@@ -228,7 +227,7 @@ def variance_and_df(
         weights: How often each contribution of a group occurs; once by default.
     """
     variance = uncertainty = 0.0
-    for part, weight in zip(parts, weights or repeat(None)):  # noqa: B905 - the default has no end
+    for part, weight in zip(parts, weights or [None] * len(parts), strict=True):
         n = part.size if weight is None else int(weight.sum())
         if n < 2:  # noqa: PLR2004 - a variance needs two
             continue
@@ -290,7 +289,7 @@ def mean_over_scenes(values: NDArray[np.float64], name: str = "scenes") -> Estim
     """
     value = float(values.mean())
     parts = {name: (values - value) / values.size}
-    return Estimate(value, logit_interval(value, *variance_and_df(parts.values()), values.size), parts)
+    return Estimate(value, logit_interval(value, *variance_and_df(list(parts.values())), values.size), parts)
 
 
 def logit_interval(value: float, variance: float, df: float, fewest: float) -> Interval:
@@ -362,7 +361,8 @@ def scene_estimates(
 ) -> DetectionEstimates:
     """Estimates of metrics of all pixels together, the scenes being what varies.
 
-    The contribution of a scene is the sum of those of its pixels. For the FPR, the variance of recall and FPR over the
+    The contribution of a scene is the sum of those of its pixels, divided by the share of pixels in other scenes, as a
+    large scene draws the value to itself (the jackknife's correction). For the FPR, the variance of recall and FPR over the
     scenes says how many independent pixels there are in effect.
 
     Args:
@@ -377,14 +377,17 @@ def scene_estimates(
     counts = RankCounts(int(at_least[0]), positive.sum(axis=0), np.append(at_least[2:], 0), at_least[1:])
     places = np.maximum(2 * np.arange(at_least.size) - 1, 0)
     cut = int(counts.cut(recall, rule))
-    sizes = tuple(_worth(one, flagged) for one, flagged in ((negative, places >= cut), (positive, places[1:] >= cut)))
+    sizes = _worth(negative, places >= cut), _worth(positive, places[1:] >= cut)
     found = []
     for metric, table in enumerate(influences(counts, recall, rule, sizes[1])):
-        both = negative @ table.of_in[places] / counts.n_in, positive @ table.of_ood / counts.n_ood
+        both = (
+            negative @ table.of_in[places] / counts.n_in / _others(negative),
+            positive @ table.of_ood / counts.n_ood / _others(positive),
+        )
         variance, df = variance_and_df([both[0] + both[1]])
         value = metrics[metric]
         if metric < 2:  # noqa: PLR2004 - AUROC and AUPR
-            interval = logit_interval(value, variance, df, np.count_nonzero(positive.any(axis=1)))
+            interval = logit_interval(value, variance, df, int(np.count_nonzero(positive.any(axis=1))))
         else:
             apart = variance_and_df(both)[0]
             stretch = float(np.sqrt(variance / apart)) if apart > 0 else 1.0
@@ -398,17 +401,23 @@ def _worth(pixels: NDArray[np.int64], flagged: NDArray[np.bool_]) -> float:
     total = int(pixels.sum())
     own, hits = pixels.sum(axis=1), pixels @ flagged
     share = hits.sum() / total
-    variance, df = variance_and_df([(hits - share * own) / total])
+    variance, df = variance_and_df([(hits - share * own) / total / _others(pixels)])
     scenes = float(np.count_nonzero(own))
     worth = share * (1 - share) / variance if variance > 0 and 0 < share < 1 else scenes
     worth *= (_NORMAL / stdtrit(df, _UPPER)) ** 2
     return float(min(max(worth, 2.0), max(total, 2)))
 
 
+def _others(pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the pixels that lie in other scenes, `(n_scenes,)`; a lone scene has none, and counts for one of two."""
+    own = pixels.sum(axis=1)
+    return np.asarray(1 - np.minimum(own / own.sum(), 0.5))
+
+
 def covariance(estimates: Sequence[Estimate]) -> NDArray[np.float64]:
     """Covariance `(R, R)` of some estimates, from the contributions of the images that they share."""
     found = np.zeros((len(estimates), len(estimates)))
-    for name in {name for one in estimates for name in one.parts}:
+    for name in dict.fromkeys(name for one in estimates for name in one.parts):
         rows = [index for index, one in enumerate(estimates) if name in one.parts]
         shared = np.stack([estimates[index].parts[name] for index in rows])
         n = shared.shape[1]
@@ -421,23 +430,28 @@ def _correlations(estimates: Sequence[Estimate]) -> NDArray[np.float64]:
     joint = covariance(estimates)
     error = np.sqrt(np.diag(joint))
     scale = np.outer(error, error)
-    return np.divide(joint, scale, out=np.ones_like(joint), where=scale > 0)
+    correlations: NDArray[np.float64] = np.divide(joint, scale, out=np.ones_like(joint), where=scale > 0)
+    return correlations
 
 
 def _intervals(counts: RankCounts, tables: Sequence[Influence], recall: float, fpr_rule: FprRule) -> DetectionIntervals:
     """Intervals of the three metrics from the counts behind them."""
     weights = _at_positions(counts), counts.ood_at
     fewest = min(counts.n_in, counts.n_ood)
-    found = []
-    for value, table in zip((counts.auroc(), counts.aupr()), tables, strict=False):
-        parts = table.of_in / counts.n_in, table.of_ood / counts.n_ood
-        found.append(logit_interval(float(value), *variance_and_df(parts, weights), fewest))
+    auroc, aupr = (
+        logit_interval(
+            float(value),
+            *variance_and_df([table.of_in / counts.n_in, table.of_ood / counts.n_ood], weights),
+            fewest,
+        )
+        for value, table in zip((counts.auroc(), counts.aupr()), tables[:2], strict=True)
+    )
     fpr = float(counts.fpr(recall, fpr_rule))
-    return DetectionIntervals(*found, fpr_interval(counts, fpr, recall, fpr_rule))
+    return DetectionIntervals(auroc, aupr, fpr_interval(counts, fpr, recall, fpr_rule))
 
 
 def _at_positions(counts: RankCounts) -> NDArray[np.int64]:
-    """In-distribution scores at each position, `(2 K + 1,)`: undoes `counts_at`."""
+    """In-distribution scores at each position, `(2 K + 1,)`; see `positions`."""
     tails = np.empty(2 * counts.ood_at.size + 2, dtype=np.int64)
     tails[0], tails[-1] = counts.n_in, 0
     tails[1:-1:2], tails[2:-1:2] = counts.in_at_least, counts.in_above

@@ -249,7 +249,7 @@ def tied_estimates(
     grain = np.array([[one.grain for one in seeds] for seeds in by_detector]).mean(axis=1) / values.shape[1]
     edge = 0.5 / sum(part.shape[-1] for part in parts.values())
     clipped = np.clip(values, edge, 1 - edge)
-    tied = mean == mean[best]
+    tied: NDArray[np.bool_] = mean == mean[best]
     for scaled, slope in (
         (values, np.ones_like(values)),
         (np.log(clipped / (1 - clipped)), 1 / clipped / (1 - clipped)),

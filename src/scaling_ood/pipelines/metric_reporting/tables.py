@@ -191,7 +191,7 @@ def estimate_of(estimates: DetectionEstimates, metric: str) -> Estimate:
 
 def bounds_of(by_seed: Sequence[Sequence[DetectionEstimates]]) -> dict[str, float]:
     """Columns `*_low` and `*_high` of a row, from the estimates of every seed and OOD set that it is the mean of."""
-    bounds = {}
+    bounds: dict[str, float] = {}
     for metric in METRICS:
         interval = mean_interval([[estimate_of(one, metric) for one in by_set] for by_set in by_seed])
         bounds |= {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
