@@ -14,7 +14,7 @@ from toy_benchmark import model_spec, preparation
 
 from scaling_ood import structure
 from scaling_ood.datasets import StoredModel, StoredShards
-from scaling_ood.metrics import detection_metrics
+from scaling_ood.metrics import detection_metrics, metric_intervals
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.parameters.data_sets import DataSets, DataSpec
 from scaling_ood.parameters.multi_class import ModelSpec
@@ -277,6 +277,33 @@ def test_means_are_never_marked() -> None:
     assert means[[f"{metric}_tied" for metric in METRICS]].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("reporting", [REPORTING, IN_DIST])
+def test_every_row_has_bounds_around_its_value_and_a_gap_has_none(reporting: ReportingSpec) -> None:
+    rows = table(fabricated(), reporting).set_index("ood_set")
+    for metric in METRICS:
+        low, high = rows[f"{metric}_low"], rows[f"{metric}_high"]
+        assert (low < rows[metric]).all()
+        assert (high > rows[metric]).all()
+        assert low.ge(0).all()
+        assert high.le(1).all()
+        assert low["mean_noise"] == pytest.approx(low["static"])
+    bounds = [f"{metric}_{side}" for metric in METRICS for side in ("low", "high")]
+    assert table(gap())[bounds].isna().all(axis=None)
+
+
+def test_the_bounds_of_one_seed_are_those_of_its_scores_and_of_a_mean_narrower() -> None:
+    scores = fabricated(spec=ONE_SEED)
+    metrics = measure_scores(scores, PREPARED, ONE_SEED, REPORTING)
+    rows = summarise(metrics, scores, PREPARED, ONE_SEED, REPORTING, IDENTITY).set_index("ood_set")
+    expected = metric_intervals(*pair(scores, 0, "static"))
+    assert tuple(rows.loc["static", ["auroc_low", "auroc_high"]]) == expected.auroc
+    assert tuple(rows.loc["static", ["fpr95_low", "fpr95_high"]]) == expected.fpr
+    width = rows["auroc_high"] - rows["auroc_low"]
+    # The in-distribution images are the same in both sets: more than the width of two independent ones.
+    independent = np.hypot(width["static"], width["greens"]) / 2
+    assert independent < width["mean"] < (width["static"] + width["greens"]) / 2
+
+
 def test_gaps_are_left_out_of_the_comparison() -> None:
     marked = ties(gap("kl_matching"), fabricated("msp", 4.0))
     assert marked.loc[("kl_matching", "static"), "auroc_tied"] is not True
@@ -285,7 +312,7 @@ def test_gaps_are_left_out_of_the_comparison() -> None:
     assert only[[f"{metric}_tied" for metric in METRICS]].isna().all(axis=None)
 
 
-def test_with_several_seeds_a_detector_is_tied_if_it_is_in_any_of_them() -> None:
+def test_a_lead_in_one_seed_of_two_is_no_proof() -> None:
     first, second = fabricated("msp", 4.0), fabricated("energy", 4.0)
     # Seed 0: energy is worthless. Seed 1: both are equal.
     lost = (second.frame["seed"] == 0) & (second.frame["image_set"] != "test")
@@ -303,7 +330,8 @@ def test_where_a_class_has_a_single_image_nothing_is_marked() -> None:
     kept = [one.frame[(one.frame["image_set"] != "static") | one.frame["id"].eq("static/0")] for one in lone]
     scores = [Scores(one.detector, {}, "key", frame, {}, {}, 1.0) for one, frame in zip(lone, kept, strict=True)]
     marked = ties(*scores)
-    assert pd.isna(marked.loc[("msp", "static"), "auroc_tied"])
+    for metric in METRICS:
+        assert pd.isna(marked.loc[("msp", "static"), f"{metric}_tied"])
     assert marked.loc[("msp", "greens"), "auroc_tied"] in (True, False)
 
 

@@ -193,6 +193,16 @@ def test_a_detector_is_tied_with_the_best_only_if_scenes_disagree(manifest, prep
     assert marked["fpr95_tied"].tolist() == [True, False, True]
 
 
+def test_a_single_scene_is_no_comparison(manifest, prepared):
+    ids = list(manifest.loc[manifest["image_set"] == "test", "id"])[:1]
+    good = pd.DataFrame({"seed": 0, "id": ids, "fpr95": [0.1], "auroc": [0.9], "aupr": [0.5]})
+    results = pd.DataFrame({"detector": ["good", "bad"], "ood_set": "test", "aggregation": "per_image"})
+    results = results.reindex(columns=list(RESULT_COLUMNS))
+    tables = {"good": good, "bad": good.assign(auroc=0.4, fpr95=0.9, aupr=0.1)}
+    marked = mark_scene_ties(results, tables, manifest, prepared, REPORTING)
+    assert marked[["fpr95_tied", "auroc_tied", "aupr_tied"]].isna().all(axis=None)
+
+
 def test_a_wrong_segmenter_is_refused(outputs, manifest, prepared):
     with pytest.raises(WrongModelError, match="least_miou"):
         check_segmentation(
@@ -273,7 +283,8 @@ def test_results_are_means_over_seeds_with_their_spread(tmp_path, manifest, prep
     metrics, per_scene = measure_scenes(detector, outputs, manifest, prepared, REPORTING, (0, 4))
     assert per_scene["seed"].tolist() == [0, 0, 4, 4]
     alone = measure_scenes(detector, outputs, manifest, prepared, REPORTING, (4,))[0]
-    pd.testing.assert_frame_equal(metrics[metrics["seed"] == 4].reset_index(drop=True), alone)
+    own = [name for name in alone if not name.endswith(("_low", "_high"))]
+    pd.testing.assert_frame_equal(metrics.loc[metrics["seed"] == 4, own].reset_index(drop=True), alone[own])
     spec = SPEC.model_copy(update={"seeds": (0, 4)})
     rows = summarise_scenes(metrics, "max_logit", "", prepared, spec, REPORTING, IDENTITY)
     row = rows[(rows["ood_set"] == "test") & (rows["aggregation"] == "pooled")].iloc[0]
@@ -283,6 +294,11 @@ def test_results_are_means_over_seeds_with_their_spread(tmp_path, manifest, prep
     assert row["auroc_sd"] == pytest.approx(abs(values.iloc[0] - values.iloc[1]) / np.sqrt(2))
     assert row["seeds"] == 2
     assert rows["n_in"].dtype == np.int64
+    for metric in ("fpr95", "auroc", "aupr"):
+        assert (rows[f"{metric}_low"].between(0, rows[metric])).all()
+        assert (rows[f"{metric}_high"].between(rows[metric], 1)).all()
+        alike = rows.groupby("aggregation")[[f"{metric}_low", f"{metric}_high"]].nunique()
+        assert (alike == 1).all(axis=None)  # the mean repeats the whole set
 
 
 def maps_plan(outputs, manifest, prepared, keep, gap=""):

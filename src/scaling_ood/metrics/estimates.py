@@ -362,8 +362,8 @@ def scene_estimates(
     """Estimates of metrics of all pixels together, the scenes being what varies.
 
     The contribution of a scene is the sum of those of its pixels, divided by the share of pixels in other scenes, as a
-    large scene draws the value to itself (the jackknife's correction). For the FPR, the variance of recall and FPR over the
-    scenes says how many independent pixels there are in effect.
+    large scene draws the value to itself (the jackknife's correction). For the FPR, the variance of recall and FPR over
+    the scenes says how many independent pixels there are in effect.
 
     Args:
         metrics: Their exact values.
