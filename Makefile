@@ -57,6 +57,7 @@ ui: $(VENV)/.ready  ## MLflow, to compare runs
 
 bench: run  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
+	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/kl_matching.py
 	$(BIN)/python benchmarks/score_extraction.py
 	$(BIN)/python benchmarks/fitted_detectors.py
