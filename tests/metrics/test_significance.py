@@ -244,6 +244,9 @@ def test_replicates_are_at_least_one():
     """A bootstrap of nothing has no quantile."""
     with pytest.raises(ValueError, match="n_replicates must be at least 1, got 0"):
         bootstrap_replicates(np.zeros((2, 6)), np.arange(6) < 3, "fpr", n_replicates=0)
+    estimates = [[mean_over_scenes(np.array(values))] for values in ([0.1, 0.2], [0.3, 0.5])]
+    with pytest.raises(ValueError, match="n_replicates must be at least 1, got 0"):
+        tied_estimates(estimates, n_replicates=0)
 
 
 @pytest.mark.parametrize(

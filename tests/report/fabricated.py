@@ -51,7 +51,7 @@ def results(frames=None, ood_sets=OOD_SETS, positive_class="ood", seeds=1, **ext
         values = [detection_metrics(row, is_ood) for row in stacked]
         ties = {
             "auroc": tied_with_best(stacked, is_ood),
-            # The real test is a bootstrap, too slow for tables by the dozen.
+            # The real test is too slow for tables by the dozen.
             "fpr95": [value.fpr <= min(other.fpr for other in values) + 0.03 for value in values],
             "aupr": [value.aupr >= max(other.aupr for other in values) - 0.03 for value in values],
         }

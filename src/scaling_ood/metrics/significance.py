@@ -4,8 +4,9 @@ Detectors are compared on the identical images, so the comparison is paired: wha
 out. Pixels of one image are not independent: give one score per image, or the values of scenes, never pixel scores.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -29,7 +30,6 @@ MetricName = Literal["auroc", "aupr", "fpr"]
 
 _BLOCK = 1 << 21
 _FEWEST_IMAGES = 2
-_DRAWS = 5_000
 _DUST = 1e-12
 
 
@@ -192,7 +192,11 @@ def tied_with_best(
 
 
 def tied_estimates(
-    by_detector: Sequence[Sequence[Estimate]], *, lower_is_better: bool = False, level: float = 0.05
+    by_detector: Sequence[Sequence[Estimate]],
+    *,
+    lower_is_better: bool = False,
+    level: float = 0.05,
+    n_replicates: int = 5000,
 ) -> NDArray[np.bool_]:
     """Which detectors cannot be told from the best one, from estimates on the same images.
 
@@ -219,6 +223,7 @@ def tied_estimates(
         by_detector: For each of D detectors the estimates of its S seeds, all on the same images.
         lower_is_better: For FPR.
         level: Chance that any of several equally good detectors is called worse, in (0, 1).
+        n_replicates: Number of joint normal draws, at least 1; they are the same in every call.
 
     Returns:
         Booleans, shape `(D,)`; at least one is True.
@@ -237,6 +242,8 @@ def tied_estimates(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), got {level}.")
+    if n_replicates < 1:
+        raise ValueError(f"n_replicates must be at least 1, got {n_replicates}.")
     values = np.array([[one.value for one in seeds] for seeds in by_detector])
     mean = values.mean(axis=1)
     best = int(mean.argmin() if lower_is_better else mean.argmax())
@@ -255,7 +262,8 @@ def tied_estimates(
         (np.log(clipped / (1 - clipped)), 1 / clipped / (1 - clipped)),
     ):
         moved = {name: part * slope[..., None] for name, part in parts.items()}
-        tied |= _tied(scaled, moved, grain * (slope**2).mean(axis=1), best, level)
+        largest = partial(_largest_difference, level=level, n_replicates=n_replicates)
+        tied |= _tied(scaled, moved, grain * (slope**2).mean(axis=1), best, largest)
     return tied
 
 
@@ -264,7 +272,7 @@ def _tied(
     parts: Mapping[str, NDArray[np.float64]],
     grain: NDArray[np.float64],
     best: int,
-    level: float,
+    largest: Callable[[NDArray[np.float64]], float],
 ) -> NDArray[np.bool_]:
     """Which of D detectors `(D, S)` cannot be told from the best, given contributions `(D, S, n)`, on one scale."""
     count, seeds = values.shape
@@ -275,7 +283,7 @@ def _tied(
         df = (count - 1) * (seeds - 1)
         trained = float((residual**2).sum()) / df / seeds
     joint = np.diag(grain + trained) + sum(part @ part.T * part.shape[1] / (part.shape[1] - 1) for part in means)
-    chance = float(ndtr(-_largest_difference(joint, level)))
+    chance = float(ndtr(-largest(joint)))
     tied = np.ones(count, dtype=bool)
     for detector in range(count):
         image, image_df = variance_and_df([part[detector] - part[best] for part in means])
@@ -289,7 +297,7 @@ def _tied(
     return tied
 
 
-def _largest_difference(joint: NDArray[np.float64], level: float) -> float:
+def _largest_difference(joint: NDArray[np.float64], level: float, n_replicates: int) -> float:
     """What the largest of all paired differences, over its standard error, exceeds with the chance `level`."""
     size = len(joint)
     first, second = np.triu_indices(size, 1)
@@ -298,8 +306,8 @@ def _largest_difference(joint: NDArray[np.float64], level: float) -> float:
     if not differ.any():
         return float(-ndtri(level / 2))
     share, axes = np.linalg.eigh(joint)
-    draws = np.random.default_rng(0).normal(size=(_DRAWS, size)) @ (axes * np.sqrt(np.maximum(share, 0))).T
-    largest = np.zeros(_DRAWS)
+    draws = np.random.default_rng(0).normal(size=(n_replicates, size)) @ (axes * np.sqrt(np.maximum(share, 0))).T
+    largest = np.zeros(n_replicates)
     for one, other, spread in zip(first[differ], second[differ], np.sqrt(variance[differ]), strict=True):
         np.maximum(largest, np.abs(draws[:, one] - draws[:, other]) / spread, out=largest)
     return float(np.quantile(largest, 1 - level))

@@ -108,6 +108,7 @@ class ReportingSpec(Spec):
             the in-distribution one first, as in the paper's multi-label table.
         fpr_rule: Which threshold "95 % recall" means; `nearest` is the paper's.
         tie_level: Chance that any of several equally good detectors loses its mark.
+        bootstrap_replicates: Joint normal draws behind the marks, a parametric bootstrap of the largest difference.
         examples: In-distribution images of low confidence to show.
         caveats: What a reader must know before any number.
     """
@@ -115,6 +116,7 @@ class ReportingSpec(Spec):
     positive_class: Literal["ood", "in_dist", "both"] = "ood"
     fpr_rule: Literal["nearest", "first"] = "nearest"
     tie_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    bootstrap_replicates: Count = 5000
     examples: Count = 6
     caveats: tuple[str, ...] = ()
 

@@ -175,7 +175,7 @@ def mark_scene_ties(
         if own:
             column = (marked["ood_set"] == name) & (marked["aggregation"] == "per_image")
             estimates = {d: [_over_scenes(one) for _, one in rows.groupby("seed")] for d, rows in own.items()}
-            mark_column(marked, column, estimates, reporting.tie_level)
+            mark_column(marked, column, estimates, reporting)
     return marked
 
 

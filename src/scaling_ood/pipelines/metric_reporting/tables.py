@@ -156,7 +156,7 @@ def mark_ties(
     for ood_set, positive in product(prepared.ood if present else (), reporting.positive_classes):
         column = (marked["ood_set"] == ood_set) & (marked["positive_class"] == positive)
         estimates = {one.detector: _estimates(one, ood_set, spec, reporting, positive) for one in present}
-        mark_column(marked, column, estimates, reporting.tie_level)
+        mark_column(marked, column, estimates, reporting)
     return marked
 
 
@@ -164,7 +164,7 @@ def mark_column(
     marked: pd.DataFrame,
     column: pd.Series[bool],
     estimates: Mapping[str, Sequence[DetectionEstimates]],
-    level: float,
+    reporting: ReportingSpec,
 ) -> None:
     """Write the marks of one column of the table into its rows.
 
@@ -172,14 +172,19 @@ def mark_column(
         marked: The results table; changed.
         column: Which rows belong to the column.
         estimates: Detector to its estimates, one per seed, on the same images.
-        level: See `tied_estimates`.
+        reporting: Level and draws of the test.
     """
     groups = next(iter(estimates.values()))[0].auroc.parts.values()
     if min(group.size for group in groups) < _FEWEST_IMAGES:
         return
     for metric in METRICS:
         rows = [[estimate_of(one, metric) for one in by_seed] for by_seed in estimates.values()]
-        tied = tied_estimates(rows, lower_is_better=metric == "fpr95", level=level)
+        tied = tied_estimates(
+            rows,
+            lower_is_better=metric == "fpr95",
+            level=reporting.tie_level,
+            n_replicates=reporting.bootstrap_replicates,
+        )
         for detector, flag in zip(estimates, tied, strict=True):
             marked.loc[column & (marked["detector"] == detector), f"{metric}_tied"] = bool(flag)
 
