@@ -285,7 +285,7 @@ def mean_over_scenes(values: NDArray[np.float64], name: str = "scenes") -> Estim
 
     Examples:
         >>> [round(bound, 2) for bound in mean_over_scenes(np.array([0.7, 0.8, 0.9, 0.9])).interval]
-        [0.63, 0.92]
+        [0.62, 0.93]
     """
     value = float(values.mean())
     parts = {name: (values - value) / values.size}
