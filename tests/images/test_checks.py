@@ -38,7 +38,7 @@ def save(tmp_path, make_picture):
 def test_good_images_pass(save, name, mode):
     path = save(name, mode)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    assert check_image(path) == (digest, "", (97, 64), 1, 8, "")
+    assert check_image(path) == (digest, "", (97, 64), 1, 8, "", 1)
 
 
 def test_progressive_jpeg_passes(save):
@@ -102,3 +102,9 @@ def test_many_files_are_checked_in_their_order(save, tmp_path, workers):
 
 def test_no_file_is_fine():
     assert list(check_images([], 2)) == []
+
+
+def test_a_palette_with_many_transparencies_is_read_without_a_warning(tmp_path, make_picture, recwarn):
+    make_picture(20, 16).quantize(32).save(tmp_path / "a.png", transparency=bytes(range(32)))
+    assert check_image(tmp_path / "a.png").problem == ""
+    assert not recwarn.list

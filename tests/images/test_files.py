@@ -71,7 +71,7 @@ def test_an_error_of_the_system_names_the_file(tmp_path):
 
 def test_a_link_to_nothing_is_named(tmp_path):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
-    assert check_image(tmp_path / "a.jpg") == ("", "cannot be read: No such file or directory", (0, 0), 1, 8, "")
+    assert check_image(tmp_path / "a.jpg") == ("", "cannot be read: No such file or directory", (0, 0), 1, 8, "", 1)
 
 
 def test_a_link_to_an_image_is_an_image(tmp_path, make_picture):

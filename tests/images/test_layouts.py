@@ -5,7 +5,7 @@ import re
 import pytest
 
 from scaling_ood.images import EmptyClassError, Entry, LayoutError, layout_names, list_images
-from scaling_ood.images.layouts import BESIDE, fitting_layout, list_files
+from scaling_ood.images.layouts import BESIDE, fitting_layout, list_files, told
 from scaling_ood.images.walking import HIDDEN, LOOP
 
 TREES = {
@@ -250,3 +250,11 @@ def test_splits_are_no_classes(make_tree):
 def test_the_layout_that_fits_is_named(make_tree, paths, named):
     assert named in fitting_layout(make_tree(*paths))
     assert bool(named) == bool(fitting_layout(make_tree(*paths)))
+
+
+def test_many_reasons_are_told_in_one_short_line():
+    reasons = [f"ending .{number:03d}" for number in range(100)] + ["link to nothing"] * 3
+    shown = told(reasons)
+    assert shown.startswith("link to nothing: 3; ending .000: 1; ")
+    assert shown.endswith("; 93 other reasons: 93")
+    assert len(shown) < 200

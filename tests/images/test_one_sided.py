@@ -27,8 +27,12 @@ def classes(**sets):
             {"train": "ant,bee", "fit": "ant,bee", "test": "ant,ANT,cow,cow"},
             r"test: 2 classes have no training image.*: ANT with 1 \(did you mean ant\?\), cow with 2\. Give each",
         ),
+        (
+            {"train": "caf\u00e9,a", "fit": "a", "test": "cafe\u0301,a"},
+            r"with 1 \(a training class has the same letters in another Unicode form\)",
+        ),
         ({"train": "a,b", "fit": "c,a", "test": "a,b"}, "fit: 1 classes have no training image"),
-        ({"train": "a,a", "fit": "a", "test": "a"}, "train: all 2 images are of one class, a"),
+        ({"train": "a,a", "fit": "a", "test": "a"}, "train: all 2 images are of one class, a: a classifier needs two"),
         ({"train": "a,b", "fit": "a,b", "test": "a,a,a"}, "test: all 3 images are of one class, a, of 2.*hidden"),
         ({"fit": "a,b", "test": "b,b"}, "test: all 2 images are of one class, b, of 2"),
         ({"train": "a,b", "fit": "a", "test": ","}, "test: 2 of 2 images have no class.*hidden"),

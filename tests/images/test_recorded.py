@@ -145,3 +145,15 @@ def test_files_of_a_manifest_keep_what_was_recorded():
 
 def test_files_that_are_not_there_have_no_stamp(file, tmp_path):
     assert stamps([file.path, str(tmp_path / "absent")], 2) == [(file.size, file.modified_ns), NO_STAMP]
+
+
+@pytest.mark.parametrize("name", ["a::b.png", "x_lmdb::1.png"])
+def test_a_file_with_the_mark_of_a_container_in_its_name_is_a_file(tmp_path, make_picture, name):
+    make_picture(12, 10).save(tmp_path / name)
+    file = recorded(tmp_path / name)
+    assert file.size == (tmp_path / name).stat().st_size
+    assert unchanged(file) == file.path
+
+
+def test_a_name_that_no_file_can_have_has_no_stamp():
+    assert stamps(["a\0b.png"], 1) == [NO_STAMP]

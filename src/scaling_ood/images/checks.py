@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling_ood.images.containers import read_bytes
-from scaling_ood.images.exif import orientation_of
+from scaling_ood.images.exif import orientation_of, turned_by_pillow
 from scaling_ood.images.looks import LOOK_PX, look_of
 from scaling_ood.images.opening import is_deep_grey, open_content, to_rgb
 
@@ -25,6 +25,7 @@ class Check(NamedTuple):
         orientation: EXIF's, 2 to 8, of an image that is stored turned or mirrored; 1 for all others.
         bits: Of a grey level: 16 where it was scaled to 8.
         look: Its perceptual hash, see `looks`; empty where none was asked for.
+        turned: The orientation of a TIFF, which Pillow turns by itself: `size` is what it has then. 1 for all others.
     """
 
     digest: str = ""
@@ -33,6 +34,7 @@ class Check(NamedTuple):
     orientation: int = 1
     bits: int = 8
     look: str = ""
+    turned: int = 1
 
 
 def check_image(path: Path, looks: bool = False) -> Check:
@@ -51,13 +53,13 @@ def check_image(path: Path, looks: bool = False) -> Check:
     fingerprint = hashlib.sha256(content).hexdigest()[:16]
     try:
         image = open_content(content)
-        size = image.size
+        size, turned = image.size, turned_by_pillow(image)
         image.draft("RGB", (LOOK_PX, LOOK_PX) if looks else (1, 1))
         seen = to_rgb(image)
         look = look_of(seen) if looks else ""
     except OSError as error:
         return Check(fingerprint, str(error))
-    return Check(fingerprint, "", size, orientation_of(image), 16 if is_deep_grey(image) else 8, look)
+    return Check(fingerprint, "", size, orientation_of(image), 16 if is_deep_grey(image) else 8, look, turned)
 
 
 def check_images(paths: Sequence[Path], workers: int, looks: bool = False) -> Iterator[Check]:

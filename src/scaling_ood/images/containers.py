@@ -36,9 +36,19 @@ def read_bytes(path: str) -> bytes:
         OSError: There is no such image, or it is no file that is read (see `files`).
         MissingLibraryError: The container needs a package that is not installed.
     """
-    container, separator, key = path.rpartition(SEPARATOR)
-    if separator and not is_there(path):
-        for name, read in _KINDS:
-            if name.search(container):
-                return read(container, key)
+    container = container_of(path)
+    for name, read in _KINDS if container else ():
+        if name.search(container):
+            return read(container, path[len(container) + len(SEPARATOR) :])
     return read_file(path)
+
+
+def container_of(path: str) -> str:
+    """The container that an image is in; empty for one that is a file of its own, whatever it is called.
+
+    >>> container_of("test_lmdb::0001c44e"), container_of("sets/a::b.png")
+    ('test_lmdb', '')
+    """
+    container, separator, _ = path.rpartition(SEPARATOR)
+    known = separator and any(name.search(container) for name, _ in _KINDS)
+    return container if known and not is_there(path) else ""

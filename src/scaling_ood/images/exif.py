@@ -27,8 +27,15 @@ _TURNS = {
 
 def orientation_of(image: Image.Image) -> int:
     """EXIF's orientation, 2 to 8, of pixels that are to be turned; 1 for all others. Pillow turns TIFFs by itself."""
-    if image.format == "TIFF":
-        return 1
+    return 1 if image.format == "TIFF" else _stated(image)
+
+
+def turned_by_pillow(image: Image.Image) -> int:
+    """The orientation, 2 to 8, of a TIFF that is turned when it is decoded, and not decoded yet; 1 for all others."""
+    return _stated(image) if image.format == "TIFF" else 1
+
+
+def _stated(image: Image.Image) -> int:
     try:
         value = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:

@@ -105,7 +105,7 @@ def _truth(root: Path) -> Mapping[str, str]:
 
 def _kaggle_truth(path: Path) -> dict[str, str]:
     """Lines such as `ILSVRC2012_val_00048981,n03995372 85 1 499 272`: the first word of the boxes is the class."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     try:
         truth = {row["ImageId"]: row["PredictionString"].split()[0] for row in rows}

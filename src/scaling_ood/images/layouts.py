@@ -23,6 +23,7 @@ from scaling_ood.images.wording import listed
 UNLISTED = "image that no list names"
 BESIDE = "image beside the folders that hold the others"
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
+_MOST_REASONS = 8
 _LOOKED_AT = 10_000
 """Files that are enough to tell how deep the images of a folder lie."""
 
@@ -282,8 +283,12 @@ def told(reasons: Iterable[str]) -> str:
 
 
 def counted(by_reason: Mapping[str, int]) -> str:
-    """The same of reasons that are counted already."""
-    return "; ".join(f"{reason}: {count:,}" for reason, count in by_reason.items())
+    """The same of reasons that are counted already, the most frequent first; there may be as many as files."""
+    shown = list(by_reason.items())[:_MOST_REASONS]
+    more = len(by_reason) - len(shown)
+    rest = sum(by_reason.values()) - sum(count for _, count in shown)
+    ending = [f"{more:,} other reasons: {rest:,}"] if more else []
+    return "; ".join([*(f"{reason}: {count:,}" for reason, count in shown), *ending])
 
 
 def _held(found: Sequence[Entry]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -42,7 +43,9 @@ def refuse_one_sided_classes(manifest: pd.DataFrame) -> None:
                     f"images: {listed(told)}. Give each class images to train on, or remove it"
                 )
         if len(learned) == 1:
-            problems.append(f"train: all {len(names['train']):,} images are of one class, {learned.pop()}")
+            problems.append(
+                f"train: all {len(names['train']):,} images are of one class, {learned.pop()}: a classifier needs two"
+            )
     reference = names["train"] if len(names["train"]) else names["fit"]
     if not problems and names["test"].nunique() == 1 and reference.nunique() > 1:
         problems.append(
@@ -85,9 +88,18 @@ def unlearned_labels(manifest: pd.DataFrame, classes: tuple[str, ...]) -> list[s
 
 
 def _meant(name: str, known: set[str]) -> str:
-    spelled = {each.casefold(): each for each in known}
-    near = get_close_matches(name.casefold(), spelled, 1, cutoff=0.9)
-    return f" (did you mean {spelled[near[0]]}?)" if near else ""
+    spelled = {_spelled(each): each for each in known}
+    near = get_close_matches(_spelled(name), spelled, 1, cutoff=0.9)
+    if not near:
+        return ""
+    meant = spelled[near[0]]
+    if normalize("NFC", name) == normalize("NFC", meant):
+        return " (a training class has the same letters in another Unicode form)"
+    return f" (did you mean {meant}?)"
+
+
+def _spelled(name: str) -> str:
+    return normalize("NFKC", name).casefold()
 
 
 def _refuse(problems: list[str]) -> None:

@@ -27,6 +27,9 @@ MOST_PIXELS = 89_478_485
 MOST_STRETCHED = 100
 """How many times longer than the other one side may be."""
 
+JPEGS = ("JPEG", "MPO")
+"""What Pillow calls a JPEG: with several pictures in it, it is an MPO."""
+
 MOST_SCANS = 500
 """Of a JPEG. A progressive one has about ten, and each is one pass over all pixels: some bytes, much time."""
 
@@ -75,7 +78,7 @@ def open_content(content: bytes) -> ImageFile:
     with _in_words():
         image = Image.open(io.BytesIO(content), formats=readable_formats())
         _refuse_sizes(*image.size)
-        if image.format == "JPEG" and content.count(_SCAN) > MOST_SCANS:
+        if image.format in JPEGS and content.count(_SCAN) > MOST_SCANS:
             raise RefusedImageError(f"has more than {MOST_SCANS} scans, each of which is one pass over all pixels")
         image.info["stored"] = _stored(image)
         if image.format == "PNG":
@@ -109,6 +112,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         if image.mode in _BY_PILLOW:
             if _DEEP.search(str(image.info.get("stored"))):
                 _refuse_small(image)
+            image.info.pop("transparency", None)  # Pillow would warn of some kinds, and alpha is dropped.
             return image if image.mode == "RGB" else image.convert("RGB")
         if image.mode in ("La", "RGBa"):
             return image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode]).convert("RGB")

@@ -140,7 +140,7 @@ def _classes(lines: Sequence[str], name: str) -> list[str]:
 def _lines(root: Path, name: str) -> list[str]:
     path = _find(root, name)
     assert path is not None
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
 
 
 def _find(root: Path, name: str) -> Path | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from scaling_ood.images.containers import SEPARATOR, read_bytes
+from scaling_ood.images.containers import container_of, read_bytes
 from scaling_ood.images.files import place_of
 
 LABEL = "label_"
@@ -86,7 +86,7 @@ def stamp(path: str) -> tuple[int, int]:
     Raises:
         OSError: It is not there.
     """
-    container, _, _ = path.rpartition(SEPARATOR)
+    container = container_of(path)
     place = container or path
     # A database is a folder, whose own time does not change with what is written into its file.
     data = os.path.join(place, "data.mdb")
@@ -108,5 +108,5 @@ def digest_of(path: str) -> str:
 def _stamp_or_none(path: str) -> tuple[int, int]:
     try:
         return stamp(path)
-    except OSError:
+    except (OSError, ValueError):  # No file, or a name that none can have.
         return NO_STAMP

@@ -29,7 +29,7 @@ def _dtd(root: Path) -> list[Entry]:
     if absent:
         raise FileNotFoundError(f"{home / 'labels'} lacks {', '.join(absent)}")
     images = [entry for entry in entries if not entry.left_out]
-    named = {split: path.read_text(encoding="utf-8").split() for split, path in lists.items()}
+    named = {split: path.read_text(encoding="utf-8-sig").split() for split, path in lists.items()}
     prefix = (home / "images").relative_to(root).as_posix()
     split_of = {f"{prefix}/{name}": split for split, names in named.items() for name in names}
     _check(home, [entry.path for entry in images], split_of, sum(map(len, named.values())))

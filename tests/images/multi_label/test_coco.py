@@ -210,6 +210,7 @@ def test_everything_that_is_wrong_is_said_at_once(coco_set):
         ('{"images": [], "categories": []}', "'annotations' is no list of objects"),
         ('{"images": [], "annotations": [7], "categories": []}', "'annotations' is no list of objects"),
         (b"\xff\xfe\x00", "can't decode"),
+        ("[" * 100_000, "recursion"),
     ],
 )
 def test_a_file_that_is_no_such_document_is_named(coco_set, content, said):
@@ -232,3 +233,19 @@ def test_coco128_as_it_lies_there():
         names = shown(listing, split)
         assert names == counted(document)
         assert (len(names), sum(not each for each in names.values())) == (128, without)
+
+
+def test_a_document_may_start_with_the_mark_of_utf8(coco_set):
+    root = coco_set({"train2017": SMALL})
+    path = root / "annotations/instances_train2017.json"
+    path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
+    assert len(read(root).images) == 3
+
+
+def test_what_is_wrong_can_be_shown_whatever_a_file_is_called(coco_set):
+    root = coco_set({"train2017": SMALL})
+    path = root / "annotations/instances_train2017.json"
+    path.write_text(path.read_text().replace("000000000009.jpg", "\\ud800.jpg"))
+    with pytest.raises(AnnotationError, match=r"train2017/\\ud800\.jpg") as error:
+        read(root)
+    str(error.value).encode()

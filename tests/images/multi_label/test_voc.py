@@ -6,6 +6,7 @@ import re
 import pytest
 from torchvision.datasets import VOCDetection
 
+from scaling_ood.images.layouts import UNLISTED
 from scaling_ood.images.multi_label import AnnotationError, MultiLabelSource, read_listing, voc
 
 
@@ -212,3 +213,26 @@ def test_an_empty_list_is_no_data_set(voc_set):
     root = voc_set({"train": {}})
     with pytest.raises(AnnotationError, match=re.escape(f"voc_2012, voc in {root}: no image")):
         read(root)
+
+
+def test_images_that_no_list_names_are_counted_and_those_of_other_splits_are_not(voc_set):
+    inside = "VOCdevkit/VOC2012/JPEGImages"
+    root = voc_set(SMALL, files=[f"{inside}/2010_1.jpg", f"{inside}/more/2008_000002.jpg", f"{inside}/notes.txt"])
+    assert read(root, splits=["train"]).left_out == {
+        f"{inside}/2010_1.jpg": UNLISTED,
+        f"{inside}/more/2008_000002.jpg": UNLISTED,
+        f"{inside}/notes.txt": "ending .txt",
+    }
+
+
+def test_two_images_of_one_id_are_refused(voc_set):
+    root = voc_set(SMALL, files=["VOCdevkit/VOC2012/JPEGImages/2008_000002.png"])
+    with pytest.raises(AnnotationError, match=r"images of one id \(1\): JPEGImages: 2008_000002\.jpg and 2008_000002"):
+        read(root)
+
+
+def test_a_list_may_start_with_the_mark_of_utf8(voc_set):
+    root = voc_set(SMALL)
+    path = root / "VOCdevkit/VOC2012/ImageSets/Main/train.txt"
+    path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
+    assert len(read(root).images) == 3

@@ -250,3 +250,9 @@ def test_unknown_names_come_with_the_nearest(make_tree):
 def test_only_the_general_reader_takes_folders(tmp_path, layout, pairings):
     with pytest.raises(ValueError, match="paired_folders needs the folders"):
         list_scenes(layout, tmp_path, pairings=pairings)
+
+
+def test_files_that_are_left_out_are_told_where_partners_are_missing(make_tree):
+    root = make_tree(*TREES["camvid"][0], "test/lonely.jpg", "testannot/lonely.tif", "testannot/.DS_Store")
+    with pytest.raises(UnpairedError, match=r"lonely\.jpg; test: files that are left out there \(ending \.tif: 1\)"):
+        list_scenes("camvid", root)

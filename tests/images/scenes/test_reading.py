@@ -55,8 +55,8 @@ def _deep(path):
     Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(path)
 
 
-def _lossy(path):
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(path, "JPEG")
+def _lossy(path, kind="JPEG", **options):
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(path, kind, **options)
 
 
 def _inverted(path):
@@ -73,9 +73,14 @@ def _truncated(path):
 
 
 BROKEN = [
-    (_colour, "is of mode RGB, not a label image (grey of 8 or 16 bits, L and I;16, or palette, P)"),
+    (
+        _colour,
+        "is of mode RGB, not a label image: store the id of each pixel as grey of 8 or 16 bits (L, I;16)",
+    ),
     (_deep, "has ids up to 1,000 in 16 bits; label maps know 0..255"),
     (_lossy, "is a JPEG by its content, which keeps no ids"),
+    (partial(_lossy, kind="TIFF", compression="jpeg"), "is a JPEG by its content, which keeps no ids"),
+    (partial(_lossy, kind="MPO", save_all=True, append_images=[Image.new("L", (4, 4))]), "is a MPO by its content"),
     (_inverted, "is stored as ('L;I', 0, 1), not a label image"),
     *((partial(_of_mode, mode), f"is of mode {mode}, not a label image") for mode in ("1", "LA", "RGBA", "F", "LAB")),
     (_two_bits, "is stored as L;2, not a label image"),

@@ -126,6 +126,18 @@ def test_what_a_person_says_of_turned_photographs_is_taken_at_its_word(turned_sc
     assert row["orientation"] == orientation
 
 
+@pytest.mark.parametrize(("said", "refused"), [(None, True), ("stored", True), ("upright", False)])
+def test_a_tiff_that_is_turned_when_it_is_read_is_refused_under_labels_drawn_on_it_as_stored(
+    tmp_path, label_file, said, refused
+):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (2, 3)).save(tmp_path / "a.tif", exif=exif)
+    label_file("a.png", np.zeros((2, 3)))
+    problem = survey("set", [scene("a", "a.tif")], tmp_path, LABELS, orientation=said).iloc[0]["problem"]
+    assert problem.startswith("photograph is a TIFF with EXIF orientation 6") if refused else problem == ""
+
+
 @pytest.mark.parametrize(("said", "refused"), [(None, True), ("upright", True), ("stored", False)])
 def test_a_label_image_with_an_orientation_of_its_own_is_refused(turned_scene, said, refused):
     problem = turned_scene(1, (3, 2), said, label_orientation=6)["problem"]

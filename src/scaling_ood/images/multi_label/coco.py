@@ -115,10 +115,10 @@ def _load(root: Path, split: _Split, problems: Problems) -> dict[str, list[Json]
     needed = ("images", "annotations", "categories") if split.instances else ("images",)
     empty: dict[str, list[Json]] = {"images": [], "annotations": [], "categories": []}
     try:
-        with (root / name).open(encoding="utf-8") as file:
+        with (root / name).open(encoding="utf-8-sig") as file:
             # Outlines are most of the file, and nothing here looks at them.
             content = json.load(file, object_hook=_without_outline)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         problems.add(_MALFORMED, f"{name}: {error}")
         return empty
     lists = content if isinstance(content, dict) else {}

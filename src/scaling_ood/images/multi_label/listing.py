@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from scaling_ood.images.files import printable
 from scaling_ood.images.wording import listed, unknown
 
 
@@ -52,7 +53,7 @@ class Problems:
 
     def add(self, kind: str, what: str) -> None:
         """Note one more problem of a kind, such as `malformed annotations`."""
-        self._found.setdefault(kind, []).append(what)
+        self._found.setdefault(kind, []).append(printable(what))
 
     def refuse(self, where: str) -> None:
         """Make sure that nothing is wrong.

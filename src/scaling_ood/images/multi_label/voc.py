@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from xml.etree import ElementTree
 
-from scaling_ood.images.formats import image_suffixes
+from scaling_ood.images.layouts import UNLISTED
 from scaling_ood.images.multi_label.layouts import HardObjects, MultiLabelSource, multi_label_layout
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
+from scaling_ood.images.walking import Found, walk
 from scaling_ood.images.wording import unknown
 
 CLASSES = (
@@ -29,9 +30,8 @@ def _voc(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     """`JPEGImages/<id>.jpg`, `Annotations/<id>.xml` and `ImageSets/Main/<split>.txt`, one id per line.
 
     The folder is the data set's own or one above it, with `VOC<year>` or `VOCdevkit/VOC<year>`. Splits are `train`,
-    `val` and `test`; `trainval`, the union of the first two, is read only if it is named. Annotations of images that no
-    list names belong to VOC's other competitions and are not looked at. A test split without any annotation is
-    unlabelled.
+    `val` and `test`; `trainval`, the union of the first two, is read only if it is named. Images that no list names
+    belong to VOC's other competitions and are left out. A test split without any annotation is unlabelled.
     """
     base = _base(root, source.year)
     lists = {path.stem: path for path in _files(base / _LISTS, frozenset({".txt"})) if not _of_one_class(path.stem)}
@@ -40,7 +40,8 @@ def _voc(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     strange = [split for split in source.unlabelled if split not in lists]
     if strange:
         raise ValueError("; ".join(unknown("unlabelled split", split, lists) for split in strange))
-    photographs = {path.stem: path for path in _files(base / "JPEGImages", image_suffixes())}
+    files = list(walk(base / "JPEGImages"))
+    photographs = _photographs(base, files, problems)
     annotations = {path.stem: path for path in _files(base / "Annotations", frozenset({".xml"}))}
     images = []
     for split in splits:
@@ -52,7 +53,20 @@ def _voc(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
             labels = _labels(annotations.get(name), name, source.hard_objects, problems) if labelled else None
             path = photographs.get(name, base / f"JPEGImages/{name}.jpg")
             images.append(MultiLabelImage(name, path.relative_to(root).as_posix(), split, labels))
-    return Listing(CLASSES, images)
+    listed = {name for path in lists.values() for name in _names(path, Problems())}
+    used = {path for name, path in photographs.items() if name in listed}
+    others = {one.path.relative_to(root).as_posix(): one.left_out or UNLISTED for one in files if one.path not in used}
+    return Listing(CLASSES, images, others)
+
+
+def _photographs(base: Path, files: Sequence[Found], problems: Problems) -> dict[str, Path]:
+    """Id to image; those in sub-folders have none."""
+    found: dict[str, Path] = {}
+    for path in (one.path for one in files if not one.left_out and one.path.parent == base / "JPEGImages"):
+        if path.stem in found:
+            problems.add("images of one id", f"JPEGImages: {found[path.stem].name} and {path.name}")
+        found[path.stem] = path
+    return found
 
 
 def _base(root: Path, year: int | None) -> Path:
@@ -76,7 +90,7 @@ def _of_one_class(name: str) -> bool:
 
 
 def _names(path: Path, problems: Problems) -> Iterator[str]:
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
         name = line.strip()
         if name and name.split() == [name]:
             yield name

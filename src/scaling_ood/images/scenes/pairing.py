@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaling_ood.images.files import printable
-from scaling_ood.images.walking import walk
+from scaling_ood.images.layouts import told
+from scaling_ood.images.walking import HIDDEN, walk
 from scaling_ood.images.wording import listed
 
 LABEL_SUFFIXES = frozenset({".png"})
@@ -159,7 +160,9 @@ def _problems(files: SplitFiles, photographs: bool) -> list[str]:
         problems += _lonely(files.labels, files.images, "label images have no photograph")
     if not files.missing_labels and not files.only_labelled:
         problems += _lonely(files.images, files.labels, "photographs have no label image")
-    return problems or ([] if files.labels else ["no label image"])
+    problems = problems or ([] if files.labels else ["no label image"])
+    others = told(reason for reason in files.left_out.values() if reason != HIDDEN)
+    return [*problems, f"files that are left out there ({others})"] if problems and others else problems
 
 
 def _lonely(these: Mapping[str, str], those: Mapping[str, str], what: str) -> list[str]:

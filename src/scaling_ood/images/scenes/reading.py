@@ -12,7 +12,7 @@ from PIL.ImageFile import ImageFile
 
 from scaling_ood.images.exif import orientation_of
 from scaling_ood.images.files import read_file
-from scaling_ood.images.opening import is_deep_grey, load, open_content
+from scaling_ood.images.opening import JPEGS, is_deep_grey, load, open_content
 from scaling_ood.images.recorded import RecordedFile, unchanged
 from scaling_ood.images.scenes.labels import RAW_IDS
 
@@ -85,11 +85,16 @@ def _decode(content: bytes) -> ImageFile:
         load(image)
     except OSError as error:
         raise ValueError(str(error)) from error
-    if image.format in ("JPEG", "JPEG2000"):
-        raise ValueError(f"is a {image.format} by its content, which keeps no ids")
+    # A TIFF may hold a JPEG too.
+    kind = "JPEG" if image.info.get("compression") == "jpeg" else image.format
+    if kind in (*JPEGS, "JPEG2000"):
+        raise ValueError(f"is a {kind} by its content, which keeps no ids")
     if (image.mode not in ("L", "P") or "L;" in stored) and not is_deep_grey(image):
-        kind = f"stored as {stored}" if image.mode == "L" else f"of mode {image.mode}"
-        raise ValueError(f"is {kind}, not a label image (grey of 8 or 16 bits, L and I;16, or palette, P)")
+        how = f"stored as {stored}" if image.mode == "L" else f"of mode {image.mode}"
+        raise ValueError(
+            f"is {how}, not a label image: store the id of each pixel as grey of 8 or 16 bits (L, I;16) or in a "
+            "palette (P)"
+        )
     return image
 
 

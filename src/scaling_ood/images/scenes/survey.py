@@ -163,6 +163,12 @@ def _misfit(check: Check, count: LabelCount, orientation: Orientation | None) ->
             "round. Look at both, then set data.orientation to `upright` (labels fit the photograph as EXIF turns "
             "it) or to `stored` (as its pixels lie in the file)"
         )
+    if orientation != "upright" and check.turned > 1:
+        return (
+            f"photograph is a TIFF with EXIF orientation {check.turned}, which is turned wherever it is read: its "
+            "label image may be drawn the other way round. Look at both, then set data.orientation to `upright` ("
+            "labels fit the photograph as it is seen), or store it without the tag"
+        )
     size = check.size
     if orientation == "upright" and check.orientation >= SIDEWAYS:
         size = size[::-1]
