@@ -22,9 +22,9 @@ from pytorch_ood import detector as theirs
 from timing import table
 from torch import nn
 
+from miniatures import MiniatureSpec, folders, render_image
 from scaling_ood.datasets import ShardsDataset
 from scaling_ood.detectors import LinearHead, build_detector
-from scaling_ood.fabrication import MiniatureSpec, folders, render_image
 from scaling_ood.images import Loading, Photographs
 from scaling_ood.models import Forward, Variant, architecture, assemble, trainable
 from scaling_ood.pipelines.extraction import Extraction

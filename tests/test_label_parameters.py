@@ -6,7 +6,7 @@ import click
 import pytest
 from label_toys import DETECTORS
 
-from scaling_ood.fabrication.composite import CompositeSpec
+from miniatures.composite import CompositeSpec
 from scaling_ood.images.multi_label import MultiLabelSource
 from scaling_ood.parameters.multi_label import (
     CompositeFabricationSpec,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scaling_ood.fabrication import MiniatureSpec
+from miniatures import MiniatureSpec
 from scaling_ood.images import Noise
 from scaling_ood.parameters.common import RuntimeSpec, did_you_mean
 from scaling_ood.parameters.data_sets import DataSets, DataSpec, FolderSpec, NoiseSpec, PartSpec

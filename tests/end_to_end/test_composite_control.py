@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from miniatures import rendering_workers
+from miniatures.composite import CompositeSpec, category_ids, composite_folders, draw_composite, kinds
+from miniatures.composite.composing import compose
 from scaling_ood.detectors import Outputs, build_detector
-from scaling_ood.fabrication import rendering_workers
-from scaling_ood.fabrication.composite import CompositeSpec, category_ids, composite_folders, draw_composite, kinds
-from scaling_ood.fabrication.composite.composing import compose
 from scaling_ood.models import architecture, build_multilabel_head
 from scaling_ood.training.multilabel import MultiLabelRecipe, train_multilabel
 from scaling_ood.training.multilabel_sets import LabelledFeatures, MultiLabelSets

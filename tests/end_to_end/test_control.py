@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from miniatures import rendering_workers
+from miniatures.street import Label, StreetSpec, draw_street, street_folders
 from scaling_ood.detectors import Outputs, build_detector
-from scaling_ood.fabrication import rendering_workers
-from scaling_ood.fabrication.street import Label, StreetSpec, draw_street, street_folders
 from scaling_ood.images.scenes import label_map
 from scaling_ood.models.segmentation import build_segmenter, segmenter, upsample
 from scaling_ood.training.scenes import SceneSets, network_pixels

@@ -17,8 +17,8 @@ from kedro.runner import SequentialRunner
 from PIL import Image, ImageOps
 from toy_benchmark import CLASSES, COLOURS, model_spec, write_squares
 
+from miniatures import MiniatureSpec, folders, render_image
 from scaling_ood.datasets import FabricatedImagesDataset, ProvidedFile
-from scaling_ood.fabrication import MiniatureSpec, folders, render_image
 from scaling_ood.images import quality
 from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
 from scaling_ood.images.one_sided import OneSidedLabelsError

@@ -130,7 +130,7 @@ Request = TypeVar("Request")
 
 
 class RenderingSpec(Spec, Generic[Request]):
-    """Fields of a request of `scaling_ood.fabrication`, a data class; what is not given keeps its default."""
+    """Fields of a request to the renderers, a data class of `miniatures`; what is not given keeps its default."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 

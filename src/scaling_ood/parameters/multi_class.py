@@ -10,7 +10,7 @@ from pydantic import (
     model_validator,
 )
 
-from scaling_ood.fabrication import MiniatureSpec
+from miniatures import MiniatureSpec
 from scaling_ood.models import architecture
 from scaling_ood.parameters.common import (
     RESERVED,
@@ -168,7 +168,7 @@ class ExtractionSpec(Spec):
 
 
 class FabricationSpec(RenderingSpec[MiniatureSpec]):
-    """Fields of `scaling_ood.fabrication.MiniatureSpec`."""
+    """Fields of `miniatures.MiniatureSpec`."""
 
     of = MiniatureSpec
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from scaling_ood.fabrication.composite import CompositeSpec
+from miniatures.composite import CompositeSpec
 from scaling_ood.images import Orientation
 from scaling_ood.images.multi_label import MultiLabelSource, check_source, multi_label_layout_names
 from scaling_ood.metrics import AveragingRule
@@ -29,7 +29,7 @@ from scaling_ood.training.resumable import BestEpoch
 
 
 class CompositeFabricationSpec(RenderingSpec[CompositeSpec]):
-    """Fields of `scaling_ood.fabrication.composite.CompositeSpec`."""
+    """Fields of `miniatures.composite.CompositeSpec`."""
 
     of = CompositeSpec
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from scaling_ood.fabrication.street import StreetSpec
+from miniatures.street import StreetSpec
 from scaling_ood.images import Orientation
 from scaling_ood.images.scenes import (
     LabelMap,
@@ -39,7 +39,7 @@ PAIRED = "paired_folders"
 
 
 class StreetFabricationSpec(RenderingSpec[StreetSpec]):
-    """Fields of `scaling_ood.fabrication.street.StreetSpec`."""
+    """Fields of `miniatures.street.StreetSpec`."""
 
     of = StreetSpec
 

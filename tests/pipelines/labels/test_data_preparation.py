@@ -13,8 +13,8 @@ from kedro.runner import SequentialRunner
 from label_toys import IDENTITY, RUNTIME, SIZES, UNLABELLED, data_sets, data_spec, write_picture
 from PIL import Image
 
+from miniatures.composite import CompositeSpec, composite_folders
 from scaling_ood.datasets import FabricatedImagesDataset
-from scaling_ood.fabrication.composite import CompositeSpec, composite_folders
 from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
 from scaling_ood.images.multi_label import AnnotationError
 from scaling_ood.parameters.data_sets import DataSets

@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from scaling_ood.datasets import ImageFolder, StoredParts
-from scaling_ood.fabrication import rendering_workers
-from scaling_ood.fabrication.composite import (
+from miniatures import rendering_workers
+from miniatures.composite import (
     SPLITS,
     CompositeSpec,
     composite_folders,
     instances,
     render_composites,
 )
+from scaling_ood.datasets import ImageFolder, StoredParts
 from scaling_ood.images.manifest import COLUMNS, partition, quarantine, quarantine_table, set_digest
 from scaling_ood.images.multi_label import AnnotationError, list_multi_label
 from scaling_ood.images.one_sided import refuse_one_sided_labels, unlearned_labels

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from miniatures import MiniatureSpec, family_of, folders, render_folder, rendering_workers
 from scaling_ood.datasets import ProvidedFile, StoredParts
-from scaling_ood.fabrication import MiniatureSpec, family_of, folders, render_folder, rendering_workers
 from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.counts import count_differences
 from scaling_ood.images.exif import Orientation, oriented, oriented_in_words

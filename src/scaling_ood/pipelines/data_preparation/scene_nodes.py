@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from miniatures import rendering_workers
+from miniatures.street import StreetSpec, render_town, street_folders
 from scaling_ood.datasets import ImageFolder, ProvidedFile, StoredParts
-from scaling_ood.fabrication import rendering_workers
-from scaling_ood.fabrication.street import StreetSpec, render_town, street_folders
 from scaling_ood.images.manifest import quarantine_table
 from scaling_ood.images.scenes import anomalous_area, read_scene_source, refuse_one_sided_scenes, scenes_digest
 from scaling_ood.images.scenes.splits import ROLES
