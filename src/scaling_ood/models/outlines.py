@@ -43,10 +43,10 @@ class _Nothing:
 class _Bytes(_Nothing):
     """In place of `bytearray`, which makes a number into as many bytes."""
 
-    def __new__(cls, *given: Any, **_: Any) -> _Nothing:
+    def __new__(cls, *given: Any, **_: Any) -> _Bytes:
         if not all(isinstance(each, str | bytes | _Nothing) for each in given):
             raise pickle.UnpicklingError("it makes bytes from a number")
-        return _Nothing()
+        return object.__new__(cls)
 
 
 class _Tuple(tuple[Any, ...]):
