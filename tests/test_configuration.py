@@ -68,6 +68,39 @@ def test_other_files_are_left_to_the_reader(text: str) -> None:
     assert what_swells(text.encode()) == ""
 
 
+@pytest.mark.parametrize("name", ["parameters.yml", "globals.yml", "catalog.yml"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a:\n\tb: 1\n", "cannot start any token"),
+        (b"a: 1\na: 2\n", "duplicate key a"),
+        ("a: \xfc\n".encode("latin1"), "'utf-8' codec"),
+        (b"- a\n- b\n", "it is a list"),
+        (b"a: !!python/object/apply:os.mkdir ['ran']\n", "os.mkdir"),
+        (b"a: 1\n---\nb: 2\n", "single document"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(conf: Path, name: str, content: bytes, message: str) -> None:
+    (conf / "mine" / name).write_bytes(content)
+    with pytest.raises(click.ClickException, match=r"nothing was run") as caught:
+        loader(conf)[name.removesuffix(".yml")]
+    assert f"- {conf / 'mine' / name}: " in caught.value.message
+    assert message in caught.value.message
+    assert len(caught.value.message.splitlines()) == 2
+
+
+@pytest.mark.parametrize(("content", "message"), [("a: ${b}\nb: ${a}\n", "Recursive"), ("a: ${b}\n", "'b' not found")])
+def test_a_value_that_refers_to_nothing_or_to_itself_is_named(conf: Path, content: str, message: str) -> None:
+    (conf / "mine/parameters.yml").write_text(content)
+    with pytest.raises(click.ClickException, match=rf"- parameters: .*{message}.*full_key: a"):
+        loader(conf)["parameters"]
+
+
+def test_an_unknown_environment_is_told_with_the_nearest(conf: Path) -> None:
+    with pytest.raises(click.ClickException, match=r"--env mien: no such .*'mine'\? \(known: base, local, mine\)"):
+        loader(conf, "mien")
+
+
 def test_what_is_read_is_what_kedro_reads(conf: Path) -> None:
     assert loader(conf)["parameters"]["second"] == {"epochs": 3}
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
 from kedro.config import OmegaConfigLoader
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 MOST_COPIES = 100_000
 """Values that aliases may add to a file."""
 
 DEEPEST = 100
 """Levels of mappings and lists in each other."""
+
+_UNREAD = (yaml.YAMLError, OmegaConfBaseException, AttributeError, ValueError)
+"""What Kedro and omegaconf raise for files that they cannot use."""
 
 
 class ConfigLoader(OmegaConfigLoader):
@@ -33,12 +39,15 @@ class ConfigLoader(OmegaConfigLoader):
         """As Kedro's.
 
         Raises:
-            click.ClickException: Aliases make a file too large, or it is nested too deeply; names all such files.
+            click.ClickException: There is no such environment, or aliases make a file too large, or it is nested too
+                deeply; names all such files.
         """
+        if env and Path(conf_source).is_dir() and not (Path(conf_source) / env).is_dir():
+            raise _refused([f"- --env {env}: {_unknown_environment(Path(conf_source), env)}"])
         folders = {Path(conf_source) / (base_env or ""), Path(conf_source) / (env or default_run_env or "")}
-        problems = [problem for folder in sorted(folders) for problem in _problems(folder)]
-        if problems:
-            raise click.ClickException("\n".join(["The configuration was not read; nothing was run.", *problems]))
+        self._files = [path for folder in sorted(folders) for path in sorted(folder.rglob("*.y*ml")) if path.is_file()]
+        if problems := _problems(self._files, lambda path: what_swells(path.read_bytes())):
+            raise _refused(problems)
         super().__init__(
             conf_source,
             env,
@@ -48,11 +57,47 @@ class ConfigLoader(OmegaConfigLoader):
             **options,
         )
 
+    def __getitem__(self, key: str) -> Any:
+        """As Kedro's.
 
-def _problems(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*.y*ml")):
-        if path.is_file() and (problem := what_swells(path.read_bytes())):
-            yield f"- {path}: {problem}"
+        Raises:
+            click.ClickException: A file is no YAML, no UTF-8 or no mapping, or a value refers to what is not there.
+        """
+        try:
+            return super().__getitem__(key)
+        except _UNREAD as error:
+            problems = _problems(self._files, _why_unread)
+            raise _refused(problems or [f"- {key}: {_one_line(error)}"]) from error
+
+
+def _one_line(error: Exception) -> str:
+    text, *more = str(error).split("\n")
+    where = [line.strip() for line in more if "full_key" in line]
+    return "; ".join([text, *where])
+
+
+def _refused(problems: Iterable[str]) -> click.ClickException:
+    return click.ClickException("\n".join(["The configuration was not read; nothing was run.", *problems]))
+
+
+def _problems(files: Iterable[Path], what: Callable[[Path], str]) -> list[str]:
+    return [f"- {path}: {problem}" for path in files if (problem := what(path))]
+
+
+def _unknown_environment(source: Path, name: str) -> str:
+    known = sorted(path.name for path in source.iterdir() if path.is_dir())
+    near = get_close_matches(name, known, 1)
+    told = f"; did you mean '{near[0]}'?" if near else ""
+    return f"no such folder in {source}{told} (known: {', '.join(known)})"
+
+
+def _why_unread(path: Path) -> str:
+    """What is wrong with a file by itself, in one line; empty where it can be read."""
+    try:
+        content = OmegaConf.load(path)
+    except _UNREAD as error:
+        return " ".join(str(error).replace('in "<file>", ', "").split())
+    return "" if isinstance(content, DictConfig) else "it is a list; parameters have names"
 
 
 def what_swells(content: bytes) -> str:

@@ -34,6 +34,8 @@ class _Dtype:
     """
 
     def __init__(self, kind: str, align: int = 0, copy: int = 0) -> None:  # noqa: ARG002 - of structures only
+        if not isinstance(kind, str):
+            raise pickle.UnpicklingError("it holds an array of something else than numbers or text")
         self.dtype = np.dtype(kind)
         if self.dtype.kind not in _PLAIN_KINDS or self.dtype.subdtype is not None:
             raise pickle.UnpicklingError(f"it holds an array of {kind}, which are no plain numbers or text")
@@ -73,7 +75,7 @@ def _numpy_scalar(kind: _Dtype, data: bytes | str) -> Any:
 def _encode(text: str, encoding: str) -> bytes:
     """What `_codecs.encode` does for bytes that Python 3 wrote in an old protocol."""
     if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes encoded as {encoding}")
+        raise pickle.UnpicklingError("it holds bytes in another encoding than latin1")
     return text.encode("latin1")
 
 

@@ -264,3 +264,31 @@ def test_tensors_that_hold_no_plain_numbers_are_named(tmp_path, make):
     torch.save({"fc.weight": make()}, tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match=r"no plain numbers for fc\.weight"):
         read_checkpoint(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
+def test_weights_in_other_precisions_are_taken_in_the_networks_own(tmp_path, network, kind):
+    stored = {name: each.to(kind) if each.is_floating_point() else each for name, each in network.state_dict().items()}
+    torch.save(stored, tmp_path / "a.pth")
+    fitting = fitting_state(network, read_checkpoint(tmp_path / "a.pth"))
+    assert fitting["fc.weight"].equal(stored["fc.weight"].to(torch.float32))
+
+
+def test_a_double_that_single_precision_cannot_hold_is_refused(network):
+    state = {name: each.double() if each.is_floating_point() else each for name, each in network.state_dict().items()}
+    state["fc.bias"][0] = 1e300
+    with pytest.raises(CheckpointError, match=r"NaN or infinite: fc\.bias \(1 of 5\)"):
+        fitting_state(network, Checkpoint("a.pth", "", state))
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int32, torch.bool, torch.complex64])
+def test_weights_of_another_kind_of_number_are_refused(network, kind):
+    state = {**network.state_dict(), "fc.weight": network["fc"].weight.detach().to(kind)}
+    name = str(kind).removeprefix("torch.")
+    with pytest.raises(CheckpointError, match=rf"fc\.weight as {name} instead of float32"):
+        fitting_state(network, Checkpoint("a.pth", "", state))
+
+
+def test_what_is_no_tensor_among_the_weights_is_named_without_all_the_others():
+    with pytest.raises(CheckpointError, match=r"it holds: epoch, 20 tensors$"):
+        state_of({**{f"w{n}": torch.zeros(1) for n in range(20)}, "epoch": 3}, "a.pth")

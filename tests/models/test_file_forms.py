@@ -309,3 +309,57 @@ def test_a_file_that_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
     free = psutil.virtual_memory()._replace(available=3000)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     assert re.search(r"it takes 5\.\d kB of memory, and 3\.0 kB are free", told(tmp_path / "a.pth"))
+
+
+def pickled(path: Path, content: bytes) -> Path:
+    """A zip archive as torch writes it, around a pickle that it never would."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, each in (("data.pkl", content), ("version", b"3\n"), ("byteorder", b"little")):
+            archive.writestr(f"a/{name}", each)
+    return path
+
+
+def within(path: Path) -> str:
+    started = time.perf_counter()
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path)
+    assert time.perf_counter() - started < 2
+    return str(caught.value)
+
+
+TWICE = b"".join(b"h" + bytes([n]) + b"\x86q" + bytes([n + 1]) for n in range(40))
+LIST_TWICE = b"]q\x00" + b"".join(
+    b"]q" + bytes([n + 1]) + b"(h" + bytes([n]) + b"h" + bytes([n]) + b"e" for n in range(40)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x02})q\x00" + TWICE[:-2] + b"K\x01s.", "name of more than 1,000 parts"),
+        (b"\x80\x02cbuiltins\nbytearray\n" + LONG + b"\x85R.", "makes bytes from a number"),
+        (b"\x80\x02" + LIST_TWICE + b"Q.", "something else than a storage"),
+        (b"\x80\x02cnumpy\ndtype\n" + LIST_TWICE + b"\x85R.", "no checkpoint that can be read"),
+        (b"\x80\x02ctorch.nn.parameter\nParameter\nK\x01\x85R.", "no attribute 'detach'"),
+    ],
+    ids=["a key of 2^40 parts", "bytes from a number", "a storage that is a list", "a dtype of lists", "a number"],
+)
+def test_short_pickles_that_would_take_for_ever_or_all_memory(tmp_path, content, message):
+    assert message in within(pickled(tmp_path / "a.pth", content))
+
+
+def test_a_whole_network_of_old_is_named(tmp_path):
+    torch.save(nn.Linear(2, 2), tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    assert "Linear, which is refused" in within(tmp_path / "a.pth")
+
+
+def test_safetensors_that_end_at_infinity(tmp_path):
+    text = b'{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1e400]}}'
+    (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+    assert "its header is damaged" in told(tmp_path / "a.safetensors")
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_no_plain_numbers(tmp_path):
+    torch.save({"w": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])}, tmp_path / "a.pth")
+    assert "no plain numbers for w" in within(tmp_path / "a.pth")

@@ -28,6 +28,20 @@ NESTED = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 """What `DataParallel` and `torch.compile` put before every name."""
 
+_DAMAGED = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What torch raises for a pickle that it did not write."""
+
+_MOST_NAMES = 10
 _ANEW = "Where it is trusted, save its state_dict() anew, best as safetensors"
 
 
@@ -62,13 +76,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     try:
         state = state_of(_document(path, form), path.name)
     except (
-        pickle.UnpicklingError,
+        *_DAMAGED,
         SafetensorError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        TypeError,
-        LookupError,
     ) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -99,11 +108,20 @@ def state_of(document: Any, name: str) -> State:
         only = states[0] if len(states) == 1 else None
         found = next((found[key] for key in NESTED if isinstance(found.get(key), Mapping)), only)
     if not isinstance(found, Mapping):
-        held = ", ".join(map(str, document)) if isinstance(document, Mapping) else type(document).__name__
         raise CheckpointError(
-            f"{name} holds no state dict, itself or under {', '.join(NESTED)}, and not one alone; it holds: {held}"
+            f"{name} holds no state dict, itself or under {', '.join(NESTED)}, and not one alone; "
+            f"it holds: {_held(document)}"
         )
     return _without_prefixes(found)
+
+
+def _held(document: Any) -> str:
+    if not isinstance(document, Mapping):
+        return type(document).__name__
+    if len(document) <= _MOST_NAMES:
+        return ", ".join(map(str, document))
+    others = [str(key) for key, each in document.items() if not (isinstance(key, str) and _is_tensor(each))]
+    return listed([*others, f"{len(document) - len(others):,} tensors"], most=_MOST_NAMES)
 
 
 def fitting_state(module: nn.Module, checkpoint: Checkpoint, optional: Collection[str] = (), head: str = "") -> State:
@@ -139,8 +157,9 @@ def fitting_state(module: nn.Module, checkpoint: Checkpoint, optional: Collectio
         if part := _fitting_part(given, own, optional):
             told.append(f"its names under '{part}.' would fit: save these alone")
         raise CheckpointError(f"{checkpoint.name} does not fit {type(module).__name__}: {'; '.join(told)}")
-    _refuse_no_numbers(checkpoint.name, given, own)
-    return {**own, **given}
+    cast = {name: _cast(checkpoint.name, name, each, own[name]) for name, each in given.items()}
+    _refuse_no_numbers(checkpoint.name, cast, own)
+    return {**own, **cast}
 
 
 def under_shared_prefix(state: State, wanted: Collection[str], optional: Collection[str] = ()) -> State:
@@ -185,6 +204,17 @@ def _fitting_part(given: State, wanted: Collection[str], optional: Collection[st
     return ""
 
 
+def _cast(file: str, name: str, given: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """A tensor in the network's own type, in which it may be infinite; other kinds of numbers mean something else."""
+    if given.is_complex() or given.is_floating_point() != own.is_floating_point():
+        kinds = [str(each.dtype).removeprefix("torch.") for each in (given, own)]
+        raise CheckpointError(
+            f"{file} has {name} as {kinds[0]} instead of {kinds[1]}: its weights are quantised or damaged. Take those "
+            "that were trained, in single or half precision"
+        )
+    return given.to(own.dtype)
+
+
 def _refuse_no_numbers(name: str, given: State, own: State) -> None:
     """Refuse what is NaN or infinite where the network by itself is not: some have masks of infinities."""
     bad = {each: int((~given[each].isfinite() & own[each].isfinite()).sum()) for each in own if each in given}
@@ -205,7 +235,7 @@ def _document(path: Path, form: Form) -> Any:
     with path.open("rb") as file, torch.serialization.safe_globals(builders):
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, TypeError, LookupError):
+        except _DAMAGED:
             if form != "pickle":
                 raise
     return load_old_checkpoint(path)
@@ -223,7 +253,7 @@ def _refuse_without_values(path: Path, state: State) -> None:
     odd = [
         name
         for name, tensor in state.items()
-        if tensor.is_meta or tensor.layout != torch.strided or tensor.is_quantized
+        if tensor.is_meta or tensor.is_nested or tensor.layout != torch.strided or tensor.is_quantized
     ]
     if odd:
         raise CheckpointError(
@@ -237,9 +267,11 @@ def _refuse_without_values(path: Path, state: State) -> None:
 
 
 def _is_state(document: Mapping[Any, Any]) -> bool:
-    return bool(document) and all(
-        isinstance(name, str) and isinstance(each, torch.Tensor) for name, each in document.items()
-    )
+    return bool(document) and all(isinstance(name, str) and _is_tensor(each) for name, each in document.items())
+
+
+def _is_tensor(each: Any) -> bool:
+    return isinstance(each, torch.Tensor)
 
 
 def _without_prefixes(state: Mapping[str, torch.Tensor]) -> State:

@@ -211,7 +211,7 @@ def _check_safetensors(file: IO[bytes], size: int) -> None:
     try:
         header = json.loads(file.read(length))
         ends = [int(each["data_offsets"][1]) for name, each in header.items() if name != "__metadata__"]
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
         raise _RefusedError(f"its header is damaged ({error}). {_AGAIN}") from error
     if not ends:
         raise _RefusedError(f"it holds no tensor at all. {_TORCH}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from typing import IO, Any
+from collections.abc import Callable
+from typing import IO, Any, ClassVar
 
 from scaling_ood.restricted_pickle import restricted_unpickler
 
@@ -17,6 +18,9 @@ _ITEM_BYTES = {
     **dict.fromkeys(("HalfStorage", "BFloat16Storage", "ShortStorage"), 2),
 }
 """Bytes of a number in the storages of torch; 1 in all others."""
+
+_TUPLES = (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
+_MOST_PARTS = 1_000
 
 
 class _Nothing:
@@ -36,21 +40,60 @@ class _Nothing:
     def add(self, item: Any) -> None: ...
 
 
+class _Bytes(_Nothing):
+    """In place of `bytearray`, which makes a number into as many bytes."""
+
+    def __new__(cls, *given: Any, **_: Any) -> _Bytes:
+        if not all(isinstance(each, str | bytes | _Nothing) for each in given):
+            raise pickle.UnpicklingError("it makes bytes from a number")
+        return object.__new__(cls)
+
+
+class _Tuple(tuple[Any, ...]):
+    """Counts its parts, of tuples in it too: it is hashed part by part, and a short pickle can make 2^60 of them."""
+
+    parts: int
+
+    def __hash__(self) -> int:
+        if self.parts > _MOST_PARTS:
+            raise pickle.UnpicklingError(f"it has a name of more than {_MOST_PARTS:,} parts")
+        return super().__hash__()
+
+
+def _counted(load: Callable[[Any], None]) -> Callable[[Any], None]:
+    def load_counted(self: Any) -> None:
+        load(self)
+        made = self.stack[-1] = _Tuple(self.stack[-1])
+        made.parts = sum(each.parts if isinstance(each, _Tuple) else 1 for each in made)
+
+    return load_counted
+
+
 class _Outline(restricted_unpickler({})):  # type: ignore[misc]
     """Notes the storages that a pickle of torch asks for; names are types that build `_Nothing`."""
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,
+        **{code[0]: _counted(pickle._Unpickler.dispatch[code[0]]) for code in _TUPLES},
+    }
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file, encoding="latin1")
         self.storages: dict[str, int] = {}
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ARG002 - nothing is imported
-        return type(global_name, (_Nothing,), {})
+        return type(global_name, (_Bytes if global_name == "bytearray" else _Nothing,), {})
 
     def persistent_load(self, pid: Any) -> Any:
-        if isinstance(pid, tuple) and len(pid) > 4 and pid[0] == "storage":  # noqa: PLR2004 - kind, key, place, numbers
-            kind, key, numbers = getattr(pid[1], "__name__", ""), str(pid[2]), int(pid[4])
-            self.storages[key] = max(self.storages.get(key, 0), numbers * _ITEM_BYTES.get(kind, 1))
-        return _Nothing()
+        # What is no text is not looked at further: to put it into words may take for ever.
+        match pid:
+            case ("storage", kind, str() | int() as key, _, int(numbers), *_):
+                bytes_ = numbers * _ITEM_BYTES.get(getattr(kind, "__name__", ""), 1)
+                self.storages[str(key)] = max(self.storages.get(str(key), 0), bytes_)
+                return _Nothing()
+            case ("module", kind, *_):
+                return kind
+        raise pickle.UnpicklingError("it asks for something else than a storage")
 
 
 def claimed_storages(file: IO[bytes]) -> dict[str, int]:
