@@ -428,3 +428,32 @@ def test_what_is_given_at_run_time_must_be_a_name(name: str, value: object) -> N
     (line,) = caught.value.message.splitlines()[1:]
     assert line.startswith(f"- {name}: must be ")
     assert f"(given: {value or 'nothing'}): --params {name}=" in line
+
+
+@pytest.mark.parametrize(
+    "name", ["a(1)", "a[1]", "../../up", "s/x", ".hidden", "a.b", "a b", "", "x" * 61, "a:b", "_a", "new\nline"]
+)
+def test_a_name_that_cannot_be_a_folder_and_a_metric_is_refused(name: str) -> None:
+    noise = {"source": "noise", "recipe": "gaussian"}
+    found = problems(lambda given: given["multi_class"]["data_sets"].update({name: noise}))
+    rule = "letters, digits, _ and - alone, begins with a letter or digit, at most 60 of them"
+    assert found == [f"multi_class.data_sets: data set {name!r}: a name has {rule}"]
+
+
+@pytest.mark.parametrize("name", ["a", "A-1", "imagenet_21k_p", "größe", "日本", "9"])
+def test_other_names_are_taken(name: str) -> None:
+    given = parameters()
+    given["multi_class"]["data_sets"][name] = {"source": "noise", "recipe": "gaussian"}
+    given["multi_class"]["data"]["ood"] = [name]
+    assert checked(given)["multi_class"].data.ood == (name,)
+
+
+def test_names_that_some_disks_do_not_tell_apart_are_refused() -> None:
+    noise = {"source": "noise", "recipe": "gaussian"}
+    (found,) = problems(lambda given: given["multi_class"]["data_sets"].update(Static=noise))
+    assert "'Static' differs from 'static' in capitals alone" in found
+
+
+def test_a_benchmark_has_such_a_name_too() -> None:
+    (found,) = problems(change("multi_class.identity.benchmark", "../up"))
+    assert found.startswith("multi_class.identity.benchmark: the name '../up': a name has letters")

@@ -5,7 +5,13 @@ import hashlib
 import pytest
 from kedro.io import DatasetError
 
-from scaling_ood.datasets import ProvidedFileDataset
+from scaling_ood.datasets import (
+    CheckpointDataset,
+    ImageRootDataset,
+    ProvidedFileDataset,
+    ScoresDataset,
+    ShardsDataset,
+)
 
 
 def test_a_file_is_known_by_its_content(tmp_path):
@@ -25,3 +31,13 @@ def test_whether_it_is_there(tmp_path):
 def test_it_is_read_only(tmp_path):
     with pytest.raises(DatasetError):
         ProvidedFileDataset(filepath=str(tmp_path / "weights.pth")).save(None)
+
+
+@pytest.mark.parametrize(
+    "kind", [ProvidedFileDataset, ShardsDataset, CheckpointDataset, ScoresDataset, ImageRootDataset]
+)
+def test_a_place_in_another_file_system_is_refused_and_not_made_a_folder(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match="s3://bucket/x: products and photographs are kept on local disks only"):
+        kind(filepath="s3://bucket/x")
+    assert list(tmp_path.iterdir()) == []

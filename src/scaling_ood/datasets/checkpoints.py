@@ -20,6 +20,7 @@ from scaling_ood.datasets.kept_files import (
     DamagedPartError,
     content_sum,
     is_intact,
+    local_path,
     put_in_place,
     read_record,
     write_atomically,
@@ -83,7 +84,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
             filepath: The folder.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = Path(filepath)
+        self._folder = local_path(filepath)
         self.metadata = metadata
 
     def save(self, data: TrainingPlan) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from scaling_ood.datasets.kept_files import content_sum
+from scaling_ood.datasets.kept_files import content_sum, local_path
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class ProvidedFileDataset(AbstractDataset[None, ProvidedFile]):
             filepath: The file.
             metadata: For Kedro-Viz; not used here.
         """
-        self._path = Path(filepath).expanduser().resolve()
+        self._path = local_path(filepath).expanduser().resolve()
         self.metadata = metadata
 
     def load(self) -> ProvidedFile:

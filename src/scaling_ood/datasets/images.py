@@ -12,6 +12,7 @@ from kedro.io.core import DatasetError
 from numpy.typing import NDArray
 from PIL import Image
 
+from scaling_ood.datasets.kept_files import local_path
 from scaling_ood.datasets.planned import PlannedDataset, StoredParts
 
 ImageFolder = dict[str, NDArray[np.uint8] | dict[str, Any]]
@@ -28,7 +29,7 @@ class ImageRootDataset(AbstractDataset[None, str]):
             filepath: The folder.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = Path(filepath).expanduser().resolve()
+        self._folder = local_path(filepath).expanduser().resolve()
         self.metadata = metadata
 
     def load(self) -> str:

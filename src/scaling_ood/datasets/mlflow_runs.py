@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -16,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
-from scaling_ood.datasets.kept_files import read_record, write_atomically
+from scaling_ood.datasets.kept_files import local_path, read_record, write_atomically
 from scaling_ood.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_metrics, log_parameters
 from scaling_ood.tracking.processes import process_tags, search
@@ -51,7 +50,7 @@ class MlflowRunsDataset(AbstractDataset[RunRecord | Mapping[str, RunRecord], dic
             filepath: The file about the runs.
             metadata: For Kedro-Viz; not used here.
         """
-        self._path = Path(filepath)
+        self._path = local_path(filepath)
         self.metadata = metadata
 
     def save(self, data: RunRecord | Mapping[str, RunRecord]) -> None:

@@ -17,6 +17,7 @@ from scaling_ood.datasets.kept_files import (
     DamagedPartError,
     content_sum,
     is_intact,
+    local_path,
     put_in_place,
     read_record,
     remove,
@@ -88,7 +89,7 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
             filepath: The folder.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = Path(filepath)
+        self._folder = local_path(filepath)
         self.metadata = metadata
 
     @abstractmethod

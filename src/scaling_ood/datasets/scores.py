@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.io import AbstractDataset
 
-from scaling_ood.datasets.kept_files import DamagedPartError, put_in_place
+from scaling_ood.datasets.kept_files import DamagedPartError, local_path, put_in_place
 from scaling_ood.scores import Scores
 
 FIELDS = ("detector", "options", "key", "gaps", "diagnostics", "images_per_second")
@@ -36,7 +35,7 @@ class ScoresDataset(AbstractDataset[Scores, Scores]):
             filepath: The file.
             metadata: For Kedro-Viz; not used here.
         """
-        self._path = Path(filepath)
+        self._path = local_path(filepath)
         self.metadata = metadata
 
     def save(self, data: Scores) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
@@ -44,6 +45,40 @@ RESERVED = ("train", "fit", "test", "mean")
 """What no OOD set can be called: roles of in-distribution images, and the row of means."""
 
 
+_NAME = re.compile(r"[^\W_][\w-]*")
+_LONGEST_NAME = 60
+
+
+def unfit_names(what: str, names: Iterable[str]) -> list[str]:
+    """What is wrong with names that become folders, columns and MLflow metrics alike; nothing for good ones.
+
+    >>> unfit_names("OOD set", ["textures", "a(1)"])
+    ["OOD set 'a(1)': a name has letters, digits, _ and - alone, begins with a letter or digit, at most 60 of them"]
+    >>> unfit_names("OOD set", ["Odd", "odd"])
+    ["OOD set 'odd' differs from 'Odd' in capitals alone, which some disks do not tell apart"]
+    """
+    rule = f"letters, digits, _ and - alone, begins with a letter or digit, at most {_LONGEST_NAME} of them"
+    problems, seen = [], dict[str, str]()
+    for name in names:
+        if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+            problems.append(f"{what} {name!r}: a name has {rule}")
+        elif (other := seen.setdefault(name.casefold(), name)) != name:
+            problems.append(
+                f"{what} {name!r} differs from {other!r} in capitals alone, which some disks do not tell apart"
+            )
+    return problems
+
+
+def _fit_name(name: str) -> str:
+    if problems := unfit_names("the name", [name]):
+        raise ValueError(problems[0])
+    return name
+
+
+Name = Annotated[str, AfterValidator(_fit_name)]
+"""Of a data set, a split, a benchmark: what can be a folder, a column and part of a metric's name."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest known one, and all of them.
 
@@ -66,7 +101,7 @@ class IdentitySpec(Spec):
     """Whose results these are."""
 
     setting: Literal["multi_class", "multi_label", "segmentation"]
-    benchmark: str
+    benchmark: Name
 
 
 class RuntimeSpec(Spec):

@@ -22,6 +22,7 @@ from scaling_ood.parameters.common import (
     SharingSpec,
     Spec,
     did_you_mean,
+    unfit_names,
 )
 
 
@@ -168,6 +169,12 @@ class DataSets(RootModel[dict[str, DataSetSpec]]):
     """The library of data sets that benchmarks pick from, by name."""
 
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if problems := unfit_names("data set", self.root):
+            raise ValueError("\n".join(problems))
+        return self
 
     def used_by(self, data: DataSpec) -> dict[str, FolderSpec | NoiseSpec]:
         """The sets of one benchmark: in-distribution first, then OOD in the order of the tables."""

@@ -26,6 +26,7 @@ from scaling_ood.parameters.common import (
     DetectorSwitches,
     HintSpec,
     IdentitySpec,
+    Name,
     RenderingSpec,
     ReportingSpec,
     Seeds,
@@ -112,7 +113,7 @@ class SceneDataSpec(SharingSpec):
             (turned as EXIF says). By default nothing is known, and such a scene is set apart.
     """
 
-    data_set: str
+    data_set: Name
     source: Literal["photographs", "fabricated"] = "photographs"
     layout: str
     folder: str
