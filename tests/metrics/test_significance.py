@@ -269,3 +269,20 @@ def test_wrong_arguments_are_named(error, message, changes):
     """Each message says what was given and what is allowed."""
     with pytest.raises(error, match=message):
         tied_with_best(**({"scores": np.zeros((2, 6)), "is_ood": np.arange(6) < 3} | changes))
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_a_detector_at_the_far_end_loses_its_mark(seeds: int) -> None:
+    """On the logit scale its standard error alone is as large as the difference (Hauck and Donner 1977)."""
+    rng = np.random.default_rng(3)
+    is_ood = np.arange(264) >= 64
+    scores = np.stack(
+        [
+            np.stack([rng.normal(size=264) + shift * is_ood for shift in (2.2, 2.1, 1.9, -0.2, -0.8, -1.0)])
+            for _ in range(seeds)
+        ]
+    )
+    values = [detection_metrics(row, is_ood).fpr for row in scores[0]]
+    assert values[0] < 0.6
+    assert min(values[3:]) > 0.95
+    assert not tied_with_best(scores, is_ood, "fpr")[3:].any()

@@ -4,7 +4,7 @@ Detectors are compared on the identical images, so the comparison is paired: wha
 out. Pixels of one image are not independent: give one score per image, or the values of scenes, never pixel scores.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
@@ -213,8 +213,8 @@ def tied_estimates(
     difference of the contributions, and that of training, from what detectors differ by from seed to seed. Three seeds
     of a pair tell little, so the seeds of all D detectors are taken together, with (D - 1)(S - 1) degrees of freedom; a
     pair that varies more counts by itself. How well each variance is known enters by Student's quantile, as in
-    `metric_intervals`. Near 0 and 1 differences are skew: a detector loses its mark only if its difference is
-    significant on the plain and on the logit scale.
+    `metric_intervals`. Near 0 and 1 the best value looks surer than it is: a detector loses its mark only if its
+    difference is significant with the standard errors as they are, and with those of two equal values midway.
 
     Defined edges: the best is tied with itself, and so is every detector with exactly its value. Where a difference
     does not vary at all (a perfect and an inverted detector), only equal values tie.
@@ -249,52 +249,60 @@ def tied_estimates(
     best = int(mean.argmin() if lower_is_better else mean.argmax())
     if not (mean != mean[best]).any():
         return np.ones(len(mean), dtype=bool)
-    parts = {
-        name: np.stack([[one.parts[name] for one in seeds] for seeds in by_detector])
+    parts = [
+        np.stack([[one.parts[name] for one in seeds] for seeds in by_detector]).mean(axis=1)
         for name in by_detector[0][0].parts
-    }
+    ]
     grain = np.array([[one.grain for one in seeds] for seeds in by_detector]).mean(axis=1) / values.shape[1]
-    edge = 0.5 / sum(part.shape[-1] for part in parts.values())
-    clipped = np.clip(values, edge, 1 - edge)
-    tied: NDArray[np.bool_] = mean == mean[best]
-    for scaled, slope in (
-        (values, np.ones_like(values)),
-        (np.log(clipped / (1 - clipped)), 1 / clipped / (1 - clipped)),
-    ):
-        moved = {name: part * slope[..., None] for name, part in parts.items()}
-        largest = partial(_largest_difference, level=level, n_replicates=n_replicates)
-        tied |= _tied(scaled, moved, grain * (slope**2).mean(axis=1), best, largest)
-    return tied
+    largest = partial(_largest_difference, level=level, n_replicates=n_replicates)
+    return np.asarray(_tied(values, parts, grain, best, largest) | (mean == mean[best]))
 
 
 def _tied(
     values: NDArray[np.float64],
-    parts: Mapping[str, NDArray[np.float64]],
+    parts: Sequence[NDArray[np.float64]],
     grain: NDArray[np.float64],
     best: int,
     largest: Callable[[NDArray[np.float64]], float],
 ) -> NDArray[np.bool_]:
-    """Which of D detectors `(D, S)` cannot be told from the best, given contributions `(D, S, n)`, on one scale."""
+    """Which of D detectors `(D, S)` cannot be told from the best, given the contributions of each group `(D, n)`."""
     count, seeds = values.shape
-    mean, means = values.mean(axis=1), [part.mean(axis=1) for part in parts.values()]
+    mean = values.mean(axis=1)
     trained, df = 0.0, 1
     if seeds > 1:
         residual = values - mean[:, None] - values.mean(axis=0) + mean.mean()
         df = (count - 1) * (seeds - 1)
         trained = float((residual**2).sum()) / df / seeds
-    joint = np.diag(grain + trained) + sum(part @ part.T * part.shape[1] / (part.shape[1] - 1) for part in means)
+    joint = np.diag(grain + trained) + sum(part @ part.T * part.shape[1] / (part.shape[1] - 1) for part in parts)
     chance = float(ndtr(-largest(joint)))
     tied = np.ones(count, dtype=bool)
+    edge = 0.5 / sum(part.shape[1] for part in parts)
     for detector in range(count):
-        image, image_df = variance_and_df([part[detector] - part[best] for part in means])
-        if image > 0 and detector != best:
-            image += grain[detector] + grain[best]
-        square = stdtrit(image_df, 1 - chance) ** 2 * image
+        pair = [detector, best]
+        training = 0.0
         if seeds > 1:
             own = float((values[detector] - values[best]).var(ddof=1)) / seeds
-            square += stdtrit(df, 1 - chance) ** 2 * max(2 * trained, own)
-        tied[detector] = (mean[detector] - mean[best]) ** 2 <= square
+            training = float(stdtrit(df, 1 - chance)) ** 2 * max(2 * trained, own)
+        reach = 0.0
+        for scale in (np.ones(2), _if_equal(mean[pair], edge)):
+            moved = [part[pair] * scale[:, None] for part in parts]
+            image, image_df = variance_and_df([one - other for one, other in moved])
+            if image > 0 and detector != best:
+                image += float(grain[pair] @ scale**2)
+            reach = max(reach, float(stdtrit(image_df, 1 - chance)) ** 2 * image + training)
+        tied[detector] = (mean[detector] - mean[best]) ** 2 <= reach
     return tied
+
+
+def _if_equal(pair: NDArray[np.float64], edge: float) -> NDArray[np.float64]:
+    """By what the standard errors of two values change, `(2,)`, if both are midway between them on the logit scale.
+
+    As in a score test: the standard error of a share p goes with the root of p (1 - p).
+    """
+    clipped = np.clip(pair, edge, 1 - edge)
+    odds = float(np.sqrt(np.prod(clipped / (1 - clipped))))
+    common = odds / (1 + odds)
+    return np.asarray(np.sqrt(common * (1 - common) / (clipped * (1 - clipped))))
 
 
 def _largest_difference(joint: NDArray[np.float64], level: float, n_replicates: int) -> float:
