@@ -21,7 +21,7 @@ TOY = '''
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, at_least_float32, detector
+from scaling_ood.detectors.base import Detector, Outputs, detector
 
 
 @detector
@@ -29,7 +29,7 @@ class LogitSpread(Detector):
     """max - min of the logits, negated: confident images have a large one."""
 
     def score(self, chunk: Outputs) -> torch.Tensor:
-        logits = at_least_float32(chunk.logits)
+        logits = self.read(chunk, "logits")
         return logits.amin(dim=1) - logits.amax(dim=1)
 '''
 

@@ -122,6 +122,7 @@ def record_scene_detector(
         "data_seed": 0,
         "fit_images": prepared.images.get("validation", 0),
         "test_images": prepared.images["test"],
+        "fit_images_trained_on": 0,
         "fit_digest": prepared.digests.get("validation", ""),
         "test_digest": prepared.digests["test"],
     }
