@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -15,10 +15,6 @@ from pydantic import (
     Field,
     model_validator,
 )
-
-from scaling_ood.detectors import build_detector
-
-Labels = Literal["fine", "coarse"]
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -91,17 +87,30 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return hint + (f" (known: {', '.join(names)})" if names else "")
 
 
+class Silent:
+    """Marks a parameter that changes no result: it is no part of any key, and making nothing anew when it changes."""
+
+
 class Spec(BaseModel):
     """Base of all parameters: an unknown key is an error, and nothing changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def what_matters(self) -> dict[str, Any]:
+        """Plain values of the parameters that can change a result: part of the key of all that is made with them."""
+        return {
+            name: _plain(getattr(self, name))
+            for name, field in type(self).model_fields.items()
+            if not any(mark is Silent or isinstance(mark, Silent) for mark in field.metadata)
+        } | {name: _plain(value) for name, value in (self.model_extra or {}).items()}
 
-class IdentitySpec(Spec):
-    """Whose results these are."""
 
-    setting: Literal["multi_class", "multi_label", "segmentation"]
-    benchmark: Name
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.what_matters()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 class RuntimeSpec(Spec):
@@ -115,10 +124,10 @@ class RuntimeSpec(Spec):
         channels_last: Memory order of the convolutions; faster on most hardware.
     """
 
-    device: str = "auto"
-    batch_images: Count | None = None
-    workers: Annotated[int, Field(ge=0)] = 2
-    channels_last: bool = True
+    device: Annotated[str, Silent] = "auto"
+    batch_images: Annotated[Count | None, Silent] = None
+    workers: Annotated[int, Field(ge=0), Silent] = 2
+    channels_last: Annotated[bool, Silent] = True
 
 
 class SharingSpec(Spec):
@@ -131,8 +140,8 @@ class SharingSpec(Spec):
         near_duplicates: Whether pictures that look alike are looked for too, by a perceptual hash; they are a warning.
     """
 
-    most_shared: Annotated[float, Field(ge=0, le=1)] = 0.01
-    near_duplicates: bool = False
+    most_shared: Annotated[float, Field(ge=0, le=1), Silent] = 0.01
+    near_duplicates: Annotated[bool, Silent] = False
 
 
 class ReportingSpec(Spec):
@@ -144,7 +153,7 @@ class ReportingSpec(Spec):
         fpr_rule: Which threshold "95 % recall" means; `nearest` is the paper's.
         tie_level: Chance that any of several equally good detectors loses its mark.
         bootstrap_replicates: Joint normal draws behind the marks, a parametric bootstrap of the largest difference.
-        examples: In-distribution images of low confidence to show.
+        examples: Images or scenes to show.
         caveats: What a reader must know before any number.
     """
 
@@ -152,8 +161,8 @@ class ReportingSpec(Spec):
     fpr_rule: Literal["nearest", "first"] = "nearest"
     tie_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
     bootstrap_replicates: Count = 5000
-    examples: Count = 6
-    caveats: tuple[str, ...] = ()
+    examples: Annotated[Count, Silent] = 6
+    caveats: Annotated[tuple[str, ...], Silent] = ()
 
     @property
     def positive_classes(self) -> tuple[Literal["ood", "in_dist"], ...]:
@@ -185,36 +194,3 @@ class RenderingSpec(Spec, Generic[Request]):
             raise ValueError("\n".join(unknown))
         request: Request = self.of(**fields)
         return request
-
-
-class HintSpec(Spec):
-    """How a confidence branch is trained, beside what holds for the network (DeVries & Taylor 2018).
-
-    Attributes:
-        budget: Price to aim at, in nats.
-        price_weight: Lambda of the first step.
-    """
-
-    budget: Annotated[float, Field(gt=0)] = 0.3
-    price_weight: Annotated[float, Field(gt=0)] = 0.1
-
-
-Switches = dict[str, dict[str, Any] | Literal[False]]
-
-
-def _buildable(detectors: Switches) -> Switches:
-    problems = []
-    for name, options in detectors.items():
-        try:
-            build_detector(name, **(options or {}))
-        except (ValueError, TypeError) as error:
-            problems.append(str(error))
-    if problems:
-        raise ValueError("\n".join(problems))
-    if not any(options is not False for options in detectors.values()):
-        raise ValueError("every detector is switched off")
-    return detectors
-
-
-DetectorSwitches = Annotated[Switches, AfterValidator(_buildable)]
-"""Detector to its options, or to false where it is off; every name and option is one that exists."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -17,9 +19,12 @@ from scaling_ood.images.class_lists import class_list_names
 from scaling_ood.images.counts import known_part
 from scaling_ood.images.quality import quality_measure
 from scaling_ood.parameters.common import (
+    RESERVED,
     Count,
+    Name,
     Share,
     SharingSpec,
+    Silent,
     Spec,
     did_you_mean,
     unfit_names,
@@ -109,6 +114,8 @@ class FolderSpec(Spec):
         published: What the folder is a copy of; where its size differs, preparation says so and goes on.
         curation: What is left out for its quality; nothing by default.
         titles: Shipped table that gives class names a person can read; by default the folders' names.
+        groups: How classes are grouped: `class_prefix` takes a class's name up to its first underscore. By default they
+            have no groups.
         images: At most so many, drawn by the benchmark's seed; all by default.
     """
 
@@ -122,6 +129,7 @@ class FolderSpec(Spec):
     published: PublishedSpec | None = None
     curation: CurationSpec | None = None
     titles: str | None = None
+    groups: Literal["class_prefix"] | None = None
     images: Count | None = None
 
     @field_validator("layout")
@@ -176,10 +184,6 @@ class DataSets(RootModel[dict[str, DataSetSpec]]):
             raise ValueError("\n".join(problems))
         return self
 
-    def used_by(self, data: DataSpec) -> dict[str, FolderSpec | NoiseSpec]:
-        """The sets of one benchmark: in-distribution first, then OOD in the order of the tables."""
-        return {name: self.root[name] for name in (data.in_dist, *data.ood)}
-
 
 class PartSpec(Spec):
     """Which images of the in-distribution set play one role (train, fit or test).
@@ -210,28 +214,81 @@ class PartSpec(Spec):
 
 
 class DataSpec(SharingSpec):
-    """What a benchmark is made of.
+    """Which images of which data sets play which role.
 
     Attributes:
         in_dist: Name of the in-distribution data set.
         ood: Names of the OOD data sets, in the order of the tables.
-        train: Images that the model is trained on; none for published models.
+        train: Images that networks are trained on; none for published ones.
         fit: In-distribution images that detectors are fitted on; never test images. Training images, as in most papers,
             where they are of a split that training takes wholly.
         test: In-distribution test images of every detector.
-        coarse_labels: How classes are grouped: `class_prefix` takes a class's name up to its first underscore.
         seed: Of every draw.
         most_unreadable: Share of images that may be quarantined before preparation stops with an error.
         orientation: `stored`: pixels as they lie in the file, as the published preprocessing takes them; `upright`:
             turned as EXIF says.
+        sets: The named data sets, taken from the library `data_sets`; not to be given.
     """
 
-    in_dist: str
-    ood: Annotated[tuple[str, ...], Field(min_length=1)]
+    in_dist: Name
+    ood: Annotated[tuple[Name, ...], Field(min_length=1)]
     train: PartSpec | None
     fit: PartSpec
     test: PartSpec
-    coarse_labels: Literal["class_prefix"] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
-    most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01
+    most_unreadable: Annotated[float, Field(ge=0, le=1), Silent] = 0.01
     orientation: Orientation = "stored"
+    sets: dict[str, DataSetSpec] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_library(cls, raw: Any, info: ValidationInfo) -> Any:
+        library: Mapping[str, Any] = (info.context or {}).get("data_sets", {})
+        if not library or not isinstance(raw, Mapping):
+            return raw
+        named = [raw.get("in_dist"), *(raw.get("ood") or ())]
+        return {**raw, "sets": {name: library[name] for name in named if isinstance(name, str) and name in library}}
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        known = (info.context or {}).get("data_sets", self.sets)
+        problems = [
+            f"names a set that data_sets lacks: {name}{did_you_mean(name, known)}"
+            for name in self.library_names
+            if name not in self.sets
+        ]
+        if len(set(self.ood)) < len(self.ood) or self.in_dist in self.ood:
+            problems.append(f"names a set twice: in_dist {self.in_dist}, ood {', '.join(self.ood)}")
+        taken = [name for name in self.ood if name in RESERVED or name.startswith("mean_")]
+        if taken:
+            problems.append(f"an OOD set cannot be called {', '.join(taken)}: that names rows of its own in the tables")
+        if isinstance(self.sets.get(self.in_dist), NoiseSpec):
+            problems.append(f"in_dist cannot be noise: {self.in_dist}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def library_names(self) -> tuple[str, ...]:
+        """Data sets that the library defines: in-distribution first, then OOD in the order of the tables."""
+        return (self.in_dist, *self.ood)
+
+    @property
+    def roles(self) -> dict[str, PartSpec]:
+        """Roles of in-distribution images that are played, and what each draws."""
+        roles = {"train": self.train, "fit": self.fit, "test": self.test}
+        return {role: part for role, part in roles.items() if part is not None}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Data set to `photographs`, `fabricated` or `noise`."""
+        return {name: spec.source for name, spec in self.sets.items()}
+
+    def photographs(self) -> dict[str, str]:
+        """Data sets of photographs: name to folder, relative to the data root."""
+        folders = {name: spec.folder for name, spec in self.sets.items() if isinstance(spec, FolderSpec)}
+        return {name: folder for name, folder in folders.items() if self.sources[name] == "photographs"}
+
+    def curated(self) -> list[str]:
+        """Data sets that are curated."""
+        return [name for name, spec in self.sets.items() if isinstance(spec, FolderSpec) and spec.curation is not None]

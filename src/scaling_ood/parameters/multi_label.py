@@ -8,24 +8,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from miniatures.composite import CompositeSpec
-from scaling_ood.images import Orientation
 from scaling_ood.images.multi_label import MultiLabelSource, check_source, multi_label_layout_names
 from scaling_ood.metrics import AveragingRule
-from scaling_ood.models import architecture
-from scaling_ood.parameters.common import (
-    RESERVED,
-    Count,
-    DetectorSwitches,
-    IdentitySpec,
-    RenderingSpec,
-    ReportingSpec,
-    Seeds,
-    SharingSpec,
-    Spec,
-    did_you_mean,
-)
-from scaling_ood.parameters.data_sets import DataSets, FolderSpec, PartSpec
-from scaling_ood.training.resumable import BestEpoch
+from scaling_ood.parameters.common import Count, Name, RenderingSpec, Spec, did_you_mean
+from scaling_ood.parameters.data_sets import DataSpec, PartSpec
+from scaling_ood.parameters.networks import ImageNetworkSpec
+from scaling_ood.parameters.setting import SettingSpec
+from scaling_ood.training.loop import BestEpoch
 
 
 class CompositeFabricationSpec(RenderingSpec[CompositeSpec]):
@@ -75,69 +64,60 @@ class LabelledSetSpec(Spec):
         return MultiLabelSource(name=name, folder=folder, splits=splits, **options)
 
 
-class LabelDataSpec(SharingSpec):
-    """What a benchmark is made of.
+class LabelledDataSpec(DataSpec):
+    """Which images of which data sets play which role; the library holds the OOD sets alone.
 
     Attributes:
-        in_dist: Name of the in-distribution data set.
-        labelled: Its images and annotations.
-        ood: Names of the OOD data sets, from the library `data_sets`, in the order of the tables.
-        train: Images that the network is trained on.
-        fit: In-distribution images that the best epoch is chosen on and detectors are fitted on; never test images.
-        test: In-distribution test images of every detector.
-        seed: Of every draw.
-        most_unreadable: Share of images that may be quarantined before preparation stops with an error.
-        orientation: `stored`: pixels as they lie in the file, as the published preprocessing takes them; `upright`:
-            turned as EXIF says.
+        labelled: Images and annotations of the in-distribution set.
+        fit: Images that the best epoch is chosen on and detectors are fitted on; never test images.
     """
 
-    in_dist: str
     labelled: LabelledSetSpec
-    ood: Annotated[tuple[str, ...], Field(min_length=1)]
     train: PartSpec
-    fit: PartSpec
-    test: PartSpec
-    seed: Annotated[int, Field(ge=0)] = 0
-    most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.01
-    orientation: Orientation = "stored"
 
     @model_validator(mode="after")
     def _shares_alone(self) -> Self:
-        wrong = [role for role in ("train", "fit", "test") if getattr(self, role).per_class is not None]
+        wrong = [role for role, part in self.roles.items() if part.per_class is not None]
         if wrong:
             raise ValueError(f"{', '.join(wrong)}: per_class has no meaning where an image has several classes")
+        if self.train.takes_all and self.fit.split == self.train.split:
+            raise ValueError(
+                f"fit cannot be of the split {self.fit.split}, which training takes wholly: here the fit images judge "
+                "the network too (give train a share)"
+            )
         return self
 
+    @property
+    def library_names(self) -> tuple[str, ...]:
+        """Data sets that the library defines."""
+        return self.ood
 
-class MultiLabelModelSpec(Spec):
+    @property
+    def sources(self) -> dict[str, str]:
+        """Data set to `photographs`, `fabricated` or `noise`."""
+        return {self.in_dist: self.labelled.source, **{name: self.sets[name].source for name in self.sets}}
+
+    def photographs(self) -> dict[str, str]:
+        """Data sets of photographs: name to folder, relative to the data root."""
+        own = {self.in_dist: self.labelled.folder} if self.labelled.source == "photographs" else {}
+        return own | super().photographs()
+
+
+class MultiLabelNetworkSpec(ImageNetworkSpec):
     """The network of the paper's section 4: a published backbone, a hidden layer, one sigmoid per class.
 
     Attributes:
-        architecture: Of the backbone.
-        training: `head`: the two linear layers, on cached features of the frozen backbone; `network`: everything.
-        input_px: Side of the network's input in pixels; by default that of the published weights.
-        squash: Whether test images are stretched to the square, as the released code did, instead of cut.
         width: Of the hidden layer.
-        dropout: Share of it that training and `mc_dropout` set to zero.
-        seeds: One network per seed; results are their mean. A number n means 0..n-1.
-        epochs: Each ends with a validation on the fit images.
         best_epoch: Which is used: `validation`, the one with the best mAP on the fit images, or `last`, as in the
             released code.
-        batch_images: Images per step.
-        learning_rate: Of the head.
         backbone_learning_rate: Of the backbone, where it is trained.
         averaging: How precision is averaged for mAP: `step`, `trapezoid` (the released code's) or `voc_2007`.
         precision: Arithmetic of the training: `bf16` is automatic mixed precision.
-        least_map: The network is wrong if its mAP on the labelled fit and test images falls under this fraction.
     """
 
-    architecture: str
-    training: Literal["head", "network"]
-    input_px: Annotated[int, Field(ge=16)] | None = None
-    squash: bool = False
+    objective: Literal["classes"] = "classes"
     width: Count = 1000
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    seeds: Seeds = (0,)
     epochs: Count = 50
     best_epoch: BestEpoch = "validation"
     batch_images: Annotated[int, Field(ge=2)] = 40
@@ -145,81 +125,31 @@ class MultiLabelModelSpec(Spec):
     backbone_learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     averaging: AveragingRule = "step"
     precision: Literal["float32", "bf16"] = "float32"
-    least_map: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-    @field_validator("architecture")
-    @classmethod
-    def _has_weights(cls, value: str) -> str:
-        if not architecture(value).weights:
-            raise ValueError(
-                f"'{value}' has no published weights, and its batch norms are frozen: it cannot be trained"
-            )
-        return value
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """What one network each is trained on, as in the other settings: the classes of the data set alone."""
-        return ("fine",)
+    def gives(self) -> frozenset[str]:
+        """Logits and penultimate features; dropout where the network has it."""
+        has_dropout = self.dropout and self.weights != "checkpoint"
+        return frozenset({"logits", "features", *(["dropout"] if has_dropout else [])})
 
-
-class LabelExtractionSpec(Spec):
-    """What is stored of the forward pass.
-
-    Attributes:
-        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
-            automatic mixed precision.
-        shard_images: Images per stored file, which is also what a killed run loses at most.
-        dropout_passes: Dropout masks, where a detector reads the variance over them; the same for all images.
-        dropout_seed: Of the masks.
-    """
-
-    precision: Literal["float32", "bf16"] = "float32"
-    shard_images: Count = 512
-    dropout_passes: Annotated[int, Field(ge=2)] = 10
-    dropout_seed: Annotated[int, Field(ge=0)] = 0
-
-
-class MultiLabelSpec(Spec):
-    """Everything about the multi-label setting in the running environment."""
-
-    identity: IdentitySpec
-    data_sets: DataSets
-    data: LabelDataSpec
-    fabrication: CompositeFabricationSpec | Literal[False] = False
-    model: MultiLabelModelSpec
-    extraction: LabelExtractionSpec
-    detectors: DetectorSwitches
-    reporting: ReportingSpec
-
-    def photographs(self) -> dict[str, str]:
-        """Data sets of photographs that the benchmark reads: name to folder, relative to the data root."""
-        used = {name: self.data_sets.root[name] for name in self.data.ood}
-        places = {n: s.folder for n, s in used.items() if isinstance(s, FolderSpec) and s.source == "photographs"}
-        own = self.data.labelled
-        return ({self.data.in_dist: own.folder} if own.source == "photographs" else {}) | places
+    @property
+    def recipe(self) -> frozenset[str]:
+        """Fields that say how it is trained."""
+        steps = {"epochs", "best_epoch", "batch_images", "learning_rate", "backbone_learning_rate", "precision"}
+        return frozenset(steps | {"seeds", "width", "dropout"})
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        data, known = self.data, self.data_sets.root
-        problems = [
-            f"data names a set that data_sets lacks: {name}{did_you_mean(name, known)}"
-            for name in data.ood
-            if name not in known
-        ]
-        if len(set(data.ood)) < len(data.ood) or data.in_dist in data.ood:
-            problems.append(f"data names a set twice: in_dist {data.in_dist}, ood {', '.join(data.ood)}")
-        taken = [name for name in data.ood if name in RESERVED or name.startswith("mean_")]
-        if taken:
-            problems.append(f"an OOD set cannot be called {', '.join(taken)}: that names rows of its own in the tables")
-        if data.train.takes_all and data.fit.split == data.train.split:
-            problems.append(
-                f"data.fit cannot be of the split {data.fit.split}, which training takes wholly: here the fit images "
-                "judge the network too (give data.train a share)"
-            )
-        sources = {data.in_dist: data.labelled.source, **{n: known[n].source for n in data.ood if n in known}}
-        rendered = [name for name, source in sources.items() if source == "fabricated"]
-        if rendered and not self.fabrication:
-            problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
-        if problems:
-            raise ValueError("\n".join(problems))
+    def _starts_from_weights(self) -> Self:
+        if self.weights == "trained":
+            raise ValueError("weights: trained (from random ones) cannot be: batch norms of the backbone are frozen")
+        if self.weights == "published":
+            raise ValueError("weights: published cannot be: no published head tells several classes in one image apart")
         return self
+
+
+class MultiLabelSpec(SettingSpec):
+    """Everything about the multi-label setting."""
+
+    fabrication: CompositeFabricationSpec | Literal[False] = False
+    data: LabelledDataSpec
+    networks: dict[Name, MultiLabelNetworkSpec]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from miniatures.street import StreetSpec
 from scaling_ood.images import Orientation
@@ -20,20 +21,19 @@ from scaling_ood.images.scenes import (
     scene_layout_names,
 )
 from scaling_ood.models.segmentation import Difference, segmenter
-from scaling_ood.networks import SCENES, network_of
 from scaling_ood.parameters.common import (
     Count,
-    DetectorSwitches,
-    HintSpec,
-    IdentitySpec,
     Name,
     RenderingSpec,
     ReportingSpec,
-    Seeds,
     SharingSpec,
+    Silent,
     Spec,
 )
-from scaling_ood.training.resumable import BestEpoch
+from scaling_ood.parameters.networks import HintSpec, NetworkSpec
+from scaling_ood.parameters.setting import ExtractionSpec, SettingSpec
+from scaling_ood.parameters.weights import WEIGHTS
+from scaling_ood.training.loop import BestEpoch
 
 Role = Literal["train", "validation", "test"]
 PAIRED = "paired_folders"
@@ -82,10 +82,10 @@ class PairedFoldersSpec(Spec):
 
     @model_validator(mode="after")
     def _maps(self) -> Self:
-        self.label_map("ids")
+        self.labels("ids")
         return self
 
-    def label_map(self, name: str) -> LabelMap:
+    def labels(self, name: str) -> LabelMap:
         """The map that `ids` and `names` write out."""
         return LabelMap.from_ids(name, self.ids, self.names)
 
@@ -102,65 +102,74 @@ class SceneDataSpec(SharingSpec):
     """Labelled scenes, and which of them play which role.
 
     Attributes:
-        data_set: Name of the data set; starts every id.
+        in_dist: Name of the data set; starts every id.
         source: Rendered, or photographs.
         layout: Reader of the on-disk layout; it knows the roles of its splits.
         folder: Relative to the data root, or to the rendered images.
-        labels: What each id of the label images means: a table that ships; by default the layout's own.
+        label_map: What each id of the label images means: a table that ships; by default the layout's own.
         paired: What `paired_folders` needs to know; for no other layout.
         most_unreadable: Share of scenes that may be set apart before preparation stops with an error.
         orientation: How photographs with an EXIF orientation lie under their label images: `stored` or `upright`
             (turned as EXIF says). By default nothing is known, and such a scene is set apart.
     """
 
-    data_set: Name
+    in_dist: Name
     source: Literal["photographs", "fabricated"] = "photographs"
     layout: str
     folder: str
-    labels: str | None = None
+    label_map: str | None = None
     paired: PairedFoldersSpec | None = None
-    most_unreadable: Annotated[float, Field(ge=0, le=1)] = 0.0
+    most_unreadable: Annotated[float, Field(ge=0, le=1), Silent] = 0.0
     orientation: Orientation | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.layout not in scene_layout_names():
             raise ValueError(f"unknown layout '{self.layout}' (known: {', '.join(scene_layout_names())})")
-        if self.labels is not None and self.labels not in label_map_names():
-            raise ValueError(f"unknown labels '{self.labels}' (known: {', '.join(label_map_names())})")
+        if self.label_map is not None and self.label_map not in label_map_names():
+            raise ValueError(f"unknown label_map '{self.label_map}' (known: {', '.join(label_map_names())})")
         if (self.layout == PAIRED) != (self.paired is not None):
             raise ValueError(f"`paired` belongs to the layout '{PAIRED}', and that needs it (layout: '{self.layout}')")
         if self.paired is None:
-            labels_of(self.layout, self.labels)
+            labels_of(self.layout, self.label_map)
             rule_of(self.layout)
-        elif self.labels is not None:
-            raise ValueError("labels names a table that ships; with `paired` its `ids` say what each id means")
+        elif self.label_map is not None:
+            raise ValueError("label_map names a table that ships; with `paired` its `ids` say what each id means")
         return self
 
-    def label_map(self) -> LabelMap:
+    @property
+    def sources(self) -> dict[str, str]:
+        """The data set to `photographs` or `fabricated`."""
+        return {self.in_dist: self.source}
+
+    def photographs(self) -> dict[str, str]:
+        """Data sets of photographs: name to folder, relative to the data root."""
+        return {self.in_dist: self.folder} if self.source == "photographs" else {}
+
+    def curated(self) -> list[str]:
+        """None: a scene is used with its labels, and nobody publishes scenes that are sorted out by their looks."""
+        return []
+
+    def labels(self) -> LabelMap:
         """What each id of the label images means."""
-        return self.paired.label_map(self.data_set) if self.paired else labels_of(self.layout, self.labels)
+        return self.paired.labels(self.in_dist) if self.paired else labels_of(self.layout, self.label_map)
 
     def scene_source(self, folder: str) -> SceneSource:
         """How the scenes below that folder are read."""
-        source = SceneSource(self.data_set, folder, self.layout, self.labels, orientation=self.orientation)
+        source = SceneSource(self.in_dist, folder, self.layout, self.label_map, orientation=self.orientation)
         if self.paired is None:
             return source
-        return replace(source, labels=self.label_map(), rule=self.paired.rule(), pairings=self.paired.pairings())
+        return replace(source, labels=self.labels(), rule=self.paired.rule(), pairings=self.paired.pairings())
 
 
-class SegmenterSpec(Spec):
-    """The segmenter, and how it is trained: SGD with momentum 0.9 and polynomial decay, as in the paper.
+class SegmenterSpec(HintSpec, NetworkSpec):
+    """A segmenter, and how it is trained: SGD with momentum 0.9 and polynomial decay, as in the paper.
 
     Attributes:
-        architecture: Registered segmenter.
-        training: `network`: on the benchmark's scenes; `none`: the weights of the catalog's `checkpoint` as they are.
-        classes: Of the checkpoint; by default as many as the labels have.
-        pretrained: Whether the encoder starts from its published weights.
+        objective: `classes` alone; `confidence`: also how sure it is of each pixel (DeVries & Taylor 2018).
+        classes: Of a checkpoint; by default as many as the labels have.
         width: Channels of the decoder; 512 in the paper.
         dropout: Share of the decoder's channels that are dropped before the classifier.
-        seeds: One segmenter per seed of new weights, order and augmentation; results are their mean. A number n means
-            0..n-1.
         epochs: Each ends with a validation.
         best_epoch: Which is used: `validation`, the one with the best mIoU on the validation scenes, or `last`, as in
             the released code.
@@ -174,19 +183,17 @@ class SegmenterSpec(Spec):
             `images_per_scale` scenes of it; empty: as they are.
         test_edge: Length in pixels to which the shorter side is scaled before the network; None: as it is.
         longest_edge: No side is scaled beyond.
+        scales: Lengths of the shorter side at which each test scene goes through the network; what comes out is
+            averaged at the size of the labels. Empty: `test_edge` alone.
         label_stride: Of so many rows and columns of a training scene the loss compares one; 1 compares every pixel. 8,
             the network's own stride, is what the released code takes.
         precision: Arithmetic of the training: `bf16` is automatic mixed precision.
-        least_miou: The segmenter is wrong if its mIoU on the validation scenes falls under this fraction.
     """
 
-    architecture: str
-    training: Literal["network", "none"] = "network"
+    objective: Literal["classes", "confidence"] = "classes"
     classes: Count | None = None
-    pretrained: bool = True
     width: Count = 512
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    seeds: Seeds = (0,)
     epochs: Count = 20
     best_epoch: BestEpoch = "validation"
     steps_per_epoch: Count | None = None
@@ -197,9 +204,9 @@ class SegmenterSpec(Spec):
     short_edges: tuple[Count, ...] = ()
     test_edge: Count | None = None
     longest_edge: Count = 1000
+    scales: tuple[Count, ...] = ()
     label_stride: Literal[1, 2, 4, 8] = 8
     precision: Literal["float32", "bf16"] = "float32"
-    least_miou: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @field_validator("architecture")
     @classmethod
@@ -207,11 +214,29 @@ class SegmenterSpec(Spec):
         segmenter(value)
         return value
 
-    @model_validator(mode="after")
-    def _weights_exist(self) -> Self:
-        if self.training == "network" and self.pretrained and not segmenter(self.architecture).weights:
-            raise ValueError(f"'{self.architecture}' has no published weights: pretrained must be false")
-        return self
+    @property
+    def published(self) -> str:
+        """Where the encoder's published weights come from; empty without any."""
+        weights = segmenter(self.architecture).weights
+        return f"{weights}; encoder only" if weights else ""
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """Logits; the confidence of a network that learned it; dropout where the network has it."""
+        second = ["confidence"] if self.objective == "confidence" else []
+        return frozenset({"logits", *second, *(["dropout"] if self.dropout else [])})
+
+    @property
+    def recipe(self) -> frozenset[str]:
+        """Fields that say how it is trained."""
+        steps = {"epochs", "best_epoch", "steps_per_epoch", "batch_images", "images_per_scale", "learning_rate"}
+        more = {"weight_decay", "short_edges", "label_stride", "precision", "seeds", "budget", "price_weight", "unit"}
+        return frozenset(steps | more)
+
+    @property
+    def edges(self) -> tuple[int | None, ...]:
+        """Lengths of the shorter side, one for each pass over a test scene; None: as it is."""
+        return self.scales or (self.test_edge,)
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Self:
@@ -219,29 +244,15 @@ class SegmenterSpec(Spec):
             raise ValueError(
                 f"images_per_scale ({self.images_per_scale}) must divide batch_images ({self.batch_images})"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _checkpoint_alone(self) -> Self:
-        if self.training == "network" and self.classes is not None:
-            raise ValueError("classes is a checkpoint's: with training: network the labels say how many there are")
-        if self.training == "none" and self.seeds != (0,):
-            raise ValueError("a checkpoint has seeds: [0]")
+        if self.source.trains and self.classes is not None:
+            raise ValueError("classes is a checkpoint's: of networks trained here the labels say how many there are")
+        if self.weights in ("published", "trained_head"):
+            raise ValueError(f"weights: {self.weights} cannot be: encoders are published, segmenters are not")
         return self
 
 
-class ConfidenceSpec(HintSpec):
-    """How the network of `confidence_branch` is trained, beside what holds for the segmenter (DeVries & Taylor 2018).
-
-    Attributes:
-        hints: What a coin is tossed for; the paper does not say which.
-    """
-
-    hints: Literal["pixel", "image"] = "pixel"
-
-
-class AutoencoderSpec(Spec):
-    """The network of `autoencoder`, and how it is trained (Baur et al. 2019; the paper states ten epochs).
+class AutoencoderSpec(NetworkSpec):
+    """A network that rebuilds scenes, and how it is trained (Baur et al. 2019; the paper states ten epochs).
 
     Attributes:
         epochs: The one with the smallest error on the validation scenes is used.
@@ -253,8 +264,12 @@ class AutoencoderSpec(Spec):
         dropout: On the spatial code.
         edge: Length in pixels to which the shorter side is scaled, in training and test; by default the segmenter's
             `test_edge`. The stored errors have this size.
+        short_edges, test_edge, longest_edge: Those of the segmenter.
     """
 
+    objective: Literal["reconstruction"]
+    architecture: Literal["spatial_autoencoder"] = "spatial_autoencoder"
+    weights: Literal["trained", "checkpoint"] = "trained"
     epochs: Count = 10
     steps_per_epoch: Count | None = None
     batch_images: Annotated[int, Field(ge=2)] = 8
@@ -263,34 +278,46 @@ class AutoencoderSpec(Spec):
     skips: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     edge: Count | None = None
+    short_edges: tuple[Count, ...] = ()
+    test_edge: Count | None = None
+    longest_edge: Count = 1000
+
+    @property
+    def published(self) -> str:
+        """Nobody publishes any."""
+        return ""
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """The error of each pixel."""
+        return frozenset({"reconstruction_error"})
+
+    @property
+    def recipe(self) -> frozenset[str]:
+        """Fields that say how it is trained."""
+        steps = {"epochs", "steps_per_epoch", "batch_images", "learning_rate", "short_edges", "seeds"}
+        return frozenset(steps)
+
+    @property
+    def input_edge(self) -> int | None:
+        """Length to which the shorter side is scaled; None: as it is."""
+        return self.edge or self.test_edge
+
+    @property
+    def edges(self) -> tuple[int | None, ...]:
+        """The same, as the one pass over a test scene."""
+        return (self.input_edge,)
 
 
-class NetworksSpec(Spec):
-    """Networks that one detector alone reads; each is trained only where its detector is on, once per seed."""
-
-    confidence_branch: ConfidenceSpec = ConfidenceSpec()
-    autoencoder: AutoencoderSpec = AutoencoderSpec()
+def _kind(raw: Any) -> str:
+    objective = raw.get("objective") if isinstance(raw, Mapping) else getattr(raw, "objective", None)
+    return "reconstruction" if objective == "reconstruction" else "segmenter"
 
 
-class SceneExtractionSpec(Spec):
-    """What is stored of the forward pass: logits at stride 8, which are up-sampled when they are scored.
-
-    Attributes:
-        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
-            automatic mixed precision.
-        stored: Type of all that is stored but the variance, which is `float32` always. Half precision moves no metric
-            by 0.05 points (`benchmarks/scene_storage.py`).
-        shard_images: Scenes per stored file.
-        dropout_passes: Dropout masks per scene, where a detector reads the variance over them.
-        scales: Lengths of the shorter side at which each scene goes through the segmenter; what comes out is averaged
-            at the size of the labels. Empty: the segmenter's `test_edge` alone.
-    """
-
-    precision: Literal["float32", "bf16"] = "float32"
-    stored: Literal["float32", "float16"] = "float16"
-    shard_images: Count = 32
-    dropout_passes: Annotated[int, Field(ge=2)] = 10
-    scales: tuple[Count, ...] = ()
+SceneNetworkSpec = Annotated[
+    Annotated[SegmenterSpec, Tag("segmenter")] | Annotated[AutoencoderSpec, Tag("reconstruction")],
+    Discriminator(_kind),
+]
 
 
 class SceneReportingSpec(ReportingSpec):
@@ -302,38 +329,40 @@ class SceneReportingSpec(ReportingSpec):
     """
 
     positive_class: Literal["ood", "in_dist"] = "ood"
-    keep_score_maps: bool = False
+    keep_score_maps: Annotated[bool, Silent] = False
 
 
-class SegmentationSpec(Spec):
-    """Everything about the segmentation setting in the running environment."""
+class SegmentationSpec(SettingSpec):
+    """Everything about the segmentation setting."""
 
-    identity: IdentitySpec
+    shared: ClassVar[str] = "segmenter"
+    dense: ClassVar[bool] = True
+
     fabrication: StreetFabricationSpec | Literal[False] = False
     data: SceneDataSpec
-    model: SegmenterSpec
-    networks: NetworksSpec
-    extraction: SceneExtractionSpec
-    detectors: DetectorSwitches
-    reporting: SceneReportingSpec
+    networks: dict[Name, SceneNetworkSpec]
+    extraction: ExtractionSpec = ExtractionSpec(stored="float16", shard_images=32)
+    reporting: SceneReportingSpec = SceneReportingSpec()
 
-    def photographs(self) -> dict[str, str]:
-        """Data sets of photographs that the benchmark reads: name to folder, relative to the data root."""
-        return {self.data.data_set: self.data.folder} if self.data.source == "photographs" else {}
+    @classmethod
+    def inherited(cls, own: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An autoencoder shares sizes and seeds with the segmenter, and that nothing is trained where nothing is."""
+        if _kind(own) != "reconstruction":
+            return shared
+        kept = {name: shared[name] for name in _OF_ALL if name in shared}
+        source = WEIGHTS.get(str(shared.get("weights")))
+        return kept if source is None or source.trains else {**kept, "weights": source.source}
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        labelled, given = len(self.data.label_map().classes), self.model.classes
-        problems = []
-        if self.model.least_miou and given not in (None, labelled):
-            problems.append(
-                f"model.least_miou cannot be checked: the labels know {labelled} class(es), the network {given}"
-            )
-        if self.model.training == "none":
-            on = [name for name, options in self.detectors.items() if options is not False]
-            own = [name for name in on if network_of(name, SCENES)]
-            if own:
-                problems.append(f"there are no scenes to train the networks of {', '.join(own)} on: switch them off")
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
+    def own_problems(self) -> list[str]:
+        """A segmenter whose quality is asked for, and whose labels cannot tell it."""
+        labelled, segmenter_spec = len(self.data.labels().classes), self.networks[self.shared]
+        given = getattr(segmenter_spec, "classes", None)
+        if segmenter_spec.least_quality and given not in (None, labelled):
+            return [
+                f"networks.{self.shared}.least_quality cannot be checked: the labels know {labelled} class(es), the "
+                f"network {given}"
+            ]
+        return []
+
+
+_OF_ALL = ("seeds", "short_edges", "test_edge", "longest_edge")

@@ -35,12 +35,13 @@ RESULT_COLUMNS = (
     "seeds",
     "distinct_scores",
     "infinite_scores",
-    "labels",
+    "targets",
     "ood_source",
     "noise_range",
     "mean_of",
     "fpr_rule",
     "model",
+    "network",
     "skipped",
     "gap",
 )
@@ -58,10 +59,9 @@ seed).
 - `distinct_scores`: number of distinct scores among the row's images (for several seeds the smallest).
 - `infinite_scores`: number of infinite scores among the row's images or pixels (for several seeds the largest), which
   rank first or last, and tie.
-- `labels`: which labels the model was trained on, `fine` or `coarse`.
+- `targets`: what the network tells apart, the `classes` or the `coarse` groups that they form.
 - `ood_source`: `photographs`, `noise` or `fabricated`. `noise_range`: `pixel` or `tensor`, for noise only.
-- `model`: architecture of the benchmark's model. A detector with a network of its own is measured beside it, and its
-  MLflow run names that network.
+- `model`: architecture of the network whose outputs the detector reads; `network`: its name in the benchmark.
 - `skipped`: images without both kinds of pixels, which a mean per image leaves out; empty for whole images.
 - `gap`: why there is no number; empty where there is one.
 """

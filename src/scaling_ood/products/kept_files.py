@@ -10,8 +10,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from kedro.io import DatasetError
-
 _logger = logging.getLogger(__name__)
 
 _checked: dict[Path, tuple[object, str]] = {}
@@ -20,17 +18,6 @@ _checked: dict[Path, tuple[object, str]] = {}
 
 class DamagedPartError(RuntimeError):
     """What is stored does not have the content that was written."""
-
-
-def local_path(filepath: str) -> Path:
-    """The place that a catalog entry names.
-
-    Raises:
-        DatasetError: It is in another file system, such as `s3://bucket/x`, which would become a local folder `s3:`.
-    """
-    if "://" in filepath:
-        raise DatasetError(f"{filepath}: products and photographs are kept on local disks only; give a folder or file")
-    return Path(filepath)
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scaling_ood.datasets import StoredShards
 from scaling_ood.detectors import Detector
+from scaling_ood.evaluation.chunks import StoredScene, seed_name, stored_scenes
+from scaling_ood.evaluation.tables import bounds_of, fixed_columns, mark_column, over_seeds
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
 from scaling_ood.metrics import (
     DetectionEstimates,
@@ -20,12 +21,14 @@ from scaling_ood.metrics import (
     PooledThresholds,
     mean_over_scenes,
 )
-from scaling_ood.parameters.common import IdentitySpec
-from scaling_ood.parameters.segmentation import SceneReportingSpec, SegmenterSpec
-from scaling_ood.pipelines.metric_reporting.tables import bounds_of, mark_column, over_seeds
-from scaling_ood.pipelines.scene_extraction import StoredScene, stored_scenes
-from scaling_ood.records import METRICS, RESULT_COLUMNS
-from scaling_ood.scene_preparation import WHOLE, ScenePreparation, variant_of
+from scaling_ood.parameters.segmentation import SceneReportingSpec
+from scaling_ood.products.preparation import Manifest, Preparation
+from scaling_ood.products.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.scores import Scores
+from scaling_ood.products.stored import StoredShards
+
+WHOLE = "test"
+"""Name of all test scenes together, in the column of OOD sets."""
 
 AGGREGATIONS = ("per_image", "pooled")
 SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *METRICS)
@@ -34,20 +37,21 @@ SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *METRICS)
 def score_pixels(detector: Detector, scene: StoredScene, seed: int) -> NDArray[Any]:
     """Scores (H, W) at the label image's own size: outputs are up-sampled first, exactly as the network would."""
     try:
-        return np.asarray(detector.score(scene.outputs(variant_of(seed)))[0].numpy())
+        return np.asarray(detector.score(scene.outputs(seed_name(seed), detector.needs))[0].numpy())
     except (ValueError, RuntimeError, ArithmeticError) as error:
-        raise ValueError(f"detector {detector.name}, scene {scene.row['id']}, {variant_of(seed)}: {error}") from error
+        raise ValueError(f"detector {detector.name}, scene {scene.row['id']}, {seed_name(seed)}: {error}") from error
 
 
 def measure_scenes(
-    detector: Detector,
-    outputs: StoredShards,
-    manifest: pd.DataFrame,
-    prepared: ScenePreparation,
-    reporting: SceneReportingSpec,
-    seeds: Sequence[int] = (0,),
+    detectors: Mapping[int, Detector], outputs: StoredShards, manifest: Manifest, reporting: SceneReportingSpec
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory per seed.
+
+    Args:
+        detectors: Seed to the detector, fitted.
+        outputs: Of the network that it reads.
+        manifest: All scenes.
+        reporting: How to measure.
 
     Returns:
         `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`, and the
@@ -57,7 +61,7 @@ def measure_scenes(
     Raises:
         NonFiniteScoreError: A score is NaN; names detector, scene and count.
     """
-    found = {seed: _measure_seed(detector, outputs, manifest, prepared, reporting, seed) for seed in seeds}
+    found = {seed: _measure_seed(one, outputs, manifest, reporting, seed) for seed, one in detectors.items()}
     metrics = pd.concat([one[0].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
     per_scene = pd.concat([one[1].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
     bounds = [
@@ -69,19 +73,14 @@ def measure_scenes(
 
 
 def _measure_seed(
-    detector: Detector,
-    outputs: StoredShards,
-    manifest: pd.DataFrame,
-    prepared: ScenePreparation,
-    reporting: SceneReportingSpec,
-    seed: int,
+    detector: Detector, outputs: StoredShards, manifest: Manifest, reporting: SceneReportingSpec, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[DetectionEstimates]]:
     """Rows of one seed, its scenes, and the estimate behind each row."""
-    members = {name: _members(manifest, name) for name in prepared.ood_sets}
+    members = {name: _members(manifest.rows, name) for name in manifest.preparation.ood}
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
     thresholds = {name: PooledThresholds(reporting.positive_class) for name in members}
     infinite = dict.fromkeys(members, 0)
-    for name, frame in _frames(detector, outputs, manifest, prepared, seed):
+    for name, frame in _frames(detector, outputs, manifest, seed):
         try:
             mean.add(name, *frame)
         except NonFiniteScoreError as error:
@@ -91,7 +90,7 @@ def _measure_seed(
                 collected.add(*frame, image=name)
                 infinite[subset] += int(np.isinf(frame[0][frame[2]]).sum())
     counts = {name: collected.counts(by_image=True) for name, collected in thresholds.items()}
-    for name, frame in _frames(detector, outputs, manifest, prepared, seed):
+    for name, frame in _frames(detector, outputs, manifest, seed):
         for subset, counted in counts.items():
             if name in members[subset]:
                 counted.add(*frame, image=name)
@@ -114,32 +113,15 @@ def _measure_seed(
 
 
 def summarise_scenes(
-    metrics: pd.DataFrame,
-    detector: str,
-    gap: str,
-    prepared: ScenePreparation,
-    spec: SegmenterSpec,
-    reporting: SceneReportingSpec,
-    identity: IdentitySpec,
+    metrics: pd.DataFrame, scores: Scores, prepared: Preparation, reporting: SceneReportingSpec
 ) -> pd.DataFrame:
     """Rows of the results table for one detector: every set of test scenes, per image and pooled, and the mean.
 
     Metrics are means over the seeds. The subsets are part of all test scenes, so the mean is over all of them alone.
     """
-    fixed: dict[str, Any] = {
-        "benchmark": identity.benchmark,
-        "setting": identity.setting,
-        "in_dist": prepared.data_set,
-        "detector": detector,
-        "positive_class": reporting.positive_class,
-        "seeds": len(spec.seeds),
-        "labels": "fine",
-        "fpr_rule": reporting.fpr_rule,
-        "model": spec.architecture,
-        "gap": gap,
-    }
-    if gap:
-        sets = [(name, aggregation) for name in (*prepared.ood_sets, "mean") for aggregation in AGGREGATIONS]
+    fixed = {**fixed_columns(scores, prepared, reporting), "positive_class": reporting.positive_class}
+    if scores.gap:
+        sets = [(name, aggregation) for name in (*prepared.ood, "mean") for aggregation in AGGREGATIONS]
         rows = [{**fixed, "ood_set": name, "aggregation": aggregation} for name, aggregation in sets]
         return pd.DataFrame(rows).reindex(columns=list(RESULT_COLUMNS))
     groups = metrics.groupby(["ood_set", "aggregation"], sort=False)
@@ -160,8 +142,7 @@ def summarise_scenes(
 def mark_scene_ties(
     results: pd.DataFrame,
     per_scene: Mapping[str, pd.DataFrame],
-    manifest: pd.DataFrame,
-    prepared: ScenePreparation,
+    manifest: Manifest,
     reporting: SceneReportingSpec,
 ) -> pd.DataFrame:
     """Say for the per-image rows which detectors cannot be told from the best, the scenes being what varies.
@@ -169,8 +150,8 @@ def mark_scene_ties(
     Pixels of one scene are not independent, so nothing is said of pooled rows; nor of a single scene.
     """
     marked = results.astype({f"{metric}_tied": object for metric in METRICS})
-    for name in prepared.ood_sets:
-        ids = _members(manifest, name)
+    for name in manifest.preparation.ood:
+        ids = _members(manifest.rows, name)
         own = {d: rows[rows["id"].isin(ids)].sort_values("id") for d, rows in per_scene.items() if len(rows)}
         if own:
             column = (marked["ood_set"] == name) & (marked["aggregation"] == "per_image")
@@ -185,9 +166,9 @@ def _over_scenes(rows: pd.DataFrame) -> DetectionEstimates:
 
 
 def _frames(
-    detector: Detector, outputs: StoredShards, manifest: pd.DataFrame, prepared: ScenePreparation, seed: int
+    detector: Detector, outputs: StoredShards, manifest: Manifest, seed: int
 ) -> Iterator[tuple[str, tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]]]:
-    for scene in stored_scenes(outputs, manifest, prepared, "test"):
+    for scene in stored_scenes(outputs, manifest, "test"):
         ids = scene.train_ids
         yield str(scene.row["id"]), (score_pixels(detector, scene, seed), ids == ANOMALY, ids != VOID)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,10 @@ from scaling_ood.metrics import (
     mean_interval,
     tied_estimates,
 )
-from scaling_ood.parameters.common import IdentitySpec, ReportingSpec
-from scaling_ood.preparation import Preparation, TrainedModel
-from scaling_ood.records import METRICS, RESULT_COLUMNS
-from scaling_ood.scores import Scores
+from scaling_ood.parameters.common import ReportingSpec
+from scaling_ood.products.preparation import Preparation
+from scaling_ood.products.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.scores import Scores
 
 MEAN = "mean"
 TIES = ("distinct_scores", "infinite_scores")
@@ -28,21 +29,21 @@ TIES = ("distinct_scores", "infinite_scores")
 _FEWEST_IMAGES = 2
 
 
-def measure_scores(scores: Scores, prepared: Preparation, spec: TrainedModel, reporting: ReportingSpec) -> pd.DataFrame:
-    """Metrics of one detector, a row per kind of labels, seed, OOD set and positive class; none if it has no meaning.
+def measure_scores(scores: Scores, prepared: Preparation, reporting: ReportingSpec) -> pd.DataFrame:
+    """Metrics of one detector, a row per seed, OOD set and positive class; none if it has no meaning.
 
     Returns:
-        `labels, seed, ood_set, positive_class, n_in, n_out, fpr95, auroc, aupr, distinct_scores, infinite_scores`.
+        `seed, ood_set, positive_class, n_in, n_out, fpr95, auroc, aupr, distinct_scores, infinite_scores`.
 
     Raises:
         OneClassError: A set is empty; names detector and set.
     """
     rows = []
-    for variant in prepared.variants(spec):
-        by_set = scores.of(variant.labels, variant.seed) if variant.labels not in scores.gaps else {}
-        for ood_set in prepared.ood if by_set else ():
+    for seed in () if scores.gap else scores.seeds:
+        by_set = scores.of(seed)
+        for ood_set in prepared.ood:
             score, is_ood = _pair(by_set, ood_set)
-            fixed = {"labels": variant.labels, "seed": variant.seed, "ood_set": ood_set}
+            fixed = {"seed": seed, "ood_set": ood_set}
             counts = {"n_in": int((~is_ood).sum()), "n_out": int(is_ood.sum())}
             ties = {"distinct_scores": len(np.unique(score)), "infinite_scores": int(np.isinf(score).sum())}
             for positive in reporting.positive_classes:
@@ -52,54 +53,45 @@ def measure_scores(scores: Scores, prepared: Preparation, spec: TrainedModel, re
                     raise ValueError(f"detector {scores.detector}, OOD set {ood_set}: {error}") from error
                 values = {"fpr95": found.fpr, "auroc": found.auroc, "aupr": found.aupr}
                 rows.append({**fixed, "positive_class": positive, **counts, **values, **ties})
-    columns = ["labels", "seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, *TIES]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, *TIES])
 
 
 def summarise(
-    metrics: pd.DataFrame,
-    scores: Scores,
-    prepared: Preparation,
-    spec: TrainedModel,
-    reporting: ReportingSpec,
-    identity: IdentitySpec,
+    metrics: pd.DataFrame, scores: Scores, prepared: Preparation, reporting: ReportingSpec
 ) -> pd.DataFrame:
-    """Rows of the results table for one detector, for the first kind of labels: OOD sets, then means."""
-    tables = [
-        _summary(metrics, scores, prepared, spec, reporting, identity, positive)
-        for positive in reporting.positive_classes
-    ]
+    """Rows of the results table for one detector: OOD sets, then means."""
+    tables = [_summary(metrics, scores, prepared, reporting, positive) for positive in reporting.positive_classes]
     return pd.concat(tables, ignore_index=True)
 
 
-def _summary(
-    metrics: pd.DataFrame,
-    scores: Scores,
-    prepared: Preparation,
-    spec: TrainedModel,
-    reporting: ReportingSpec,
-    identity: IdentitySpec,
-    positive: str,
-) -> pd.DataFrame:
-    labels = spec.labels[0]
-    own = metrics[(metrics["labels"] == labels) & (metrics["positive_class"] == positive)]
-    gap = scores.gaps.get(labels, "")
-    n_in = prepared.images["test"]
-    fixed = {
-        "benchmark": identity.benchmark,
-        "setting": identity.setting,
+def fixed_columns(scores: Scores, prepared: Preparation, reporting: ReportingSpec) -> dict[str, Any]:
+    """What all rows of one detector have in common."""
+    return {
+        "benchmark": prepared.benchmark,
+        "setting": prepared.setting,
         "in_dist": prepared.in_dist,
         "detector": scores.detector,
+        "seeds": len(scores.seeds),
+        "targets": scores.about["targets"],
+        "fpr_rule": reporting.fpr_rule,
+        "model": scores.about["model"],
+        "network": scores.about["network"],
+        "gap": scores.gap,
+    }
+
+
+def _summary(
+    metrics: pd.DataFrame, scores: Scores, prepared: Preparation, reporting: ReportingSpec, positive: str
+) -> pd.DataFrame:
+    own = metrics[metrics["positive_class"] == positive]
+    n_in = prepared.images["test"]
+    fixed = {
+        **fixed_columns(scores, prepared, reporting),
         "positive_class": positive,
         "aggregation": "pooled",
         "n_in": n_in,
-        "seeds": len(spec.seeds),
-        "labels": labels,
-        "fpr_rule": reporting.fpr_rule,
-        "model": spec.architecture,
-        "gap": gap,
     }
-    estimates = {} if gap else {name: _estimates(scores, name, spec, reporting, positive) for name in prepared.ood}
+    estimates = {} if scores.gap else {name: _estimates(scores, name, reporting, positive) for name in prepared.ood}
     rows = []
     for ood_set in prepared.ood:
         n_out = prepared.images[ood_set]
@@ -141,21 +133,17 @@ def mean_groups(prepared: Preparation) -> dict[str, Sequence[str]]:
 
 
 def mark_ties(
-    results: pd.DataFrame,
-    scores: Sequence[Scores],
-    prepared: Preparation,
-    spec: TrainedModel,
-    reporting: ReportingSpec,
+    results: pd.DataFrame, scores: Sequence[Scores], prepared: Preparation, reporting: ReportingSpec
 ) -> pd.DataFrame:
     """Say for each detector and OOD set whether it can be told from the best, on the identical images.
 
     Where a class has a single image nothing can be told: the columns stay empty.
     """
-    present = [one for one in scores if spec.labels[0] not in one.gaps]
+    present = [one for one in scores if not one.gap]
     marked = results.astype({f"{metric}_tied": object for metric in METRICS})
     for ood_set, positive in product(prepared.ood if present else (), reporting.positive_classes):
         column = (marked["ood_set"] == ood_set) & (marked["positive_class"] == positive)
-        estimates = {one.detector: _estimates(one, ood_set, spec, reporting, positive) for one in present}
+        estimates = {one.detector: _estimates(one, ood_set, reporting, positive) for one in present}
         mark_column(marked, column, estimates, reporting)
     return marked
 
@@ -209,11 +197,11 @@ def _bounds(estimates: Mapping[str, Sequence[DetectionEstimates]], members: Sequ
 
 
 def _estimates(
-    scores: Scores, ood_set: str, spec: TrainedModel, reporting: ReportingSpec, positive: str
+    scores: Scores, ood_set: str, reporting: ReportingSpec, positive: str
 ) -> list[DetectionEstimates]:
-    """Estimates of one detector on one OOD set for the first kind of labels, one per seed."""
+    """Estimates of one detector on one OOD set, one per seed."""
     names = ("test", ood_set) if positive == "ood" else (ood_set, "test")
-    pairs = (_pair(scores.of(spec.labels[0], seed), ood_set) for seed in spec.seeds)
+    pairs = (_pair(scores.of(seed), ood_set) for seed in scores.seeds)
     return [
         detection_estimates(*_oriented(*pair, positive), fpr_rule=reporting.fpr_rule, names=names) for pair in pairs
     ]

@@ -1,0 +1,176 @@
+"""Stored outputs, read back as what detectors take: chunk by chunk, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from scaling_ood.detectors import LinearHead, Need, Outputs, field_of
+from scaling_ood.evaluation.passes import HEADS, image_set_of
+from scaling_ood.images.recorded import LABEL
+from scaling_ood.images.scenes import read_labels
+from scaling_ood.models.segmentation import upsample
+from scaling_ood.products.preparation import Manifest
+from scaling_ood.products.stored import StoredShards, Tensors
+
+
+def seed_name(seed: int) -> str:
+    """Name of the network of one seed.
+
+    >>> seed_name(2)
+    'seed2'
+    """
+    return f"seed{seed}"
+
+
+def shards_of(outputs: StoredShards, image_set: str) -> list[str]:
+    """The shards of an image set, in the order of the manifest."""
+    return [name for name in outputs.parts if name != HEADS and image_set_of(name) == image_set]
+
+
+@dataclass(frozen=True)
+class ImageOutputs:
+    """One network's outputs for one set of whole images, a chunk per shard; see `OutputsView`.
+
+    Attributes:
+        shards: All outputs.
+        image_set: Which images.
+        network: Of which seed.
+        needs: What is read of them.
+        class_groups: (C,) group of each class, where classes have groups.
+        targets: (N,) class of each image, where that is known.
+        class_names: Of the network's classes.
+    """
+
+    shards: StoredShards
+    image_set: str
+    network: str
+    needs: Collection[str | Need] = ("logits",)
+    class_groups: torch.Tensor | None = None
+    targets: torch.Tensor | None = None
+    class_names: Sequence[str] | None = None
+
+    @property
+    def head(self) -> LinearHead | None:
+        """The network's last layer, where it is stored."""
+        stored = self.shards.read(HEADS) if HEADS in self.shards.parts else {}
+        if f"{self.network}/weight" not in stored:
+            return None
+        return LinearHead(stored[f"{self.network}/weight"], stored[f"{self.network}/bias"])
+
+    @property
+    def names(self) -> list[str]:
+        """The shards of the image set, one chunk each."""
+        return shards_of(self.shards, self.image_set)
+
+    def __iter__(self) -> Iterator[Outputs]:
+        """Chunks in the order of the manifest."""
+        for name in self.names:
+            tensors = self.shards.read(name)
+            own = {_plain(need): tensors[f"{self.network}/{field_of(need)}"].float() for need in self.needs}
+            logits = own.pop("logits", None)
+            empty = torch.empty(int(self.shards.parts[name]["items"]), 0)
+            yield Outputs(empty if logits is None else logits, **own)
+
+    def logits(self) -> torch.Tensor:
+        """(N, C), all of them."""
+        return torch.cat([chunk.logits for chunk in self])
+
+
+@dataclass(frozen=True)
+class StoredScene:
+    """One scene's outputs as they were stored, and what its pixels show.
+
+    Attributes:
+        row: Its row of the manifest.
+        train_ids: (H, W) with `ANOMALY` and `VOID`, of the label image's own size.
+        stored: `<network>/<field>/<scale>` to a tensor (1, ...) on that scale's own grid.
+    """
+
+    row: pd.Series[Any]
+    train_ids: NDArray[Any]
+    stored: Mapping[str, torch.Tensor]
+
+    def outputs(self, network: str, needs: Collection[str | Need] = ("logits",)) -> Outputs:
+        """One network's outputs (1, ..., H, W) at the size of the label image.
+
+        Each scale is up-sampled exactly as the network would, and the scales are averaged: logits, not probabilities.
+        """
+        own = {_plain(need): self._joined(f"{network}/{field_of(need)}/") for need in needs}
+        logits = own.pop("logits", None)
+        return Outputs(torch.empty(1, 0, *self.train_ids.shape) if logits is None else logits, **own)
+
+    def _joined(self, start: str) -> torch.Tensor:
+        scales = [tensor for name, tensor in self.stored.items() if name.startswith(start)]
+        flat = scales[0].ndim == 3  # noqa: PLR2004 - (1, h, w), without channels
+        total = torch.zeros(())
+        for maps in scales:
+            total = total + upsample(maps[:, None] if flat else maps, self.train_ids.shape)
+        mean = total / len(scales)
+        return mean[:, 0] if flat else mean
+
+
+def stored_scenes(
+    outputs: StoredShards, manifest: Manifest, image_set: str, chosen: Collection[str] | None = None
+) -> Iterator[StoredScene]:
+    """Scenes of one set, one at a time, in the order of the manifest; shards without a chosen one are not read.
+
+    Args:
+        outputs: What was stored of them.
+        manifest: All scenes.
+        image_set: `validation` or `test`.
+        chosen: Ids of those that are wanted; None for all.
+    """
+    scenes = manifest.preparation.scenes
+    assert scenes is not None
+    labels_of, rows, start = scenes.label_map, manifest.of(image_set), 0
+    for name in shards_of(outputs, image_set):
+        mine = rows.iloc[start : start + int(outputs.parts[name]["items"])]
+        start += len(mine)
+        wanted = mine["id"].isin(mine["id"] if chosen is None else chosen).to_numpy()
+        by_number: dict[int, Tensors] = {}
+        for key, tensor in (outputs.read(name) if wanted.any() else {}).items():
+            number, rest = key.split("/", 1)
+            by_number.setdefault(int(number), {})[rest] = tensor
+        files = manifest.files(mine, LABEL)
+        for place in wanted.nonzero()[0].tolist():
+            train_ids = labels_of.apply(read_labels(files[place]), files[place].path)
+            yield StoredScene(mine.iloc[place], train_ids, by_number[place])
+
+
+@dataclass(frozen=True)
+class SceneOutputs:
+    """One network's outputs for the scenes of one set, one chunk a scene; see `OutputsView`.
+
+    Attributes:
+        shards: All outputs.
+        manifest: All scenes.
+        image_set: Which scenes.
+        network: Of which seed.
+        needs: What is read of them.
+        class_names: Of the network's classes.
+    """
+
+    shards: StoredShards
+    manifest: Manifest
+    image_set: str
+    network: str
+    needs: Collection[str | Need] = ("logits",)
+    class_names: Sequence[str] | None = None
+    class_groups: torch.Tensor | None = None
+    targets: torch.Tensor | None = None
+    head: LinearHead | None = None
+
+    def __iter__(self) -> Iterator[Outputs]:
+        """Scenes in the order of the manifest."""
+        for scene in stored_scenes(self.shards, self.manifest, self.image_set):
+            yield scene.outputs(self.network, self.needs)
+
+
+def _plain(need: str | Need) -> str:
+    return need if isinstance(need, str) else need.name

@@ -1,0 +1,131 @@
+"""What the networks of all settings have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from scaling_ood.models import architecture
+from scaling_ood.parameters.common import Count, Seeds, Silent, Spec
+from scaling_ood.parameters.weights import WEIGHTS, Source, Weights
+
+Quality = Annotated[float, Field(ge=0, le=1), Silent]
+
+Px = Annotated[int, Field(ge=16)]
+
+
+class NetworkSpec(Spec):
+    """One network: what it is, where its weights come from, how good it must be.
+
+    A network that is not the setting's shared one takes everything that it does not state from that one.
+
+    Attributes:
+        architecture: Registered name.
+        weights: Where they come from; see `WEIGHTS`.
+        seeds: One network per seed of new weights, order and augmentation; results are their mean. A number n means
+            0..n-1.
+        least_quality: The network is wrong if its quality (top-1 accuracy, mAP or mIoU, a fraction) is under this.
+    """
+
+    architecture: str
+    weights: Source
+    objective: str = "classes"
+    seeds: Seeds = (0,)
+    least_quality: Quality = 0.0
+
+    @property
+    def source(self) -> Weights:
+        """All that follows from the word for its weights."""
+        return WEIGHTS[self.weights]
+
+    @property
+    @abstractmethod
+    def gives(self) -> frozenset[str]:
+        """What one pass leaves; see `scaling_ood.models.Network.gives`."""
+
+    @property
+    @abstractmethod
+    def published(self) -> str:
+        """Where the architecture's published weights come from; empty without any."""
+
+    @property
+    @abstractmethod
+    def recipe(self) -> frozenset[str]:
+        """Fields that say how it is trained, and nothing else."""
+
+    @property
+    def untrainable(self) -> str:
+        """Why there cannot be such a network here; empty where there can."""
+        if self.objective != "classes" and not self.source.trains:
+            return "is trained on the benchmark's images, and this benchmark trains none"
+        return ""
+
+    def what_matters(self) -> dict[str, object]:
+        """As of all parameters; the recipe only where something is trained."""
+        ignored = frozenset() if self.source.trains else self.recipe
+        return {name: value for name, value in super().what_matters().items() if name not in ignored}
+
+    @model_validator(mode="after")
+    def _has_its_start(self) -> Self:
+        if self.source.start == "published" and not self.published:
+            raise ValueError(
+                f"'{self.architecture}' has no published weights: give weights: trained (from random ones) or "
+                "weights: checkpoint (a file)"
+            )
+        if not self.source.trains and self.objective == "classes" and self.seeds != (0,):
+            raise ValueError("a network that is not trained here has seeds: [0]")
+        return self
+
+
+class ImageNetworkSpec(NetworkSpec):
+    """A network for whole images.
+
+    Attributes:
+        input_px: Side of the network's input in pixels; by default that of the published weights. Normalisation and
+            interpolation always stay those of the weights.
+        squash: Whether images are stretched to the square instead of cut.
+        width: Of a hidden layer before the logits.
+        dropout: Share of what the last layer reads that training and `mc_dropout` set to zero.
+        epochs: Passes over the training images.
+        batch_images: Images per step.
+        learning_rate: Of the head, or of all that is trained.
+    """
+
+    input_px: Px | None = None
+    squash: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    epochs: Count = 30
+    batch_images: Count = 256
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, value: str) -> str:
+        architecture(value)
+        return value
+
+    @property
+    def published(self) -> str:
+        """Where the architecture's published weights come from; empty without any."""
+        return architecture(self.architecture).weights
+
+    @property
+    def sees(self) -> tuple[object, ...]:
+        """What frozen features of images depend on: two heads on the same can read the same stored ones."""
+        return self.architecture, self.input_px, self.squash
+
+
+class HintSpec(Spec):
+    """How a confidence branch is trained, beside what holds for the network (DeVries & Taylor 2018).
+
+    Attributes:
+        budget: Price to aim at, in nats.
+        price_weight: Lambda of the first step.
+        unit: What a coin is tossed for where pixels are predicted; the paper does not say which.
+    """
+
+    budget: Annotated[float, Field(gt=0)] = 0.3
+    price_weight: Annotated[float, Field(gt=0)] = 0.1
+    unit: Literal["pixel", "image"] = "pixel"

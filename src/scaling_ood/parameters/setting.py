@@ -1,0 +1,156 @@
+"""Everything about one setting in the running environment: the same shape in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from scaling_ood.detectors import Need, NotApplicableError, applicable
+from scaling_ood.parameters.common import Count, Name, ReportingSpec, SharingSpec, Silent, Spec, did_you_mean, unfit_names
+from scaling_ood.parameters.detectors import Method, Switches, methods_of
+from scaling_ood.parameters.networks import NetworkSpec
+
+
+class ExtractionSpec(Spec):
+    """What is stored of the forward pass: what the detectors that are on read, and the logits.
+
+    Attributes:
+        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
+            automatic mixed precision.
+        stored: Type of what is kept. Half precision moves no metric by 0.05 points (`benchmarks/scene_storage.py`).
+        shard_images: Images per stored file, which is also what a killed run loses at most.
+    """
+
+    precision: Literal["float32", "bf16"] = "float32"
+    stored: Literal["float32", "float16"] = "float32"
+    shard_images: Count = 512
+
+
+class SettingSpec(Spec):
+    """One setting; its task says of which classes data, networks and fabrication are.
+
+    Attributes:
+        fabrication: What is rendered; false where nothing is.
+        data: Which images play which role.
+        networks: By name; the shared one, whose outputs detectors read by default, is called `shared`.
+        extraction: What is stored of forward passes.
+        detectors: Which are on.
+        reporting: How results are measured and shown.
+    """
+
+    shared: ClassVar[str] = "classifier"
+    dense: ClassVar[bool] = False
+    not_inherited: ClassVar[frozenset[str]] = frozenset({"objective", "targets"})
+
+    fabrication: Any = False
+    data: SharingSpec
+    networks: Mapping[Name, Any]
+    extraction: ExtractionSpec = ExtractionSpec()
+    detectors: Switches
+    reporting: ReportingSpec = ReportingSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit(cls, raw: Any) -> Any:
+        """Let other networks take what they do not state from the shared one; `false` switches one off."""
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("networks"), Mapping):
+            return raw
+        networks = raw["networks"]
+        shared = networks.get(cls.shared)
+        if not isinstance(shared, Mapping):
+            return raw
+        kept = {name: value for name, value in shared.items() if name not in cls.not_inherited}
+        filled = {
+            name: {**cls.inherited(own, kept), **own} if isinstance(own, Mapping) and name != cls.shared else own
+            for name, own in networks.items()
+            if own is not False
+        }
+        return {**raw, "networks": filled}
+
+    @classmethod
+    def inherited(cls, own: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG003
+        """What a network takes from the shared one; by default everything."""
+        return shared
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.shared not in self.networks:
+            known = did_you_mean(self.shared, self.networks)
+            raise ValueError(f"networks lacks '{self.shared}', whose outputs all detectors share{known}")
+        problems = unfit_names("network", self.networks)
+        problems += [
+            f"network '{name}' is called like a detector: give it another name"
+            for name in self.networks
+            if name in self.detectors
+        ]
+        try:
+            methods_of(self.detectors)
+        except ValueError as error:
+            problems += [f"detectors: {line}" for line in str(error).splitlines()]
+        else:
+            problems += self._unknown_networks()
+        rendered = [name for name, source in self._sources().items() if source == "fabricated"]
+        if rendered and not self.fabrication:
+            problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
+        problems += self.own_problems()
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def own_problems(self) -> list[str]:
+        """What is wrong beside what all settings check."""
+        return []
+
+    def _sources(self) -> Mapping[str, str]:
+        sources: Mapping[str, str] = getattr(self.data, "sources", {})
+        return sources
+
+    def _unknown_networks(self) -> list[str]:
+        return [
+            f"detectors.{name}.network: no network '{method.network}'{did_you_mean(method.network, self.networks)}"
+            for name, method in methods_of(self.detectors).items()
+            if method.network and method.network not in self.networks
+        ]
+
+    @cached_property
+    def methods(self) -> dict[str, Method]:
+        """The detectors that are on, in the order of the configuration, with the networks that they read."""
+        return {name: self._placed(method) for name, method in methods_of(self.detectors).items()}
+
+    @cached_property
+    def used_networks(self) -> dict[str, NetworkSpec]:
+        """The shared network, and those that a detector reads; in the order of the configuration."""
+        read = {self.shared, *(method.network for method in self.methods.values())}
+        return {name: spec for name, spec in self.networks.items() if name in read}
+
+    def needs_of(self, network: str) -> frozenset[str | Need]:
+        """What is stored of a network's passes: what its detectors read, and the logits where there are any."""
+        own = [method.needs for method in self.methods.values() if method.network == network and not method.gap]
+        plain: frozenset[str | Need] = frozenset({"logits"}) & self.networks[network].gives
+        return plain.union(*own)
+
+    def _placed(self, method: Method) -> Method:
+        """A detector on the network that it reads; on the shared one, with the reason, where none serves."""
+        wanted = [method.network] if method.network else [self.shared, *self.networks]
+        reasons = {name: self._unfit(method, name) for name in dict.fromkeys(wanted)}
+        fitting = next((name for name, reason in reasons.items() if not reason), None)
+        if fitting is not None:
+            return replace(method, network=fitting)
+        # Of several networks that do not serve, one that only cannot be trained here says most.
+        reason = next((told for told in reasons.values() if "trained" in told), next(iter(reasons.values())))
+        return replace(method, network=self.shared, gap=f"not applicable: {reason}")
+
+    def _unfit(self, method: Method, network: str) -> str:
+        spec: NetworkSpec = self.networks[network]
+        try:
+            applicable(method.build(), network=network, gives=spec.gives, dense=self.dense)
+        except NotApplicableError as reason:
+            return str(reason)
+        return f"its network ({network}) {spec.untrainable}" if spec.untrainable else ""
+
+
+__all__ = ["ExtractionSpec", "SettingSpec", "Silent"]

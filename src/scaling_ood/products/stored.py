@@ -1,0 +1,117 @@
+"""Products as they are read back: content is read when it is asked for, and checked against its record then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.kept_files import DamagedPartError, is_intact
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class StoredParts:
+    """A finished product of several parts.
+
+    Attributes:
+        origin: What it was made from.
+        about: What a reader should know.
+        parts: Part to its `items`, `sha256` and `seconds`.
+        folder: Where it is.
+    """
+
+    origin: Origin
+    about: Mapping[str, Any]
+    parts: Mapping[str, Mapping[str, Any]]
+    folder: Path
+
+    @property
+    def items(self) -> int:
+        """Number of items (images) in all parts."""
+        return sum(int(part["items"]) for part in self.parts.values())
+
+    @property
+    def items_per_second(self) -> float:
+        """Throughput when the parts were made."""
+        seconds = sum(float(part["seconds"]) for part in self.parts.values())
+        return self.items / seconds if seconds else float("nan")
+
+    def check(self, name: str, place: Path) -> Path:
+        """The place of a part, after making sure that it holds what was written.
+
+        Raises:
+            DamagedPartError: It is missing or has another content.
+        """
+        if not is_intact(place, self.parts[name]["sha256"]):
+            raise DamagedPartError(f"{place} is damaged: the next `kedro run` of the stage that makes it repairs it")
+        return place
+
+
+@dataclass(frozen=True)
+class StoredShards(StoredParts):
+    """Stored tensors, a safetensors file a part."""
+
+    def read(self, name: str) -> Tensors:
+        """All tensors of one shard.
+
+        Raises:
+            DamagedPartError: The file is missing or its checksum differs from the recorded one.
+        """
+        return load_file(self.check(name, self.folder / f"{name}.safetensors"))
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """Finished networks of several seeds; their weights are read when asked for.
+
+    Attributes:
+        origin: What they were made from.
+        about: What a reader should know.
+        history: One row per network and epoch; empty where nothing was trained.
+        path: Of the weights.
+        sha256: Of that file.
+    """
+
+    origin: Origin
+    about: Mapping[str, Any]
+    history: list[dict[str, Any]]
+    path: Path
+    sha256: str
+
+    def states(self) -> dict[str, Tensors]:
+        """State dict of each network; empty for weights that are used as they are published.
+
+        Raises:
+            DamagedPartError: They are not those that the record vouches for.
+        """
+        if not is_intact(self.path, self.sha256):
+            raise DamagedPartError(f"{self.path} is damaged: kedro run --pipelines model_training makes it again")
+        states: dict[str, Tensors] = {}
+        for name, tensor in load_file(self.path).items():
+            variant, parameter = name.split("/", 1)
+            states.setdefault(variant, {})[parameter] = tensor
+        return states
+
+
+@dataclass(frozen=True)
+class ProvidedFile:
+    """A file that a person provides, read where it lies.
+
+    Attributes:
+        path: Absolute.
+        sha256: Of its content.
+    """
+
+    path: str
+    sha256: str
+
+    def what_matters(self) -> str:
+        """Its content."""
+        return self.sha256
