@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from scaling_ood.detectors import NotApplicableError, Outputs, build_detector
+from scaling_ood.detectors import NotApplicableError, Outputs, OutputsList, build_detector
 
 
 def score(logits, **options):
@@ -50,6 +50,27 @@ def test_without_a_background_class_it_is_a_named_gap(view, chunk):
     for call in (lambda: detector.fit(view), lambda: detector.score(chunk)):
         with pytest.raises(NotApplicableError, match="the in-distribution set has no background class"):
             call()
+
+
+@pytest.mark.parametrize("name", ["unlabeled", "other", "background"])
+def test_a_class_that_is_called_so_is_the_background(name):
+    for class_index in range(2):
+        names = ["road", "sky"]
+        names[class_index] = name
+        build_detector("background", class_index=class_index).fit(OutputsList([], class_names=names))
+
+
+@pytest.mark.parametrize(("class_index", "names"), [(0, ["sky", "background"]), (2, ["background", "sky"])])
+def test_another_class_is_none(class_index, names):
+    """Class 0 is the default, and of most sets that is a class like any other."""
+    message = rf"^there is no background class \(the classes: {', '.join(names)}\)$"
+    with pytest.raises(NotApplicableError, match=message):
+        build_detector("background", class_index=class_index).fit(OutputsList([], class_names=names))
+
+
+def test_many_classes_are_not_listed_in_full():
+    with pytest.raises(NotApplicableError, match=r"class 29, …\)$"):
+        build_detector("background").fit(OutputsList([], class_names=[f"class {k}" for k in range(1000)]))
 
 
 @pytest.mark.parametrize(("class_index", "classes"), [(3, 3), (7, 3), (0, 1), (0, 0)])

@@ -1,12 +1,29 @@
 """The registry, and what its errors say."""
 
+import pickle
 import re
 
 import pytest
 import torch
 
-from scaling_ood.detectors import Detector, Outputs, build_detector, detector_class, detector_names
+from scaling_ood.detectors import (
+    Detector,
+    FeatureMap,
+    MissingOutputError,
+    NonFiniteOutputError,
+    NotApplicableError,
+    Outputs,
+    OutputsList,
+    build_detector,
+    detector_class,
+    detector_names,
+    field_of,
+    on_need,
+    refuse_network,
+)
 from scaling_ood.detectors.base import at_least_float32
+from scaling_ood.detectors.odin import Perturbed
+from scaling_ood.detectors.rotation import RotationLoss
 
 
 def test_names_are_sorted_and_buildable():
@@ -31,7 +48,6 @@ def test_names_are_sorted_and_buildable():
         "mc_dropout",
         "msp",
         "odin",
-        "odin_max_logit",
         "react",
         "rotation",
         "temperature_scaling",
@@ -41,7 +57,7 @@ def test_names_are_sorted_and_buildable():
 
 
 def test_what_detectors_share_is_no_detector():
-    assert not {"base", "fit_views", "head", "novelty", "percentile"} & set(detector_names())
+    assert not {"base", "fit_views", "head", "needs", "novelty", "outputs", "percentile"} & set(detector_names())
 
 
 def test_a_detector_that_reads_logits_only_says_nothing_of_the_rest():
@@ -77,8 +93,104 @@ def test_unknown_option_of_a_detector_without_any():
         build_detector("max_logit", temperature=2.0)
 
 
-def test_length_is_the_number_of_images():
-    assert len(Outputs(torch.zeros(3, 5, 2, 2))) == 3
+@pytest.mark.parametrize(("name", "learns"), [("msp", False), ("background", False), ("knn", True), ("vim", True)])
+def test_what_learns_says_so_by_its_fit(name, learns):
+    assert detector_class(name).learns is learns
+
+
+def test_a_subclass_learns_as_its_parent_does():
+    class Child(detector_class("knn")):
+        pass
+
+    assert Child.learns
+
+
+EPSILON = Perturbed(epsilon=0.01)
+
+
+def test_a_method_on_another_source(chunk):
+    usual = build_detector("max_logit")
+    other = on_need(usual, EPSILON)
+    assert (usual.needs, other.needs) == ({"logits"}, {EPSILON})
+    assert (other.requires, other.name) == ({"logits"}, "max_logit")
+    moved = Outputs(chunk.logits, **{field_of(EPSILON): chunk.logits + 1})
+    torch.testing.assert_close(other.score(moved), usual.score(chunk) - 1)
+    assert torch.equal(other.score(Outputs(odin_logits=chunk.logits)), usual.score(chunk))
+    with pytest.raises(MissingOutputError, match=r"'odin_logits\(temperature=1000.0,epsilon=0.01\)', which"):
+        other.score(Outputs(chunk.logits))
+
+
+def test_a_method_fits_and_scores_on_a_feature_map(view, chunk):
+    layer = FeatureMap("layer3")
+    detector = on_need(build_detector("knn"), layer)
+    assert (detector.needs, detector.requires) == ({layer}, set())
+
+    def mapped(outputs):
+        return Outputs(**{field_of(layer): outputs.features})
+
+    scores = detector.fit(OutputsList(map(mapped, view))).score(mapped(chunk))
+    assert torch.equal(scores, build_detector("knn").fit(view).score(chunk))
+    infinite = Outputs(feature_map=torch.full((1, 16), torch.inf))
+    with pytest.raises(NonFiniteOutputError, match="detector 'knn' was given feature_map that are infinite") as caught:
+        detector.score(infinite)
+    assert caught.value.finite
+
+
+@pytest.mark.parametrize(("name", "need"), [("knn", EPSILON), ("msp", FeatureMap("layer3")), ("msp", RotationLoss())])
+def test_a_need_stands_for_what_is_read_only(name, need):
+    reads = next(iter(detector_class(name).needs))
+    message = f"detector '{name}' reads {reads}, and {need.name} can stand for none of these"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        on_need(build_detector(name), need)
+
+
+def test_two_needs_of_one_name_are_told_apart():
+    class Difference(Detector):
+        name = "difference"
+        needs = frozenset({FeatureMap("layer2"), FeatureMap("layer3")})
+
+        def score(self, chunk):
+            first, second = (self.read(chunk, each) for each in sorted(self.needs, key=field_of))
+            return (first - second).amax(dim=1)
+
+    maps = {field_of(each): torch.full((1, 2), float(each.layer[-1])) for each in Difference.needs}
+    assert Difference().score(Outputs(**maps)).tolist() == [-1.0]
+
+
+@pytest.mark.parametrize(
+    ("detector", "gives", "dense", "reason"),
+    [
+        ("msp", {"logits"}, True, ""),
+        ("odin", {"logits"}, True, ""),
+        ("kl_matching", {"logits"}, False, ""),
+        ("kl_matching", {"logits"}, True, "the method is defined for whole images, not for pixels"),
+        ("mc_dropout", {"logits", "features"}, False, "dropout, which the network 'plain' does not give"),
+        ("rotation", {"logits"}, False, r"it takes rotations, .* give \(it gives: logits\)"),
+        ("vim", set(), False, r"it takes features, logits, which .* \(it gives: nothing\)"),
+    ],
+)
+def test_what_a_network_does_not_give_is_a_gap(detector, gives, dense, reason):
+    built = build_detector(detector)
+    if not reason:
+        refuse_network(built, "plain", frozenset(gives), dense)
+        return
+    with pytest.raises(NotApplicableError, match=reason):
+        refuse_network(built, "plain", frozenset(gives), dense)
+
+
+def test_outputs_hold_what_is_there():
+    outputs = Outputs(torch.zeros(3, 5, 2, 2), None, confidence=torch.ones(3, 2, 2), rotation_loss=None)
+    assert len(outputs) == 3
+    assert list(outputs.fields) == ["logits", "confidence"]
+    assert outputs.logits is outputs["logits"]
+    with pytest.raises(MissingOutputError, match=r"^these outputs lack 'features' \(they have: logits, confidence\)$"):
+        _ = outputs.features
+    assert len(pickle.loads(pickle.dumps(outputs))["confidence"]) == 3
+
+
+def test_no_outputs_at_all():
+    with pytest.raises(ValueError, match="at least one field, such as logits"):
+        Outputs(features=None)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
 """What every registered detector promises; a new one is tested here without an edit."""
 
-import contextlib
 import importlib
 import pickle
 import re
-from dataclasses import fields, replace
+from dataclasses import is_dataclass, replace
 from math import isfinite, isinf
 
 import pytest
@@ -16,13 +15,15 @@ from scaling_ood.detectors import (
     NonFiniteOutputError,
     NotApplicableError,
     Outputs,
+    OutputsList,
     build_detector,
     detector_class,
     detector_names,
+    field_of,
 )
 from scaling_ood.detectors.novelty import NoveltyDetector
 
-from .conftest import MARGIN, map_fields
+from .conftest import MARGIN, NEEDS, Classifier, map_fields, with_fields
 
 DENSE = [name for name in detector_names() if detector_class(name).dense]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -44,12 +45,8 @@ def pixels(chunk):
 
 def as_pixels(outputs, shape):
     """Images (N, ...) as the pixels of fewer images (n, H, W); features are of images only."""
-    made = map_fields(
-        replace(outputs, features=None),
-        lambda tensor: tensor.reshape(*shape, *tensor.shape[1:]),
-    )
-    maps = {name: getattr(made, name).permute(0, 3, 1, 2).contiguous() for name in ("logits", "odin_logits")}
-    return replace(made, **maps)
+    made = map_fields(with_fields(outputs, features=None), lambda tensor: tensor.reshape(*shape, *tensor.shape[1:]))
+    return map_fields(made, lambda tensor: tensor.movedim(-1, 1).contiguous() if tensor.ndim > len(shape) else tensor)
 
 
 def cast(outputs, dtype):
@@ -70,20 +67,29 @@ def test_declaration(name):
     assert cls.__module__ == f"scaling_ood.detectors.{name}"
     assert importlib.import_module(cls.__module__).__doc__
     assert cls.needs
-    assert cls.needs <= {field.name for field in fields(Outputs)}
+    assert build_detector(name).requires <= Classifier.gives
     assert isinstance(cls.dense, bool)
-    assert isinstance(cls.network, str)
     assert build_detector(name).needs == cls.needs
+    assert not cls.sources
+
+
+def test_needs_can_be_told_apart():
+    """Their fields are part of names and keys; a class without the decorator would hide its own."""
+    classes = {type(need) for need in NEEDS}
+    assert len({cls.name for cls in classes}) == len(classes)
+    assert not {cls.name for cls in classes} & Classifier.gives
+    for need in NEEDS:
+        assert is_dataclass(need)
+        assert "__dataclass_fields__" in vars(type(need))
+        assert pickle.loads(pickle.dumps(need)) == need == replace(need)
 
 
 @every_detector
 def test_needs_are_all_that_is_read(name, make_view, view, chunk):
-    """What a detector does not name may be missing or nonsense; logits cannot be missing."""
-    needs = detector_class(name).needs
+    """What a detector does not name may be missing."""
 
     def only_needs(outputs):
-        spoilt = {field.name: None for field in fields(Outputs) if field.name not in needs}
-        return replace(outputs, **spoilt | ({} if "logits" in needs else {"logits": outputs.logits * torch.nan}))
+        return Outputs(**{field: outputs[field] for field in map(field_of, detector_class(name).needs)})
 
     lean_view = replace(view, chunks=[only_needs(part) for part in view])
     lean = build_detector(name).fit(lean_view).score(only_needs(chunk))
@@ -92,10 +98,10 @@ def test_needs_are_all_that_is_read(name, make_view, view, chunk):
 
 @every_detector
 def test_a_missing_output_is_named(name, fitted, chunk):
-    for field in detector_class(name).needs - {"logits"}:
-        message = rf"^detector '{name}' reads '{field}', which these outputs lack \(they have: logits, .+\)$"
+    for field in map(field_of, detector_class(name).needs):
+        message = rf"^detector '{name}' reads '{re.escape(field)}', which these outputs lack \(they have: \w+, .+\)$"
         with pytest.raises(MissingOutputError, match=message):
-            fitted.score(replace(chunk, **{field: None}))
+            fitted.score(with_fields(chunk, **{field: None}))
 
 
 @every_detector
@@ -193,14 +199,18 @@ def test_extreme_logits_have_finite_scores(fitted, chunk):
         assert fitted.score(map_fields(chunk, lambda tensor, factor=factor: tensor * factor)).isfinite().all()
 
 
-FIELDS = [(name, field) for name in detector_names() for field in sorted(detector_class(name).needs)]
+def sorted_needs(name):
+    return sorted(detector_class(name).needs, key=field_of)
+
+
+FIELDS = [(name, field) for name in detector_names() for field in map(field_of, sorted_needs(name))]
 
 
 def spoilt(outputs, field, value, row=3):
     """The same outputs with one number of one image replaced."""
-    tensor = getattr(outputs, field).clone()
+    tensor = outputs[field].clone()
     tensor[row].view(-1)[-1] = value
-    return replace(outputs, **{field: tensor})
+    return with_fields(outputs, **{field: tensor})
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)
@@ -210,7 +220,7 @@ def test_nan_never_becomes_a_score(name, field, form, fitted, chunk, pixels):
         pytest.skip("for whole images only")
     images = chunk if form == "images" else pixels
     message = (
-        rf"^detector '{name}' was given {field} that are NaN, of 1 of {len(images)} images .*number 2 of its chunk"
+        rf"^detector '{name}' was given {re.escape(field)} that are NaN, of 1 of {len(images)} images .*number 2 of"
     )
     with pytest.raises(NonFiniteOutputError, match=message) as caught:
         fitted.score(spoilt(images, field, torch.nan, row=1))
@@ -225,7 +235,7 @@ def test_nothing_is_learnt_from_what_is_no_number(name, field, value, view, chun
     if reads_in_fitting(name, field, view):
         what = "infinite" if isinf(value) else "NaN"
         with pytest.raises(
-            NonFiniteOutputError, match=rf"^detector '{name}' was given {field} that are {what}, of 1 of 50"
+            NonFiniteOutputError, match=rf"^detector '{name}' was given {re.escape(field)} that are {what}, of 1 of 50"
         ):
             build_detector(name).fit(bad)
     else:
@@ -233,11 +243,10 @@ def test_nothing_is_learnt_from_what_is_no_number(name, field, value, view, chun
 
 
 def reads_in_fitting(name, field, view):
-    """Whether fitting fails, or is a gap, without the field."""
-    without = {field: None} if field != "logits" else {"logits": torch.empty(len(view.chunks[0]), 0)}
+    """Whether fitting fails without the field."""
     try:
-        build_detector(name).fit(replace(view, chunks=[replace(view.chunks[0], **without), *view.chunks[1:]]))
-    except (MissingOutputError, NotApplicableError, RuntimeError, IndexError, ValueError):
+        build_detector(name).fit(replace(view, chunks=[with_fields(part, **{field: None}) for part in view]))
+    except MissingOutputError:
         return True
     return False
 
@@ -248,7 +257,9 @@ def test_infinite_outputs_have_a_score_or_are_refused_by_name(name, field, value
     """Features are always refused; of other outputs the score is what the formula says, NaN where it says nothing."""
     bad = spoilt(chunk, field, value)
     if field == "features" or isinstance(fitted, NoveltyDetector):
-        with pytest.raises(NonFiniteOutputError, match=rf"^detector '{name}' was given {field} that are infinite"):
+        with pytest.raises(
+            NonFiniteOutputError, match=rf"^detector '{name}' was given {re.escape(field)} that are infinite"
+        ):
             fitted.score(bad)
     else:
         assert_same(take_scores(fitted.score(bad), 3), take_scores(fitted.score(chunk), 3), rtol=0)
@@ -263,7 +274,7 @@ def test_inputs_are_left_as_they_are(name, view, chunk):
     before = [map_fields(part, torch.clone) for part in (*view, chunk)]
     build_detector(name).fit(view).score(chunk)
     for part, copy in zip((*view, chunk), before, strict=True):
-        assert all(torch.equal(getattr(part, each.name), getattr(copy, each.name)) for each in fields(Outputs))
+        assert all(torch.equal(part[field], copy[field]) for field in copy.fields)
 
 
 @every_detector
@@ -280,7 +291,7 @@ def test_a_pixel_scores_like_an_image(fitted, chunk, order):
     chunk = cast(chunk, torch.float64)
     expected = torch.cat([fitted.score(take(chunk, slice(i, i + 1))) for i in range(len(chunk))]).reshape(2, 4, 6)
     pixels = as_pixels(chunk, (2, 4, 6))
-    ordered = replace(pixels, logits=pixels.logits.contiguous(memory_format=order))
+    ordered = with_fields(pixels, logits=pixels.logits.contiguous(memory_format=order))
     assert_same(fitted.score(ordered), expected, rtol=1e-9)
 
 
@@ -300,7 +311,7 @@ def test_diagnostics_are_finite_numbers(fitted):
 
 
 @every_detector
-@pytest.mark.parametrize("known", ["class_groups", "labels", "head"])
+@pytest.mark.parametrize("known", ["class_groups", "targets", "head", "class_names"])
 def test_what_is_not_known_is_not_needed_or_named_as_a_gap(name, view, chunk, known):
     without = replace(view, **{known: None})
     try:
@@ -313,14 +324,19 @@ def test_what_is_not_known_is_not_needed_or_named_as_a_gap(name, view, chunk, kn
 
 
 @every_detector
-def test_a_view_of_chunks_and_groups_only_is_a_view(name, view):
-    """As someone wrote it before labels and the last layer were known to views."""
+def test_a_view_without_images_is_enough_for_what_does_not_learn_and_only_for_that(name, view, chunk):
+    passed = []
 
-    class Old(list):
-        class_groups = view.class_groups
+    class Counted(OutputsList):
+        def __iter__(self):
+            passed.append(self)
+            return super().__iter__()
 
-    with contextlib.suppress(NotApplicableError):
-        build_detector(name).fit(Old(view.chunks))
+    known = {"class_groups": view.class_groups, "targets": view.targets, "head": view.head}
+    expected = build_detector(name).fit(Counted(view.chunks, **known)).score(chunk)
+    assert bool(passed) == detector_class(name).learns
+    if not detector_class(name).learns:
+        assert_same(build_detector(name).fit(OutputsList([], **known)).score(chunk), expected, rtol=0)
 
 
 @every_detector

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from scaling_ood.detectors import LinearHead, NotApplicableError, Outputs, OutputsList, build_detector
-from scaling_ood.detectors.fit_views import beside, head_of, labels_of
+from scaling_ood.detectors.fit_views import beside, head_of, targets_of
 from scaling_ood.detectors.percentile import exact_percentile
 
 
@@ -14,33 +14,33 @@ def view_of(*sizes, **known):
     return OutputsList([Outputs(torch.zeros(size, 3)) for size in sizes], **known)
 
 
-def test_labels_go_with_their_chunks():
-    labels = torch.tensor([4, 0, 1, 1, 2], dtype=torch.int32)
-    view = view_of(2, 0, 3, labels=labels)
-    assert labels_of(view).dtype == torch.int64
+def test_targets_go_with_their_chunks():
+    targets = torch.tensor([4, 0, 1, 1, 2], dtype=torch.int32)
+    view = view_of(2, 0, 3, targets=targets)
+    assert targets_of(view).dtype == torch.int64
     for _ in range(2):
-        assert [mine.tolist() for _, mine in beside(view, labels_of(view))] == [[4, 0], [], [1, 1, 2]]
+        assert [mine.tolist() for _, mine in beside(view, targets_of(view))] == [[4, 0], [], [1, 1, 2]]
 
 
 @pytest.mark.parametrize(
-    ("labels", "message"), [(4, "4 labels, but 5 or more fit images"), (6, "6 labels, but 5 fit images")]
+    ("targets", "message"), [(4, "4 targets, but 5 or more fit images"), (6, "6 targets, but 5 fit images")]
 )
-def test_labels_that_are_not_as_many_as_images(labels, message):
-    view = view_of(2, 3, labels=torch.zeros(labels))
+def test_targets_that_are_not_as_many_as_images(targets, message):
+    view = view_of(2, 3, targets=torch.zeros(targets))
     with pytest.raises(ValueError, match=message):
-        list(beside(view, labels_of(view)))
+        list(beside(view, targets_of(view)))
 
 
 def test_what_is_not_known_is_a_gap():
     with pytest.raises(NotApplicableError, match=r"^the classes of the fit images are not known$"):
-        labels_of(view_of(2))
+        targets_of(view_of(2))
     with pytest.raises(NotApplicableError, match=r"^the classifier's last linear layer is not known$"):
         head_of(view_of(2))
 
 
-def test_a_negative_label_is_an_error():
+def test_a_negative_target_is_an_error():
     with pytest.raises(ValueError, match="must be at least 0, not -1"):
-        labels_of(view_of(2, labels=torch.tensor([0, -1])))
+        targets_of(view_of(2, targets=torch.tensor([0, -1])))
 
 
 @pytest.mark.parametrize("bias", [True, False])

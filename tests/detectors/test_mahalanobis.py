@@ -23,7 +23,7 @@ def features_of(images, width, classes, seed, spread=3.0):
 
 def fit(features, labels, **options):
     parts = torch.as_tensor(features).split(37)
-    view = OutputsList([Outputs(torch.zeros(len(part), 2), part) for part in parts], labels=torch.as_tensor(labels))
+    view = OutputsList([Outputs(torch.zeros(len(part), 2), part) for part in parts], targets=torch.as_tensor(labels))
     return build_detector("mahalanobis", **options).fit(view)
 
 

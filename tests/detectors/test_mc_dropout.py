@@ -1,12 +1,12 @@
-"""MC dropout: the score is the stored variance; the streamed variance against NumPy over all passes at once."""
+"""MC dropout: the need, the stored variance as the score, and the streamed one against NumPy over all passes at once."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.special import expit, softmax
 
-from scaling_ood.detectors import Outputs, build_detector
-from scaling_ood.detectors.mc_dropout import posterior_variance
+from scaling_ood.detectors import Given, Outputs, build_detector, field_of
+from scaling_ood.detectors.mc_dropout import DropoutVariance, posterior_variance
 
 
 def draw(shape, scale=1.0, dtype=torch.float32):
@@ -65,5 +65,35 @@ def test_unknown_probability():
 
 def test_the_score_is_the_variance():
     variance = draw((2, 3, 4)).abs()
-    outputs = Outputs(torch.zeros(2, 5, 3, 4), posterior_variance=variance)
+    outputs = Outputs(posterior_variance=variance)
     assert torch.equal(build_detector("mc_dropout").score(outputs), variance)
+
+
+@pytest.mark.parametrize("posterior", ["softmax", "sigmoid"])
+def test_the_need_is_the_variance_of_the_networks_passes(posterior):
+    class Noisy:
+        def dropout_passes(self, encoded, passes, seed):
+            generator = torch.Generator().manual_seed(seed)
+            return (encoded + torch.randn(encoded.shape[1], generator=generator) for _ in range(passes))
+
+    network, encoded = Noisy(), draw((5, 7))
+    network.posterior = posterior
+    detector = build_detector("mc_dropout", passes=4, seed=3)
+    (need,) = detector.needs
+    assert need == DropoutVariance(4, 3)
+    made = need.make(Given(network, inputs=None, encoded=encoded, outputs={}, seed=20))
+    assert torch.equal(made, posterior_variance(network.dropout_passes(encoded, 4, 23), posterior))
+    assert torch.equal(detector.score(Outputs(**{field_of(need): made})), made)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"passes": 1}, "passes must be an integer of at least 2, not 1"),
+        ({"passes": 2.5}, "passes must be an integer of at least 2, not 2.5"),
+        ({"seed": -1}, "seed must be an integer of at least 0, not -1"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        build_detector("mc_dropout", **options)

@@ -1,4 +1,4 @@
-"""ODIN: its perturbation against autograd, finite differences and pytorch-ood; its two scores."""
+"""ODIN: its perturbation against autograd, finite differences and pytorch-ood; the need, and the score."""
 
 import math
 import re
@@ -8,8 +8,8 @@ import torch
 from pytorch_ood.detector import ODIN
 from torch import nn
 
-from scaling_ood.detectors import Outputs, build_detector
-from scaling_ood.detectors.odin import perturbed_logits
+from scaling_ood.detectors import Given, Outputs, build_detector, field_of
+from scaling_ood.detectors.odin import Perturbed, perturbed_logits
 
 STD = (0.229, 0.224, 0.225)
 
@@ -143,11 +143,28 @@ def test_a_high_temperature_does_not_tie():
     assert len((logits / 1000).softmax(dim=1).amax(dim=1).unique()) < 50
 
 
-def test_max_logit_is_that_of_the_perturbed_image(chunk):
-    expected = build_detector("max_logit").score(Outputs(chunk.odin_logits))
-    assert torch.equal(build_detector("odin_max_logit").score(chunk), expected)
+def test_the_need_is_made_of_the_whole_network_by_the_options(network, images):
+    def gives(inputs):
+        return {"logits": network(inputs)}
+
+    detector = build_detector("odin", temperature=10, epsilon=0.05)
+    (need,) = detector.needs
+    assert need == Perturbed(10.0, 0.05)
+    assert field_of(need) == "odin_logits(temperature=10.0,epsilon=0.05)"
+    with torch.inference_mode():
+        made = need.make(Given(gives, images.clone(), encoded=None, outputs={}))
+    assert torch.equal(made, perturbed_logits(network, images, 10.0, 0.05))
+    expected = build_detector("msp").score(Outputs(made / 10))
+    torch.testing.assert_close(detector.score(Outputs(**{field_of(need): made})), expected)
 
 
-def test_temperature_out_of_range():
-    with pytest.raises(ValueError, match="temperature must be a number above 0, not -1"):
-        build_detector("odin", temperature=-1)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1}, "temperature must be a number above 0, not -1"),
+        ({"epsilon": "small"}, "epsilon must be a number of at least 0, not 'small'"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        build_detector("odin", **options)

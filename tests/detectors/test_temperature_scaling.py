@@ -26,7 +26,7 @@ def guesses(images, classes, factor, seed):
 
 
 def fit(logits, labels, size=64):
-    view = OutputsList([Outputs(part) for part in torch.as_tensor(logits).split(size)], labels=torch.as_tensor(labels))
+    view = OutputsList([Outputs(part) for part in torch.as_tensor(logits).split(size)], targets=torch.as_tensor(labels))
     return build_detector("temperature_scaling").fit(view)
 
 
@@ -75,7 +75,7 @@ def test_it_passes_over_the_images_under_twenty_times():
             self.passes += 1
             return super().__iter__()
 
-    view = Counted([Outputs(logits)], labels=labels)
+    view = Counted([Outputs(logits)], targets=labels)
     build_detector("temperature_scaling").fit(view)
     assert view.passes < 20
 

@@ -6,9 +6,10 @@ from typing import Literal, Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, check_choice, detector
+from scaling_ood.detectors.base import Detector, NotApplicableError, check_choice, detector
 from scaling_ood.detectors.fit_views import head_of
 from scaling_ood.detectors.head import LinearHead
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 
 @detector

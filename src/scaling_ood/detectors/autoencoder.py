@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, detector
+from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.outputs import Outputs
 
 
 @detector
 class Autoencoder(Detector):
     """Reconstruction loss of the image, or of each pixel, averaged over the channels.
 
-    The loss is that of a network of its own, which knows no classes: its outputs have logits (N, 0, ...).
+    The loss is that of a network of its own, which knows no classes.
 
-    >>> Autoencoder().score(Outputs(torch.empty(1, 0), reconstruction_error=torch.tensor([0.5]))).tolist()
+    >>> Autoencoder().score(Outputs(reconstruction_error=torch.tensor([0.5]))).tolist()
     [0.5]
     """
 
     needs = frozenset({"reconstruction_error"})
-    network = "autoencoder"
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """The reconstruction loss, at least 0."""

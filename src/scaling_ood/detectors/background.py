@@ -6,16 +6,14 @@ from typing import Literal, Self
 
 import torch
 
-from scaling_ood.detectors.base import (
-    Detector,
-    NotApplicableError,
-    Outputs,
-    OutputsView,
-    check_choice,
-    detector,
-)
+from scaling_ood.detectors.base import Detector, NotApplicableError, check_choice, detector
+from scaling_ood.detectors.outputs import Outputs, OutputsView
+
+BACKGROUNDS = frozenset({"unlabeled", "other", "background"})
+"""What a class is called that holds everything without a class of its own."""
 
 _NO_CLASS = "the in-distribution set has no background class"
+_SHOWN = 30
 
 
 @detector
@@ -29,6 +27,8 @@ class Background(Detector):
     [0.0, 1.0]
     """
 
+    learns = False
+
     def __init__(self, class_index: int | None = 0, sign: Literal["paper", "released"] = "paper") -> None:
         """Set the background class, 0..C-1, None where there is none, and the sign."""
         if class_index is not None and (not isinstance(class_index, int) or class_index < 0):
@@ -37,14 +37,18 @@ class Background(Detector):
         self.class_index = class_index
         self.sign = sign
 
-    def fit(self, outputs: OutputsView) -> Self:  # noqa: ARG002 - nothing to learn
-        """Learn nothing.
+    def fit(self, outputs: OutputsView) -> Self:
+        """Learn nothing, but look at the name of the class where the view knows it.
 
         Raises:
-            NotApplicableError: There is no background class.
+            NotApplicableError: There is no background class, or the class has another name than one of `BACKGROUNDS`.
         """
         if self.class_index is None:
             raise NotApplicableError(_NO_CLASS)
+        names = outputs.class_names
+        if names is not None and not BACKGROUNDS.intersection(names[self.class_index : self.class_index + 1]):
+            more = ", …" if len(names) > _SHOWN else ""
+            raise NotApplicableError(f"there is no background class (the classes: {', '.join(names[:_SHOWN])}{more})")
         return self
 
     def score(self, chunk: Outputs) -> torch.Tensor:

@@ -6,128 +6,19 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from copy import copy
 from difflib import get_close_matches
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 
-from scaling_ood.detectors.head import LinearHead
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What one forward pass left for some images; the input of every detector.
-
-    All fields may be of any floating-point type. Those of pixels have the size of the labels, H x W: what was stored on
-    a coarser grid has been up-sampled. A field is None unless a detector of the benchmark needs it.
-
-    Attributes:
-        logits: (N, C) for images, (N, C, H, W) for pixels; unnormalised. C is 0 for a network without classes.
-        features: (N, D) penultimate features.
-        confidence: (N,) or (N, H, W) *logit* of the confidence that a confidence branch gives, any real number: the
-            confidence itself, its sigmoid, rounds to 1.
-        posterior_variance: (N,) or (N, H, W) variance of the posterior over dropout masks, averaged over the classes;
-            at least 0. In half precision everything under 6e-8 is 0: store it as float32.
-        reconstruction_error: (N,) or (N, H, W) an autoencoder's loss, averaged over the channels, and over the pixels
-            where images are scored; at least 0.
-        odin_logits: (N, C) or (N, C, H, W) logits of the images as ODIN perturbed them.
-        rotation_loss: (N,) a rotation head's cross-entropy, averaged over the four rotations of the image; at least 0.
-    """
-
-    logits: torch.Tensor
-    features: torch.Tensor | None = None
-    confidence: torch.Tensor | None = None
-    posterior_variance: torch.Tensor | None = None
-    reconstruction_error: torch.Tensor | None = None
-    odin_logits: torch.Tensor | None = None
-    rotation_loss: torch.Tensor | None = None
-
-    def __len__(self) -> int:
-        """How many images there are."""
-        return len(self.logits)
-
-
-class OutputsView(Protocol):
-    """The images that a detector is fitted on: chunks that can be passed over any number of times.
-
-    A view may also have `labels`, (N,) classes of its images, and `head`, the classifier's `LinearHead`: see
-    `fit_views`. Both are optional, so that views which were written before there were any stay views. Images to score
-    have neither.
-    """
-
-    @property
-    def class_groups(self) -> torch.Tensor | None:
-        """(C,) group of each class, 0..G-1 (its family, its superclass); None where classes have no groups."""
-        ...
-
-    def __iter__(self) -> Iterator[Outputs]:
-        """Chunks in a fixed order; only one is in memory at a time."""
-        ...
-
-
-class OutputsList(list[Outputs]):
-    """Chunks in memory, as a view: what to fit a detector on outside of a pipeline.
-
-    >>> view = OutputsList([Outputs(torch.zeros(2, 3)), Outputs(torch.zeros(1, 3))])
-    >>> sum(len(chunk) for chunk in view)
-    3
-    """
-
-    def __init__(
-        self,
-        chunks: Iterable[Outputs],
-        class_groups: torch.Tensor | None = None,
-        labels: torch.Tensor | None = None,
-        head: LinearHead | None = None,
-    ) -> None:
-        """Hold the chunks, and what else is known.
-
-        Args:
-            chunks: Outputs of the images to fit on.
-            class_groups: (C,) group of each class where there are groups.
-            labels: (N,) class of each image, 0..C-1, in the order of the chunks.
-            head: Last layer of the classifier.
-        """
-        super().__init__(chunks)
-        self.class_groups = class_groups
-        self.labels = labels
-        self.head = head
+from scaling_ood.detectors.needs import Need, field_of, name_of
+from scaling_ood.detectors.outputs import MissingOutputError, NonFiniteOutputError, Outputs, OutputsView, no_numbers
 
 
 class NotApplicableError(Exception):
     """The detector has no meaning on this benchmark; the message is the reason that the tables show for the gap."""
-
-
-class MissingOutputError(ValueError):
-    """The outputs lack a field that the detector reads."""
-
-
-class NonFiniteOutputError(ValueError):
-    """Outputs that a detector reads are no numbers.
-
-    Attributes:
-        field: Of `Outputs`.
-        rows: Positions of the images in their chunk.
-    """
-
-    def __init__(self, detector: str, field: str, what: str, rows: list[int], images: int) -> None:
-        """Keep where it is; `what` is NaN or infinite."""
-        super().__init__(
-            f"detector '{detector}' was given {field} that are {what}, of {len(rows):,} of {images:,} images "
-            f"(the first is number {rows[0] + 1} of its chunk)"
-        )
-        self.field = field
-        self.rows = rows
-
-
-def no_numbers(tensor: torch.Tensor, *, finite: bool) -> list[int]:
-    """Positions of the images some of whose numbers are NaN, or with `finite` infinite."""
-    bad = ~tensor.isfinite() if finite else tensor.isnan()
-    return (
-        bad.flatten(1).any(dim=1).nonzero().flatten().tolist() if tensor.ndim > 1 else bad.nonzero().flatten().tolist()
-    )
 
 
 class Detector(ABC):
@@ -138,16 +29,29 @@ class Detector(ABC):
 
     Attributes:
         name: Registry name; the file's name.
-        needs: Fields of `Outputs` that are read. The class says it for the default options; where it depends on them,
-            the constructor sets it.
+        needs: What is read: names of plain outputs, and needs that have to be made. The class says it for the default
+            options; where it depends on them, the constructor sets it.
+        sources: Plain outputs in whose place a need is read; see `on_need`.
         dense: Whether it works on pixels, (N, C, H, W), as well as on images, (N, C).
-        network: Name of the network whose outputs it reads, if it is not the classifier or segmenter that all share.
+        learns: Whether `fit` passes over images. By default whether there is a `fit`; a class whose `fit` takes only
+            what else a view knows says no.
     """
 
     name: ClassVar[str]
-    needs: frozenset[str] = frozenset({"logits"})
+    needs: frozenset[str | Need] = frozenset({"logits"})
+    sources: Mapping[str, Need] = {}
     dense: ClassVar[bool] = True
-    network: ClassVar[str] = ""
+    learns: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        """A class with a `fit` of its own learns, unless it says that it does not."""
+        if "fit" in cls.__dict__ and "learns" not in cls.__dict__:
+            cls.learns = True
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Names of all that a network must give for the needs."""
+        return frozenset[str]().union(*(need.requires if isinstance(need, Need) else {need} for need in self.needs))
 
     def fit(self, outputs: OutputsView) -> Self:  # noqa: ARG002 - most detectors learn nothing
         """Learn from in-distribution images that are not test images; by default nothing.
@@ -164,31 +68,41 @@ class Detector(ABC):
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Anomaly score, higher = more anomalous: (N,) for images, (N, H, W) for pixels; at least float32."""
 
-    def read(self, chunk: Outputs, field: str, *, finite: bool = False) -> torch.Tensor:
-        """A field of the outputs, at least float32: what every detector reads them by.
+    def read(self, chunk: Outputs, need: str | Need, *, finite: bool = False) -> torch.Tensor:
+        """What the detector needs of the outputs, at least float32: what every detector reads them by.
 
         Args:
             chunk: The outputs.
-            field: Its name.
+            need: Name of a plain output or of a need; or the need itself, where two have the same name.
             finite: Whether infinite numbers are refused too, as they are where a detector learns, and in features.
 
         Raises:
             MissingOutputError: The outputs do not have it; names detector and field.
             NonFiniteOutputError: Some are NaN, which would make a score that looks like one, or infinite.
         """
-        tensor: torch.Tensor | None = getattr(chunk, field)
-        if tensor is None:
-            there = ", ".join(each.name for each in fields(chunk) if getattr(chunk, each.name) is not None)
+        source = self._source(need)
+        field = next((each for each in (field_of(source), name_of(source)) if each in chunk), None)
+        if field is None:
             raise MissingOutputError(
-                f"detector '{self.name}' reads '{field}', which these outputs lack (they have: {there})"
+                f"detector '{self.name}' reads '{field_of(source)}', which these outputs lack "
+                f"(they have: {', '.join(chunk.fields)})"
             )
+        tensor = chunk[field]
+        finite = finite or "features" in (source, source.in_place_of if isinstance(source, Need) else "")
         # A finite sum has finite parts, and is quicker to find than these; any other is looked at closely.
         if not tensor.sum().isfinite():
             if nan := no_numbers(tensor, finite=False):
-                raise NonFiniteOutputError(self.name, field, "NaN", nan, len(tensor))
-            if (finite or field == "features") and (infinite := no_numbers(tensor, finite=True)):
-                raise NonFiniteOutputError(self.name, field, "infinite", infinite, len(tensor))
+                raise NonFiniteOutputError(self.name, field, "NaN", nan, len(tensor), finite)
+            if finite and (infinite := no_numbers(tensor, finite=True)):
+                raise NonFiniteOutputError(self.name, field, "infinite", infinite, len(tensor), finite)
         return at_least_float32(tensor)
+
+    def _source(self, need: str | Need) -> str | Need:
+        """What stands for a name: its source, else the one need that is called so, else a plain output."""
+        if isinstance(need, Need):
+            return need
+        named = [each for each in self.needs if name_of(each) == need]
+        return self.sources.get(need) or (named[0] if len(named) == 1 else need)
 
     def diagnostics(self) -> dict[str, float]:
         """Numbers about the fitted state that a reader of the results should see; by default none."""
@@ -197,6 +111,7 @@ class Detector(ABC):
 
 _REGISTRY: dict[str, type[Detector]] = {}
 DetectorType = TypeVar("DetectorType", bound=type[Detector])
+AnyDetector = TypeVar("AnyDetector", bound=Detector)
 
 
 def detector(cls: DetectorType) -> DetectorType:
@@ -247,6 +162,46 @@ def build_detector(name: str, **options: Any) -> Detector:
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise ValueError(f"detector '{name}' has no option '{option}'{hint} (known: {', '.join(known) or 'none'})")
     return cls(**options)
+
+
+def on_need(detector: AnyDetector, need: Need) -> AnyDetector:
+    """The same method on another source: a copy that reads a need in place of the plain output that it stands for.
+
+    Raises:
+        ValueError: The detector does not read that output.
+
+    >>> from scaling_ood.detectors.odin import Perturbed
+    >>> on_need(build_detector("max_logit"), Perturbed()).needs
+    frozenset({Perturbed(temperature=1000.0, epsilon=0.001)})
+    """
+    if need.in_place_of not in detector.needs:
+        reads = ", ".join(sorted(map(name_of, detector.needs)))
+        raise ValueError(f"detector '{detector.name}' reads {reads}, and {need.name} can stand for none of these")
+    other = copy(detector)
+    other.sources = {**detector.sources, need.in_place_of: need}
+    other.needs = detector.needs - {need.in_place_of} | {need}
+    return other
+
+
+def refuse_network(detector: Detector, network: str, gives: frozenset[str], dense: bool) -> None:
+    """Make sure that a detector has a meaning on what a network leaves.
+
+    Args:
+        detector: The detector.
+        network: The network's name.
+        gives: What it gives; see `needs.Network`.
+        dense: Whether pixels are scored.
+
+    Raises:
+        NotApplicableError: It has none; the message is the reason.
+    """
+    if dense and not detector.dense:
+        raise NotApplicableError("the method is defined for whole images, not for pixels")
+    if lacking := sorted(detector.requires - gives):
+        raise NotApplicableError(
+            f"it takes {', '.join(lacking)}, which the network '{network}' does not give "
+            f"(it gives: {', '.join(sorted(gives)) or 'nothing'})"
+        )
 
 
 def check_choice(option: str, given: str, allowed: tuple[str, ...]) -> None:

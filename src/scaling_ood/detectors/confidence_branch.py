@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, detector
+from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.outputs import Outputs
 
 
 @detector
@@ -17,12 +18,11 @@ class ConfidenceBranch(Detector):
 
     Needs a network with the branch, trained as in `scaling_ood.training.confidence`; learns nothing from fit images.
 
-    >>> ConfidenceBranch().score(Outputs(torch.zeros(2, 3), confidence=torch.tensor([4.0, 90.0]))).tolist()
+    >>> ConfidenceBranch().score(Outputs(confidence=torch.tensor([4.0, 90.0]))).tolist()
     [-4.0, -90.0]
     """
 
     needs = frozenset({"confidence"})
-    network = "confidence_branch"
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Log-odds against the confidence; range: any real number."""

@@ -6,7 +6,8 @@ from math import inf
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, detector
+from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.outputs import Outputs
 
 
 @detector

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import torch
 
-from scaling_ood.detectors.base import NotApplicableError, Outputs, OutputsView
+from scaling_ood.detectors.base import NotApplicableError
 from scaling_ood.detectors.head import LinearHead
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 
 def head_of(view: OutputsView) -> LinearHead:
@@ -16,25 +17,24 @@ def head_of(view: OutputsView) -> LinearHead:
     Raises:
         NotApplicableError: It is not known.
     """
-    head: LinearHead | None = getattr(view, "head", None)
-    if head is None:
+    if view.head is None:
         raise NotApplicableError("the classifier's last linear layer is not known")
-    return head
+    return view.head
 
 
-def labels_of(view: OutputsView) -> torch.Tensor:
+def targets_of(view: OutputsView) -> torch.Tensor:
     """Class of each fit image, (N,) int64, at least 0.
 
     Raises:
         NotApplicableError: They are not known.
-        ValueError: A label is negative.
+        ValueError: A class is negative.
     """
-    labels: torch.Tensor | None = getattr(view, "labels", None)
-    if labels is None:
+    targets = view.targets
+    if targets is None:
         raise NotApplicableError("the classes of the fit images are not known")
-    if len(labels) and labels.min() < 0:
-        raise ValueError(f"the class of a fit image must be at least 0, not {int(labels.min())}")
-    return labels.long()
+    if len(targets) and targets.min() < 0:
+        raise ValueError(f"the class of a fit image must be at least 0, not {int(targets.min())}")
+    return targets.long()
 
 
 def beside(view: OutputsView, values: torch.Tensor) -> Iterator[tuple[Outputs, torch.Tensor]]:
@@ -49,7 +49,7 @@ def beside(view: OutputsView, values: torch.Tensor) -> Iterator[tuple[Outputs, t
         start += len(chunk)
         if len(mine) < len(chunk):
             break
-        yield chunk, mine.to(chunk.logits.device)
+        yield chunk, mine.to(chunk.device)
     if start != len(values):
         more = " or more" if start > len(values) else ""
-        raise ValueError(f"there are {len(values):,} labels, but {start:,}{more} fit images")
+        raise ValueError(f"there are {len(values):,} targets, but {start:,}{more} fit images")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, detector
+from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.outputs import Outputs
 
 
 @detector

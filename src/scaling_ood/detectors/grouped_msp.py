@@ -6,14 +6,9 @@ from typing import Self
 
 import torch
 
-from scaling_ood.detectors.base import (
-    Detector,
-    NotApplicableError,
-    Outputs,
-    OutputsView,
-    detector,
-)
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.msp import negative_log_top_probability
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 
 def group_log_mass(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
@@ -41,6 +36,7 @@ class GroupedMSP(Detector):
     Reads the groups from the fitting view and no image; holds C integers.
     """
 
+    learns = False
     groups: torch.Tensor
 
     def fit(self, outputs: OutputsView) -> Self:

@@ -7,7 +7,8 @@ from typing import Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, detector
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 MINIMUM_IMAGES_PER_CLASS = 5
 

@@ -6,7 +6,8 @@ from typing import Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, detector
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 _ROWS = 1024
 _BLOCK = 4096

@@ -7,8 +7,9 @@ from typing import Literal, Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, detector
-from scaling_ood.detectors.fit_views import beside, labels_of
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
+from scaling_ood.detectors.fit_views import beside, targets_of
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 LOGGER = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Mahalanobis(Detector):
             NotApplicableError: The classes of the fit images are not known, there are under 2 fit images per class on
                 average, or all images of a class look the same.
         """
-        classes, position = torch.unique(labels_of(outputs), return_inverse=True)  # (K,), (N,)
+        classes, position = torch.unique(targets_of(outputs), return_inverse=True)  # (K,), (N,)
         images, filled = len(position), len(classes)
         if images < MINIMUM_IMAGES_PER_CLASS * max(filled, 1):
             raise NotApplicableError(

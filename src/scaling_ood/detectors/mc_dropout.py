@@ -3,26 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, check_choice, detector
+from scaling_ood.detectors.base import Detector, check_choice, detector
+from scaling_ood.detectors.needs import Given, Need
+from scaling_ood.detectors.outputs import Outputs
 
 _FEWEST_PASSES = 2
+
+
+@dataclass(frozen=True)
+class DropoutVariance(Need):
+    """Variance of the posterior over dropout masks, averaged over the classes, (N,) or (N, H, W), in [0, 1/4].
+
+    Only what lies behind the dropout is repeated. In half precision everything under 6e-8 would be 0.
+
+    Attributes:
+        passes: How many masks, at least 2.
+        seed: Of the masks, at least 0; what is given as a batch's own seed is added.
+    """
+
+    name: ClassVar[str] = "posterior_variance"
+    requires: ClassVar[frozenset[str]] = frozenset({"dropout"})
+    from_features: ClassVar[bool] = True
+    float32: ClassVar[bool] = True
+
+    passes: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for option, least in (("passes", _FEWEST_PASSES), ("seed", 0)):
+            value = getattr(self, option)
+            if not (isinstance(value, int) and value >= least):
+                raise ValueError(f"{option} must be an integer of at least {least}, not {value!r}")
+
+    def make(self, given: Given) -> torch.Tensor:
+        """The variance, in float64."""
+        with torch.no_grad():
+            passes = given.network.dropout_passes(given.encoded, self.passes, given.seed + self.seed)
+            return posterior_variance(passes, given.network.posterior)
 
 
 @detector
 class MCDropout(Detector):
     """mean_k Var[p_k], over passes that differ in their dropout masks (after Kendall et al. 2015).
 
-    The variance is taken where the passes are, in extraction; see `posterior_variance`.
+    The variance is taken where the passes are, in extraction; see `DropoutVariance`.
 
-    >>> MCDropout().score(Outputs(torch.zeros(1, 3), posterior_variance=torch.tensor([0.25]))).tolist()
+    >>> MCDropout().score(Outputs(posterior_variance=torch.tensor([0.25]))).tolist()
     [0.25]
     """
 
-    needs = frozenset({"posterior_variance"})
+    needs = frozenset({DropoutVariance()})
+
+    def __init__(self, passes: int = 10, seed: int = 0) -> None:
+        """Set the number of passes, at least 2, and the seed of their masks, at least 0."""
+        self.needs = frozenset({DropoutVariance(passes, seed)})
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Variance of the posterior, averaged over the classes, in [0, 1/4]."""

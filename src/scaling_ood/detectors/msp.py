@@ -6,7 +6,8 @@ from typing import Literal
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, check_choice, detector
+from scaling_ood.detectors.base import Detector, check_choice, detector
+from scaling_ood.detectors.outputs import Outputs
 
 
 def negative_log_top_probability(logits: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, check_choice
+from scaling_ood.detectors.base import Detector, NotApplicableError, check_choice
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 LOGGER = logging.getLogger(__name__)
 

@@ -1,19 +1,59 @@
 """ODIN (Liang et al. 2018; the paper, appendix A): temperature, and a small step towards the predicted class.
 
-The step needs the network and gradients, so it is taken in extraction; the detectors read the logits after it.
+The step needs the network and gradients, so it is taken in extraction; detectors read the logits after it. The paper's
+MaxLogit of the perturbed image is `max_logit` on `Perturbed`: dividing all logits by T would not change its ranking.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf
+from typing import ClassVar
 
 import torch
 
-from scaling_ood.detectors.base import Detector, Outputs, detector
+from scaling_ood.detectors.base import Detector, detector
 from scaling_ood.detectors.msp import negative_log_top_probability
+from scaling_ood.detectors.needs import Given, Need
+from scaling_ood.detectors.outputs import Outputs
 
 _FEWEST_CLASSES = 2
+
+
+def _check(name: str, given: float, above: bool) -> None:
+    number = isinstance(given, int | float) and given < inf and (given > 0 if above else given >= 0)
+    if not number:
+        raise ValueError(f"{name} must be a number {'above' if above else 'of at least'} 0, not {given!r}")
+
+
+@dataclass(frozen=True)
+class Perturbed(Need):
+    """Logits of the perturbed image, (N, C) or (N, C, H, W); see `perturbed_logits`.
+
+    Attributes:
+        temperature: T, above 0.
+        epsilon: Length of the step, at least 0, in units of the network's input.
+    """
+
+    name: ClassVar[str] = "odin_logits"
+    requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+    in_place_of: ClassVar[str] = "logits"
+
+    temperature: float = 1000.0
+    epsilon: float = 0.001
+
+    def __post_init__(self) -> None:
+        """Check the ranges; 1000 and 1000.0 are the same need."""
+        for option, above in (("temperature", True), ("epsilon", False)):
+            _check(option, getattr(self, option), above)
+            object.__setattr__(self, option, float(getattr(self, option)))
+
+    def make(self, given: Given) -> torch.Tensor:
+        """The logits: two more forward passes and one backward pass."""
+        return perturbed_logits(
+            lambda inputs: given.network(inputs)["logits"], given.inputs, self.temperature, self.epsilon
+        )
 
 
 @detector
@@ -23,15 +63,15 @@ class ODIN(Detector):
     It ranks as the negative of the top probability, but does not saturate at a low T. At a high one all probabilities
     are nearly 1 / C, so everything is in float64.
 
-    >>> round(ODIN(temperature=1).score(Outputs(torch.zeros(1, 2), odin_logits=torch.zeros(1, 2))).item(), 4)
+    >>> round(ODIN(temperature=1).score(Outputs(odin_logits=torch.zeros(1, 2))).item(), 4)
     0.6931
     """
 
-    needs = frozenset({"odin_logits"})
+    needs = frozenset({Perturbed()})
 
-    def __init__(self, temperature: float = 1000.0) -> None:
-        """Set T, finite and above 0: that of the perturbation."""
-        _check("temperature", temperature, above=True)
+    def __init__(self, temperature: float = 1000.0, epsilon: float = 0.001) -> None:
+        """Set T, finite and above 0, of the perturbation and of the score, and the length of the step, at least 0."""
+        self.needs = frozenset({Perturbed(temperature, epsilon)})
         self.temperature = temperature
 
     def score(self, chunk: Outputs) -> torch.Tensor:
@@ -96,9 +136,3 @@ def _odds_against_top(logits: torch.Tensor, temperature: float) -> torch.Tensor:
     top = wide.argmax(dim=1, keepdim=True)
     others = wide.scatter(1, top, -inf).logsumexp(dim=1)
     return others - wide.gather(1, top).squeeze(1)
-
-
-def _check(name: str, given: float, above: bool) -> None:
-    number = isinstance(given, int | float) and given < inf and (given > 0 if above else given >= 0)
-    if not number:
-        raise ValueError(f"{name} must be a number {'above' if above else 'of at least'} 0, not {given!r}")

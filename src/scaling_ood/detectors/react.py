@@ -6,9 +6,10 @@ from typing import Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, detector
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import head_of
 from scaling_ood.detectors.head import LinearHead
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 from scaling_ood.detectors.percentile import exact_percentile
 
 

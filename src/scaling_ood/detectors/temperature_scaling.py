@@ -9,9 +9,10 @@ from typing import Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, detector
-from scaling_ood.detectors.fit_views import beside, labels_of
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
+from scaling_ood.detectors.fit_views import beside, targets_of
 from scaling_ood.detectors.msp import negative_log_top_probability
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 LEAST, MOST = 0.01, 100.0
 
@@ -34,15 +35,15 @@ class TemperatureScaling(Detector):
         Raises:
             NotApplicableError: The classes of the fit images are not known, there is none, or no temperature from 0.01
                 to 100 is best: all are classified right, or no better than by chance.
-            ValueError: A label is not one of the classes.
+            ValueError: A target is not one of the classes.
         """
         from scipy.optimize import brentq
 
-        labels = labels_of(outputs)
-        if not len(labels):
+        targets = targets_of(outputs)
+        if not len(targets):
             raise NotApplicableError("too few fit images (none)")
         slope = cache(
-            lambda t: self._slope(outputs, labels, exp(t))
+            lambda t: self._slope(outputs, targets, exp(t))
         )  # of the logarithm: it is far from linear in T itself
         if slope(log(LEAST)) <= 0:
             raise NotApplicableError(f"the fit images become likelier with every lower temperature, down to {LEAST}")
@@ -51,8 +52,8 @@ class TemperatureScaling(Detector):
         self.temperature = exp(brentq(slope, log(LEAST), log(MOST), xtol=1e-9, rtol=1e-9))
         self._diagnostics = {
             "temperature": self.temperature,
-            "nll": self._nll(outputs, labels, self.temperature),
-            "nll_unscaled": self._nll(outputs, labels, 1.0),
+            "nll": self._nll(outputs, targets, self.temperature),
+            "nll_unscaled": self._nll(outputs, targets, 1.0),
         }
         return self
 
@@ -64,22 +65,22 @@ class TemperatureScaling(Detector):
         """The temperature, and the mean negative log-likelihood of the fit images with and without it."""
         return dict(self._diagnostics)
 
-    def _slope(self, outputs: OutputsView, labels: torch.Tensor, temperature: float) -> float:
+    def _slope(self, outputs: OutputsView, targets: torch.Tensor, temperature: float) -> float:
         """Derivative of the mean negative log-likelihood by 1 / T: expected minus true logit. It falls with T."""
         total = 0.0
-        for logits, true in self._wide(outputs, labels):
+        for logits, true in self._wide(outputs, targets):
             total += float(((logits / temperature).softmax(dim=1) * (logits - true)).sum())
-        return total / len(labels)
+        return total / len(targets)
 
-    def _nll(self, outputs: OutputsView, labels: torch.Tensor, temperature: float) -> float:
+    def _nll(self, outputs: OutputsView, targets: torch.Tensor, temperature: float) -> float:
         total = 0.0
-        for logits, true in self._wide(outputs, labels):
+        for logits, true in self._wide(outputs, targets):
             total += float(((logits - true) / temperature).logsumexp(dim=1).sum())
-        return total / len(labels)
+        return total / len(targets)
 
-    def _wide(self, outputs: OutputsView, labels: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _wide(self, outputs: OutputsView, targets: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Logits (N, C) in float64, and those of the true classes, (N, 1)."""
-        for chunk, mine in beside(outputs, labels):
+        for chunk, mine in beside(outputs, targets):
             logits = self.read(chunk, "logits", finite=True).double()
             if len(mine) and mine.max() >= logits.shape[1]:
                 raise ValueError(f"a fit image is of class {int(mine.max())}, but there are {logits.shape[1]} classes")

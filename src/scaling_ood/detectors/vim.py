@@ -6,8 +6,9 @@ from typing import Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, Outputs, OutputsView, detector
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import head_of
+from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 _WIDE, _MIDDLE = 2048, 768
 
