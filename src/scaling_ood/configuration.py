@@ -56,6 +56,10 @@ class ConfigLoader(OmegaConfigLoader):
             default_run_env=default_run_env,
             **options,
         )
+        # One id, one meaning: results can never be filed under another benchmark's name.
+        running = env or default_run_env
+        if running and running not in (base_env, "local"):
+            self._globals["benchmark"] = running
 
     def __getitem__(self, key: str) -> Any:
         """As Kedro's.

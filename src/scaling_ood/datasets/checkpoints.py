@@ -6,61 +6,27 @@ import json
 import logging
 import time
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from kedro.io import AbstractDataset
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tqdm import tqdm
 
-from scaling_ood.datasets.kept_files import (
-    DamagedPartError,
+from scaling_ood.datasets.places import local_path
+from scaling_ood.products.kept_files import (
     content_sum,
     is_intact,
-    local_path,
     put_in_place,
     read_record,
     write_atomically,
 )
-from scaling_ood.plans import TrainingPlan
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.plans import TrainingPlan
+from scaling_ood.products.stored import StoredModel
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A finished training; the weights are read when asked for.
-
-    Attributes:
-        key: What it was made from.
-        about: What a reader should know.
-        history: One row per epoch.
-        path: Of the weights.
-        sha256: Of that file.
-    """
-
-    key: str
-    about: Mapping[str, Any]
-    history: list[dict[str, Any]]
-    path: Path
-    sha256: str
-
-    def states(self) -> dict[str, dict[str, torch.Tensor]]:
-        """State dict of each variant; empty for weights that are used as they are published.
-
-        Raises:
-            DamagedPartError: They are not those that the record vouches for.
-        """
-        if not is_intact(self.path, self.sha256):
-            raise DamagedPartError(f"{self.path} is damaged: kedro run --pipelines model_training makes it again")
-        states: dict[str, dict[str, torch.Tensor]] = {}
-        for name, tensor in load_file(self.path).items():
-            variant, parameter = name.split("/", 1)
-            states.setdefault(variant, {})[parameter] = tensor
-        return states
 
 
 class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
@@ -117,7 +83,10 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         record = self._record()
         if not record:
             raise FileNotFoundError(f"{self._folder} holds no finished model")
-        return StoredModel(record["key"], record["about"], record["history"], self._weights, record["sha256"])
+        origin = Origin.of_record(record)
+        return StoredModel(origin, record["about"], record["history"], self._weights, record["sha256"])
+
+    peek = load
 
     @property
     def _weights(self) -> Path:
@@ -149,7 +118,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         save_file(tensors, beside)
         put_in_place(beside, self._weights)
         record = {
-            "key": plan.key,
+            **plan.origin.record(),
             "about": dict(plan.about),
             "history": state["history"],
             "sha256": content_sum(self._weights),

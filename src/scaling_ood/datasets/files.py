@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from scaling_ood.datasets.kept_files import content_sum, local_path
-
-
-@dataclass(frozen=True)
-class ProvidedFile:
-    """A file that is read where it lies.
-
-    Attributes:
-        path: Absolute.
-        sha256: Of its content.
-    """
-
-    path: str
-    sha256: str
+from scaling_ood.datasets.places import local_path
+from scaling_ood.products.kept_files import content_sum
+from scaling_ood.products.stored import ProvidedFile
 
 
 class ProvidedFileDataset(AbstractDataset[None, ProvidedFile]):
@@ -47,6 +35,8 @@ class ProvidedFileDataset(AbstractDataset[None, ProvidedFile]):
     def load(self) -> ProvidedFile:
         """Its place and the fingerprint of its content."""
         return ProvidedFile(str(self._path), content_sum(self._path))
+
+    peek = load
 
     def save(self, data: None) -> None:  # noqa: ARG002
         """Refused: nothing here may write into a person's data."""

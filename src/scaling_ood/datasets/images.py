@@ -12,8 +12,9 @@ from kedro.io.core import DatasetError
 from numpy.typing import NDArray
 from PIL import Image
 
-from scaling_ood.datasets.kept_files import local_path
-from scaling_ood.datasets.planned import PlannedDataset, StoredParts
+from scaling_ood.datasets.places import local_path
+from scaling_ood.datasets.planned import PlannedDataset
+from scaling_ood.products.stored import StoredParts
 
 ImageFolder = dict[str, NDArray[np.uint8] | dict[str, Any]]
 """File name to pixels (H, W, 3) or (H, W), or to the content of a JSON file."""
@@ -52,7 +53,7 @@ class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
 
     quality = 95
 
-    def load(self) -> StoredParts[ImageFolder]:
+    def load(self) -> StoredParts:
         """The rendered folders, after making sure that none of their files was changed or lost.
 
         Raises:
@@ -63,13 +64,17 @@ class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
             stored.check(name, self._folder / name)
         return stored
 
+    def peek(self) -> StoredParts:
+        """What the record tells, without looking at any file."""
+        return super().load()
+
     def _place(self, name: str) -> Path:
         return Path(name)
 
-    def _write(self, place: Path, product: ImageFolder) -> None:
+    def _write(self, place: Path, content: ImageFolder) -> None:
         place.mkdir(parents=True, exist_ok=True)
-        for name, content in product.items():
-            if isinstance(content, dict):
-                (place / name).write_text(json.dumps(content), encoding="utf-8")
+        for name, file in content.items():
+            if isinstance(file, dict):
+                (place / name).write_text(json.dumps(file), encoding="utf-8")
             else:
-                Image.fromarray(content).save(place / name, quality=self.quality)
+                Image.fromarray(file).save(place / name, quality=self.quality)

@@ -15,8 +15,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 
-from scaling_ood.datasets.kept_files import local_path, read_record, write_atomically
-from scaling_ood.records import RunRecord
+from scaling_ood.datasets.places import local_path
+from scaling_ood.products.kept_files import read_record, write_atomically
+from scaling_ood.products.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_metrics, log_parameters
 from scaling_ood.tracking.processes import process_tags, search
 

@@ -6,26 +6,26 @@ import json
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kedro.io import AbstractDataset
 from tqdm import tqdm
 
-from scaling_ood.datasets.kept_files import (
-    DamagedPartError,
+from scaling_ood.datasets.places import local_path
+from scaling_ood.products.kept_files import (
     content_sum,
     is_intact,
-    local_path,
     put_in_place,
     read_record,
     remove,
     write_atomically,
 )
-from scaling_ood.plans import Part, Plan
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.plans import Part, Plan
+from scaling_ood.products.stored import StoredParts
 
-Product = TypeVar("Product")
+Content = TypeVar("Content")
 RECORD = "record.json"
 """Of the product: its key, what a reader should know, and which parts it consists of."""
 
@@ -33,45 +33,7 @@ PART_RECORDS = ".parts"
 """Folder of the parts' own records, one small file each."""
 
 
-@dataclass(frozen=True)
-class StoredParts(Generic[Product]):
-    """A finished product, read part by part when asked.
-
-    Attributes:
-        key: What it was made from.
-        about: What a reader should know.
-        parts: Part to its `items`, `sha256` and `seconds`.
-        folder: Where it is.
-    """
-
-    key: str
-    about: Mapping[str, Any]
-    parts: Mapping[str, Mapping[str, Any]]
-    folder: Path
-
-    @property
-    def items(self) -> int:
-        """Number of items (images) in all parts."""
-        return sum(int(part["items"]) for part in self.parts.values())
-
-    @property
-    def items_per_second(self) -> float:
-        """Throughput when the parts were made."""
-        seconds = sum(float(part["seconds"]) for part in self.parts.values())
-        return self.items / seconds if seconds else float("nan")
-
-    def check(self, name: str, place: Path) -> Path:
-        """The place of a part, after making sure that it holds what was written.
-
-        Raises:
-            DamagedPartError: It is missing or has another content.
-        """
-        if not is_intact(place, self.parts[name]["sha256"]):
-            raise DamagedPartError(f"{place} is damaged: the next `kedro run` of the stage that makes it repairs it")
-        return place
-
-
-class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
+class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Content]):
     """A folder with one file or folder per part, and records of what they were made from.
 
     Saving a plan makes the parts that are not there whole, with the plan's key; the parts of another key are removed.
@@ -93,14 +55,14 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
         self.metadata = metadata
 
     @abstractmethod
-    def _write(self, place: Path, product: Product) -> None:
+    def _write(self, place: Path, content: Content) -> None:
         """Write one part."""
 
     @abstractmethod
     def _place(self, name: str) -> Path:
         """Where a part lies, relative to the folder."""
 
-    def save(self, data: Plan[Product]) -> None:
+    def save(self, data: Plan[Content]) -> None:
         """Make and store what is missing."""
         missing = self.missing(data)
         if not missing:
@@ -112,12 +74,12 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
             for part in self.make(data, missing):
                 bar.update(part.items)
 
-    def missing(self, plan: Plan[Product]) -> list[Part]:
+    def missing(self, plan: Plan[Content]) -> list[Part]:
         """The parts that are still to be made; after this the folder holds nothing of another key."""
         record = read_record(self._folder / RECORD)
         present = {
-            "key": plan.key,
-            "about": dict(plan.about),
+            **plan.origin.record(),
+            "about": json.loads(json.dumps(dict(plan.about))),
             "planned": {part.name: part.items for part in plan.parts},
         }
         self._clear_others(record, plan.key)
@@ -126,16 +88,16 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
             write_atomically(self._folder / RECORD, json.dumps(present, indent=1))
         return missing
 
-    def make(self, plan: Plan[Product], parts: Sequence[Part]) -> Iterator[Part]:
+    def make(self, plan: Plan[Content], parts: Sequence[Part]) -> Iterator[Part]:
         """Make and store some parts of a plan, one after the other; a process that makes others does not mind."""
         items = {part.name: part.items for part in parts}
         started = time.perf_counter()
-        for name, product in plan.produce(parts):
+        for name, content in plan.make(parts):
             place = self._folder / self._place(name)
             place.parent.mkdir(parents=True, exist_ok=True)
             beside = place.with_name(f".{place.name}.part")
             remove(beside)
-            self._write(beside, product)
+            self._write(beside, content)
             put_in_place(beside, place)
             seconds = time.perf_counter() - started
             about = {"key": plan.key, "items": items[name], "sha256": content_sum(place), "seconds": seconds}
@@ -143,16 +105,20 @@ class PlannedDataset(AbstractDataset[Plan[Product], StoredParts[Product]]):
             yield Part(name, items[name])
             started = time.perf_counter()
 
-    def load(self) -> StoredParts[Product]:
+    def load(self) -> StoredParts:
         """The finished product; nothing is read yet."""
         record = read_record(self._folder / RECORD)
         parts = self._parts(record)
         if parts is None:
             raise FileNotFoundError(f"{self._folder} is not there, or not finished")
-        return self._stored(record["key"], record["about"], parts)
+        return self._stored(Origin.of_record(record), record["about"], parts)
 
-    def _stored(self, key: str, about: Mapping[str, Any], parts: Mapping[str, Any]) -> StoredParts[Product]:
-        return StoredParts(key, about, parts, self._folder)
+    def peek(self) -> StoredParts:
+        """What the record tells, without looking at any part."""
+        return self.load()
+
+    def _stored(self, origin: Origin, about: Mapping[str, Any], parts: Mapping[str, Any]) -> StoredParts:
+        return StoredParts(origin, about, parts, self._folder)
 
     def _exists(self) -> bool:
         return self._parts(read_record(self._folder / RECORD)) is not None

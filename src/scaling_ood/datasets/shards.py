@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from scaling_ood.datasets.planned import PlannedDataset, StoredParts
-
-Tensors = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class StoredShards(StoredParts[Tensors]):
-    """Stored tensors."""
-
-    def read(self, name: str) -> Tensors:
-        """All tensors of one shard.
-
-        Raises:
-            DamagedPartError: The file is missing or its checksum differs from the recorded one.
-        """
-        return load_file(self.check(name, self.folder / f"{name}.safetensors"))
-
+from scaling_ood.datasets.planned import PlannedDataset
+from scaling_ood.products.stored import StoredShards, Tensors
 
 class ShardsDataset(PlannedDataset[Tensors]):
     """One safetensors file per part of a plan.
@@ -40,9 +21,10 @@ class ShardsDataset(PlannedDataset[Tensors]):
 
     Python:
         >>> import tempfile
-        >>> from scaling_ood.plans import Part, Plan
+        >>> import torch
+        >>> from scaling_ood.products.plans import Part, Plan
         >>> parts = [Part("a", 2), Part("b", 1)]
-        >>> plan = Plan("key", parts, lambda missing: ((p.name, {"x": torch.ones(p.items)}) for p in missing))
+        >>> plan = Plan(parts, lambda missing: ((p.name, {"x": torch.ones(p.items)}) for p in missing))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     dataset = ShardsDataset(filepath=folder)
         ...     dataset.save(plan)
@@ -53,14 +35,10 @@ class ShardsDataset(PlannedDataset[Tensors]):
     def load(self) -> StoredShards:
         """The finished shards; none is read yet."""
         stored = super().load()
-        assert isinstance(stored, StoredShards)
-        return stored
-
-    def _stored(self, key: str, about: Mapping[str, Any], parts: Mapping[str, Any]) -> StoredShards:
-        return StoredShards(key, about, parts, self._folder)
+        return StoredShards(stored.origin, stored.about, stored.parts, stored.folder)
 
     def _place(self, name: str) -> Path:
         return Path(f"{name}.safetensors")
 
-    def _write(self, place: Path, product: Tensors) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in product.items()}, place)
+    def _write(self, place: Path, content: Tensors) -> None:
+        save_file({name: tensor.contiguous() for name, tensor in content.items()}, place)

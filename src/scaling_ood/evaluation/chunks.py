@@ -72,10 +72,8 @@ class ImageOutputs:
         """Chunks in the order of the manifest."""
         for name in self.names:
             tensors = self.shards.read(name)
-            own = {_plain(need): tensors[f"{self.network}/{field_of(need)}"].float() for need in self.needs}
-            logits = own.pop("logits", None)
-            empty = torch.empty(int(self.shards.parts[name]["items"]), 0)
-            yield Outputs(empty if logits is None else logits, **own)
+            fields = {field_of(need): tensors[f"{self.network}/{field_of(need)}"].float() for need in self.needs}
+            yield Outputs(**fields)
 
     def logits(self) -> torch.Tensor:
         """(N, C), all of them."""
@@ -101,9 +99,7 @@ class StoredScene:
 
         Each scale is up-sampled exactly as the network would, and the scales are averaged: logits, not probabilities.
         """
-        own = {_plain(need): self._joined(f"{network}/{field_of(need)}/") for need in needs}
-        logits = own.pop("logits", None)
-        return Outputs(torch.empty(1, 0, *self.train_ids.shape) if logits is None else logits, **own)
+        return Outputs(**{field_of(need): self._joined(f"{network}/{field_of(need)}/") for need in needs})
 
     def _joined(self, start: str) -> torch.Tensor:
         scales = [tensor for name, tensor in self.stored.items() if name.startswith(start)]
@@ -170,7 +166,3 @@ class SceneOutputs:
         """Scenes in the order of the manifest."""
         for scene in stored_scenes(self.shards, self.manifest, self.image_set):
             yield scene.outputs(self.network, self.needs)
-
-
-def _plain(need: str | Need) -> str:
-    return need if isinstance(need, str) else need.name

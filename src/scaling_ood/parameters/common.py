@@ -13,8 +13,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -96,6 +99,17 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _names_the_nearest(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Say of unknown keys which known one is nearest."""
+        try:
+            return handler(raw)
+        except ValidationError as error:
+            raise ValidationError.from_exception_data(
+                error.title, [_detailed(each, cls.model_fields) for each in error.errors(include_url=False)]
+            ) from None
+
     def what_matters(self) -> dict[str, Any]:
         """Plain values of the parameters that can change a result: part of the key of all that is made with them."""
         return {
@@ -103,6 +117,15 @@ class Spec(BaseModel):
             for name, field in type(self).model_fields.items()
             if not any(mark is Silent or isinstance(mark, Silent) for mark in field.metadata)
         } | {name: _plain(value) for name, value in (self.model_extra or {}).items()}
+
+
+def _detailed(error: ErrorDetails, known: Iterable[str]) -> InitErrorDetails:
+    own = error["type"] == "extra_forbidden" and len(error["loc"]) == 1
+    message = f"no such parameter{did_you_mean(str(error['loc'][0]), known)}" if own else error["msg"]
+    # Braces would be taken for places to fill in.
+    escaped = message.replace("{", "{{").replace("}", "}}")
+    told = PydanticCustomError(error["type"] if not own else "unknown", escaped)  # type: ignore[arg-type]
+    return InitErrorDetails(type=told, loc=error["loc"], input=error["input"])
 
 
 def _plain(value: Any) -> Any:

@@ -36,9 +36,13 @@ class ClassifierSpec(HintSpec, ImageNetworkSpec):
 
     @property
     def gives(self) -> frozenset[str]:
-        """Logits; features of a classifier that learned the classes alone; the second head's output."""
-        second = {"classes": "features", "confidence": "confidence", "rotation": "rotations"}[self.objective]
-        return frozenset({"logits", second, *(["dropout"] if self.dropout else [])})
+        """Logits and penultimate features; the second head's output; dropout where the network has it."""
+        return frozenset({"logits", "features", self.second, *(["dropout"] if self.dropout else [])} - {""})
+
+    @property
+    def second(self) -> Literal["", "confidence", "rotations"]:
+        """What the second head gives, if there is one."""
+        return {"classes": "", "confidence": "confidence", "rotation": "rotations"}[self.objective]  # type: ignore[return-value]
 
     @property
     def hidden_width(self) -> int:

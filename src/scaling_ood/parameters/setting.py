@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from scaling_ood.detectors import Need, NotApplicableError, applicable
-from scaling_ood.parameters.common import Count, Name, ReportingSpec, SharingSpec, Silent, Spec, did_you_mean, unfit_names
+from scaling_ood.detectors import Need, NotApplicableError, refuse_network
+from scaling_ood.parameters.common import Count, Name, ReportingSpec, SharingSpec, Spec, did_you_mean, unfit_names
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
 
@@ -147,10 +147,8 @@ class SettingSpec(Spec):
     def _unfit(self, method: Method, network: str) -> str:
         spec: NetworkSpec = self.networks[network]
         try:
-            applicable(method.build(), network=network, gives=spec.gives, dense=self.dense)
+            refuse_network(method.build(), network, spec.gives, self.dense)
         except NotApplicableError as reason:
             return str(reason)
         return f"its network ({network}) {spec.untrainable}" if spec.untrainable else ""
 
-
-__all__ = ["ExtractionSpec", "SettingSpec", "Silent"]
