@@ -1,4 +1,4 @@
-"""The command: its summary, its one message, its exit codes."""
+"""The command: what it says, its one message, its exit codes."""
 
 import pytest
 from click.testing import CliRunner
@@ -15,10 +15,10 @@ def command(monkeypatch, tmp_path):
     return run
 
 
-def test_terms_come_first_and_the_summary_counts(command, source):
+def test_terms_come_first_and_the_counts_follow(command, source):
     result = command(source)
     assert result.exit_code == 0
-    assert result.output.index("terms: Free for all.") < result.output.index("bits  fetched: 3 binary files")
+    assert "  terms: Free for all.\n  fetched: 3 binary files\n" in result.output
     assert "kedro run --env samples" in result.output
 
 
@@ -26,8 +26,8 @@ def test_a_missing_set_is_one_message_without_a_traceback(command, source, unrea
     result = command(source, unreachable)
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
-    assert "bits  fetched" in result.output
-    assert "far   failed" in result.output
+    assert "  fetched: 3 binary files" in result.output
+    assert "  failed" in result.output
     assert result.output.count("Error:") == 1
     assert "1 of 2 sets are missing" in result.output
     assert "Traceback" not in result.output

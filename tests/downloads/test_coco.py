@@ -1,8 +1,11 @@
 """YOLO text to COCO JSON."""
 
-import pytest
+import json
 
-from scaling_ood.downloads.coco import CATEGORIES, coco_instances
+import pytest
+from PIL import Image
+
+from scaling_ood.downloads.coco import CATEGORIES, box_of, convert_labels
 
 
 def test_the_80_official_categories():
@@ -13,25 +16,26 @@ def test_the_80_official_categories():
     assert set(range(1, 91)) - set(official) == {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
 
 
-def test_boxes_are_numbered_through_in_the_order_of_the_images():
-    sizes = {"000000000002.jpg": (10, 10), "000000000001.jpg": (10, 10), "000000000003.jpg": (10, 10)}
-    labels = {"000000000002.jpg": "0 .5 .5 1 1\n\n1 .5 .5 1 1\n", "000000000001.jpg": "2 .5 .5 1 1"}
-    boxes = coco_instances("x", sizes, labels)["annotations"]
-    assert [(box["id"], box["image_id"], box["category_id"]) for box in boxes] == [(1, 1, 3), (2, 2, 1), (3, 2, 2)]
+def test_a_folder_gets_the_official_annotations_in_the_order_of_its_images(tmp_path):
+    for folder in ("val2017", "labels/val2017"):
+        (tmp_path / folder).mkdir(parents=True)
+    for number, size in ((2, (200, 100)), (1, (10, 10)), (3, (10, 10))):
+        Image.new("RGB", size).save(tmp_path / f"val2017/{number:012d}.jpg")
+    (tmp_path / "labels/val2017/000000000002.txt").write_text("0 0.5 0.5 0.5 0.5\n\n79 0.25 0.5 0.5 1\n")
+    (tmp_path / "labels/val2017/000000000001.txt").write_text("2 .5 .5 1 1")
+    convert_labels(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["annotations", "val2017"]
+    document = json.loads((tmp_path / "annotations/instances_val2017.json").read_text())
+    assert document["images"][1] == {"id": 2, "file_name": "000000000002.jpg", "width": 200, "height": 100}
+    assert len(document["images"]) == 3
+    assert [(box["id"], box["image_id"], box["category_id"], box["bbox"]) for box in document["annotations"]] == [
+        (1, 1, 3, [0.0, 0.0, 10.0, 10.0]),
+        (2, 2, 1, [50.0, 25.0, 100.0, 50.0]),
+        (3, 2, 90, [0.0, 0.0, 100.0, 100.0]),
+    ]
 
 
-def test_an_image_without_labels_has_no_box():
-    document = coco_instances("x", {"000000000001.jpg": (10, 10)}, {})
-    assert len(document["images"]) == 1
-    assert document["annotations"] == []
-
-
-def test_everything_wrong_is_named_at_once():
-    labels = {"000000000001.jpg": "80 .5 .5 1 1\n0 .5 .5\n0 a .5 1 1", "000000000009.jpg": "0 .5 .5 1 1"}
-    with pytest.raises(ValueError, match="cannot be converted") as error:
-        coco_instances("x", {"000000000001.jpg": (10, 10)}, labels)
-    message = str(error.value)
-    assert "000000000009.jpg: labels without an image" in message
-    assert "000000000001.jpg, line 1: class 80 is not one of 0-79" in message
-    assert "line 2: expected 'class x y width height', got '0 .5 .5'" in message
-    assert "line 3" in message
+@pytest.mark.parametrize("line", ["80 .5 .5 1 1", "-1 .5 .5 1 1", "0 .5 .5", "0 a .5 1 1", "0.5 .5 .5 1 1"])
+def test_what_is_no_box_is_shown(line):
+    with pytest.raises(ValueError, match=rf"with a class of 0-79: '{line}'"):
+        box_of(line, 10, 10)

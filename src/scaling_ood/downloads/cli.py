@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from scaling_ood.downloads.by_hand import BY_HAND
-from scaling_ood.downloads.fetching import Outcome, fetch_all
+from scaling_ood.downloads.fetching import fetch_all
 from scaling_ood.downloads.paper import PAPER
 from scaling_ood.downloads.samples import SAMPLES
-from scaling_ood.downloads.source import DownloadError, Source
+from scaling_ood.downloads.source import Source
 
 SAMPLES_DESTINATION = Path("data/01_raw/samples")
 PAPER_DESTINATION = Path("data/01_raw")
@@ -31,8 +31,8 @@ def main() -> None:
 def samples(destination: Path, names: tuple[str, ...]) -> None:
     """Fetch the photographs of the `samples` benchmarks into DESTINATION (default data/01_raw/samples).
 
-    What is complete is verified and not fetched again; an interrupted transfer goes on where it stopped. Ends with exit
-    code 1 if a set is missing or is not what was expected.
+    What is complete is verified and not fetched again. Ends with exit code 1 if a set is missing or is not what was
+    expected.
     """
     _fetch([source for source in SAMPLES if not names or source.name in names], destination)
     click.echo(f"\nComplete. Read them with: kedro run --env samples --params data_root={destination}")
@@ -55,23 +55,10 @@ def paper(destination: Path, names: tuple[str, ...]) -> None:
         _fetch(sources, destination)
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
-    """One line per set: how it ended and the counts that were checked."""
-    width = max(len(outcome.source.name) for outcome in outcomes)
-    return "\n".join(f"{outcome.source.name:<{width}}  {outcome.state}{_counts(outcome)}" for outcome in outcomes)
-
-
 def _fetch(sources: Sequence[Source], destination: Path) -> None:
     try:
-        outcomes = fetch_all(sources, destination, click.echo)
-    except (DownloadError, OSError) as error:
+        problems = fetch_all(sources, destination, click.echo)
+    except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"\n{summary(outcomes)}")
-    if failed := [outcome.problem for outcome in outcomes if outcome.problem]:
-        raise click.ClickException(f"{len(failed)} of {len(outcomes)} sets are missing.\n\n" + "\n\n".join(failed))
-
-
-def _counts(outcome: Outcome) -> str:
-    if outcome.problem:
-        return ""
-    return ": " + ", ".join(f"{line.count:,} {line.what}" for line in outcome.source.expected)
+    if problems:
+        raise click.ClickException(f"{len(problems)} of {len(sources)} sets are missing.\n\n" + "\n\n".join(problems))

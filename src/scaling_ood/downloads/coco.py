@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+import json
+import shutil
+from pathlib import Path
 from typing import Any
+
+from scaling_ood.images import open_image
 
 # The 80 detection classes in the order of YOLO's class index. 11 of COCO's 91 object categories never got a box: their
 # official ids are skipped.
@@ -19,71 +22,65 @@ _NAMES = (
 CATEGORIES: tuple[tuple[int, str], ...] = tuple(
     (number, name.replace("_", " ")) for number, name in enumerate(_NAMES.split(), start=1) if name != "-"
 )
-_FIELDS = 5
 
 
-def coco_instances(description: str, sizes: Mapping[str, tuple[int, int]], labels: Mapping[str, str]) -> dict[str, Any]:
-    """The COCO document of a set of images.
+def convert_labels(folder: Path) -> None:
+    """Replace the YOLO text `labels/<split>/<id>.txt` of a folder by COCO's `annotations/instances_<split>.json`.
 
-    Args:
-        description: Goes into the document's `info`.
-        sizes: Width and height in pixels by image file name, whose stem is COCO's numeric image id.
-        labels: YOLO text by image file name, a box per line: `class x y width height`, the centre and the size as
-            fractions of the image. An image without text has no boxes.
-
-    Returns:
-        `info`, `images`, `annotations` (`bbox` = left, top, width, height in pixels, two decimals; `area` of the box,
-        as YOLO text has no outline) and the 80 `categories` with their official ids.
+    Images are `<split>/<id>.jpg`, by COCO's numeric id; one without text has no boxes. A document has `info`, `images`,
+    `annotations` and the 80 `categories` with their official ids.
 
     Raises:
-        ValueError: A line is not five numbers, a class is not 0-79, or labels belong to no image; all are named.
-
-    >>> document = coco_instances("one", {"000000000009.jpg": (640, 480)}, {"000000000009.jpg": "45 .5 .5 .25 .5"})
-    >>> document["annotations"]
-    [{'id': 1, 'image_id': 9, 'category_id': 51, 'bbox': [240.0, 120.0, 160.0, 240.0], 'area': 38400.0, 'iscrowd': 0}]
+        ValueError: A line of text is no box; the line is shown.
+        OSError: An image cannot be opened.
     """
-    problems = [f"{name}: labels without an image" for name in sorted(set(labels) - set(sizes))]
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for name, (width, height) in sorted(sizes.items()):
-        image_id = int(PurePosixPath(name).stem)
-        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
-        for number, line in enumerate(labels.get(name, "").splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                category, box = _box(line, width, height)
-            except ValueError as error:
-                problems.append(f"{name}, line {number}: {error}")
-                continue
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": category,
-                    "bbox": box,
-                    "area": round(box[2] * box[3], 2),
-                    "iscrowd": 0,
-                }
-            )
-    if problems:
-        raise ValueError("YOLO labels that cannot be converted:\n  " + "\n  ".join(problems))
-    return {
-        "info": {"description": description},
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": number, "name": name} for number, name in CATEGORIES],
-    }
+    (folder / "annotations").mkdir()
+    for labels in sorted((folder / "labels").glob("*")):
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for path in sorted((folder / labels.name).glob("*.jpg")):
+            image_id = int(path.stem)
+            width, height = open_image(str(path)).size
+            images.append({"id": image_id, "file_name": path.name, "width": width, "height": height})
+            text = labels / f"{path.stem}.txt"
+            for line in text.read_text(encoding="utf-8").splitlines() if text.exists() else ():
+                if line.strip():
+                    box = box_of(line, width, height)
+                    annotations.append({"id": len(annotations) + 1, "image_id": image_id, **box})
+        document = {
+            "info": {"description": f"first {len(images)} images of COCO {labels.name}"},
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": number, "name": name} for number, name in CATEGORIES],
+        }
+        target = folder / "annotations" / f"instances_{labels.name}.json"
+        target.write_text(json.dumps(document), encoding="utf-8")
+    shutil.rmtree(folder / "labels", ignore_errors=True)
 
 
-def _box(line: str, width: int, height: int) -> tuple[int, list[float]]:
-    """Official category id and `[left, top, width, height]` in pixels of one line of YOLO text."""
-    fields = line.split()
-    if len(fields) != _FIELDS:
-        raise ValueError(f"expected 'class x y width height', got '{line}'")
-    index = int(fields[0])
-    if not 0 <= index < len(CATEGORIES):
-        raise ValueError(f"class {index} is not one of 0-{len(CATEGORIES) - 1}")
-    x, y, w, h = (float(field) for field in fields[1:])
-    box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
-    return CATEGORIES[index][0], [round(value, 2) for value in box]
+def box_of(line: str, width: int, height: int) -> dict[str, Any]:
+    """A line of YOLO text, `class x y width height`, as COCO has it.
+
+    Args:
+        line: The class is 0-79; centre and size are fractions of the image.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
+
+    Returns:
+        `category_id`, `bbox` (left, top, width and height in pixels, two decimals), `area` of the box, as YOLO text has
+        no outline, and `iscrowd`.
+
+    Raises:
+        ValueError: The line is no such box.
+
+    >>> box_of("45 .5 .5 .25 .5", 640, 480)
+    {'category_id': 51, 'bbox': [240.0, 120.0, 160.0, 240.0], 'area': 38400.0, 'iscrowd': 0}
+    """
+    try:
+        index, *fractions = line.split()
+        x, y, w, h = map(float, fractions)
+        category, _ = dict(enumerate(CATEGORIES))[int(index)]
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"no box of YOLO with a class of 0-{len(CATEGORIES) - 1}: '{line}'") from error
+    left, top, w, h = (round(value, 2) for value in ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height))
+    return {"category_id": category, "bbox": [left, top, w, h], "area": round(w * h, 2), "iscrowd": 0}

