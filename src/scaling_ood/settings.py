@@ -16,7 +16,7 @@ DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
-    "default_run_env": "local",
+    "default_run_env": "miniature",
     # Soft: a benchmark overrides single keys; what it must replace as a whole is a scalar or a list.
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
 }

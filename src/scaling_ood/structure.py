@@ -7,7 +7,7 @@ Without a session (`kedro registry`, a notebook) the environment is that of `KED
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,12 +15,14 @@ import click
 from kedro.framework import project as kedro_project
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Node
 from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 
 from scaling_ood.parameters.common import RuntimeSpec, did_you_mean, unfit_names
 from scaling_ood.parameters.data_sets import DataSets
 from scaling_ood.parameters.setting import SettingSpec
+from scaling_ood.products.keys import Keyed
 from scaling_ood.tasks import Task, tasks
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
@@ -32,11 +34,56 @@ RUN_TIME = {
 }
 
 
+GLOBAL = ("data_root", "params:runtime", "params:benchmark")
+"""What all settings share; every other name in the graph is a setting's own."""
+
+
 class Setting(NamedTuple):
-    """One setting of the running environment: its code and its parameters."""
+    """One setting of the running environment: its code and its parameters.
+
+    Attributes:
+        task: What is special about it.
+        spec: Its parameters.
+    """
 
     task: Task
     spec: SettingSpec
+
+    def node(
+        self,
+        function: Keyed | Callable[..., Any],
+        inputs: Mapping[str, str],
+        outputs: str | Mapping[str, str],
+        *,
+        owner: str = "",
+        **fixed: Any,
+    ) -> Node:
+        """A node of the setting's graph, named like its function.
+
+        Args:
+            function: Takes the task as `task`.
+            inputs: Argument to a name within the setting, such as `manifest`, `msp.scores` or `params:data`.
+            outputs: The same for what it returns.
+            owner: The detector or network that it belongs to.
+            fixed: Further arguments that the graph fixes.
+        """
+        bound = function if isinstance(function, Keyed) else Keyed(function, 1, {})
+        named = {key: self.full(name) for key, name in outputs.items()} if isinstance(outputs, Mapping) else None
+        return Node(
+            bound.bind(task=self.task, **fixed),
+            {argument: self.full(name) for argument, name in inputs.items()},
+            named or self.full(str(outputs)),
+            name=bound.__name__,
+            namespace=".".join(filter(None, (self.task.name, owner))),
+            tags=self.task.name,
+        )
+
+    def full(self, name: str) -> str:
+        """The name in the catalog of what the setting calls so."""
+        if name in GLOBAL:
+            return name
+        kind, _, own = name.rpartition(":")
+        return f"{kind}:{self.task.name}.{own}" if kind else f"{self.task.name}.{own}"
 
 
 _bound: dict[str, Mapping[str, Any]] = {}

@@ -1,112 +1,61 @@
-"""The graph of metric reporting.
+"""The graph of metric reporting, of each setting; a detector is a namespace in it.
 
-<detector>.scores -> measure_detector -> <detector>.metrics, <detector>.results -> record_detector -> <detector>.run
-all of them -> collect_results -> results, metrics
-            -> draw_figures -> roc_curves, score_histograms, low_confidence
-outputs, metrics -> compare_granularity -> granularity, dispersal            where there are coarse labels
-everything -> write_report -> report, summary
+    <detector>.scores -> measure_scores -> <detector>.measured
+    all of them -> collect_results -> results, metrics
+                -> [map_scores -> score_maps]
+                -> draw_report -> report, summary, figures
+                -> record_runs -> runs
 
-A detector that reads another network than the classifier takes outputs, accuracy and training run from that network.
+Scores of pixels are made when they are measured, so that `measure_scores` reads outputs too, and maps are stored.
 """
 
 from __future__ import annotations
 
-from functools import partial, update_wrapper
-
 from kedro.pipeline import Node, Pipeline
 
-from scaling_ood.networks import of_networks, sources
-from scaling_ood.parameters.multi_class import SettingSpec
-from scaling_ood.pipelines.metric_reporting import nodes
-from scaling_ood.pipelines.metric_reporting.label_pipeline import label_reporting
-from scaling_ood.pipelines.metric_reporting.scene_pipeline import scene_reporting
-from scaling_ood.structure import detectors_of, image_settings, label_settings, own_networks, scene_settings
-
-_SHARED = ["outputs", "accuracy", "preparation", "training_run"]
-_PARAMETERS = [
-    "params:model",
-    "params:networks",
-    "params:extraction",
-    "params:detectors",
-    "params:reporting",
-    "params:identity",
-]
+from scaling_ood.pipelines.metric_reporting.nodes import (
+    collect_results,
+    draw_report,
+    map_scores,
+    measure_scores,
+    record_runs,
+)
+from scaling_ood.structure import Setting, setting_specs
 
 
 def create_pipeline() -> Pipeline:
     """Metric reporting of every setting."""
-    images = (_images(name, spec) for name, spec in image_settings().items())
-    labels = (label_reporting(name, spec) for name, spec in label_settings().items())
-    scenes = (scene_reporting(name, spec) for name, spec in scene_settings().items())
-    return sum((*images, *labels, *scenes), Pipeline([]))
+    return sum((_measure(setting) + _fan_in(setting) for setting in setting_specs().values()), Pipeline([]))
 
 
-def _images(name: str, spec: SettingSpec) -> Pipeline:
-    names, own = detectors_of(spec), own_networks(spec)
-    detectors = sum((_detector(detector, own.get(detector, "")) for detector in names), Pipeline([]))
-    # Mapped here, where the namespace is added: Kedro warns of dots in the names of a pipeline without one.
-    mapped = {f"{d}_{kind}": f"{name}.{d}.{kind}" for d in names for kind in ("scores", "metrics", "results")}
-    networks = list(dict.fromkeys(own.values()))
-    mapped |= of_networks(name, networks, {f"{network}_accuracy" for network in networks})
-    fan_in = Pipeline(_fan_in(names, networks, spec), namespace=name, inputs=mapped, tags=name)
-    read = of_networks(name, networks, detectors.inputs())
-    return Pipeline(detectors, namespace=name, inputs=read, tags=name) + fan_in
+def _measure(setting: Setting) -> Pipeline:
+    nodes = []
+    for name, method in setting.spec.methods.items():
+        inputs = {"scores": f"{name}.scores", "manifest": "manifest", "reporting": "params:reporting"}
+        if setting.spec.dense:
+            inputs |= {"outputs": f"{method.network}.outputs", "detector": f"params:detectors.{name}"}
+        nodes.append(setting.node(measure_scores, inputs, f"{name}.measured", owner=name))
+    return Pipeline(nodes)
 
 
-def _detector(name: str, network: str) -> Pipeline:
-    measure = update_wrapper(partial(nodes.measure_detector, detector=name), nodes.measure_detector)
-    pipeline = [
-        Node(
-            measure,
-            ["scores", "preparation", *_PARAMETERS, "params:options"],
-            ["metrics", "results"],
-            name="measure_detector",
-        ),
-        Node(
-            nodes.record_detector,
-            ["scores", "metrics", "results", *_SHARED, "params:model", "params:reporting", "params:identity"],
-            "run",
-            name="record_detector",
-        ),
-    ]
-    return Pipeline(
-        pipeline,
-        namespace=name,
-        inputs=sources(name, network, _SHARED),
-        parameters={**{p: p for p in _PARAMETERS}, "params:options": f"params:detectors.{name}"},
-    )
-
-
-def _fan_in(names: list[str], networks: list[str], spec: SettingSpec) -> list[Node]:
+def _fan_in(setting: Setting) -> Pipeline:
     """What needs all detectors of the setting; their products by plain names, such as `msp_scores`."""
-    scores = {f"{name}_scores": f"{name}_scores" for name in names}
-    tables = {f"{name}_{kind}": f"{name}_{kind}" for name in names for kind in ("metrics", "results")}
-    data = {"preparation": "preparation", "spec": "params:model"}
-    rules = {"reporting": "params:reporting"}
-    images = {"manifest": "manifest", "outputs": "outputs"}
-    shown = {"roc_curves": "roc_curves", "score_histograms": "score_histograms"}
-    shown |= {f"{network}_accuracy": f"{network}_accuracy" for network in networks}
-    pipeline = [
-        Node(nodes.collect_results, data | rules | scores | tables, ["results", "metrics"], name="collect_results"),
-        Node(
-            nodes.draw_figures,
-            data | images | rules | {name: f"{name}_scores" for name in names},
-            ["roc_curves", "score_histograms", "low_confidence"],
-            name="draw_figures",
-        ),
+    task, spec = setting
+    rules = {"manifest": "manifest", "reporting": "params:reporting"}
+    scores = {f"{name}_scores": f"{name}.scores" for name in spec.methods}
+    measured = {f"{name}_measured": f"{name}.measured" for name in spec.methods}
+    tables = {"results": "results", "metrics": "metrics"}
+    maps = {"score_maps": "score_maps"} if spec.dense else {}
+    nodes: list[Node] = [
+        setting.node(collect_results, {**rules, **scores, **measured}, {"results": "results", "metrics": "metrics"})
     ]
-    if "coarse" in spec.model.labels:
-        pipeline.append(
-            Node(
-                nodes.compare_granularity,
-                data | {"outputs": "outputs", "metrics": "metrics"},
-                ["granularity", "dispersal"],
-                name="compare_granularity",
-            )
-        )
-        shown |= {"granularity": "granularity", "dispersal": "dispersal"}
-    about = {"results": "results", "accuracy": "accuracy", "model": "model", "identity": "params:identity"}
-    pipeline.append(
-        Node(nodes.write_report, data | images | rules | about | shown, ["report", "summary"], name="write_report")
-    )
-    return pipeline
+    if spec.dense:
+        read = {f"{name}_outputs": f"{name}.outputs" for name in spec.used_networks}
+        nodes.append(setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods))
+    shown = {f"{name}_outputs": f"{name}.outputs" for name in task.shown_networks(spec)}
+    told = {**tables, **rules, **scores, **shown, "quality": f"{spec.shared}.quality", **maps}
+    drawn = {name: name for name in ("report", "summary", *task.figures(spec))}
+    nodes.append(setting.node(draw_report, told, drawn, methods=spec.methods))
+    recorded = {"results": "results", **rules, "trainings": "trainings", **scores, **maps}
+    nodes.append(setting.node(record_runs, recorded, "runs"))
+    return Pipeline(nodes)

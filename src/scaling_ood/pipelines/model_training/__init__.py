@@ -1,4 +1,4 @@
-"""Manifest to model: trained where the benchmark trains one, verified where it takes a published one."""
+"""Networks: trained here, or taken as they are published or provided."""
 
 from scaling_ood.pipelines.model_training.pipeline import create_pipeline
 

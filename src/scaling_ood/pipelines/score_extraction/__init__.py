@@ -1,4 +1,4 @@
-"""Model and images to outputs, once; outputs to scores, once per detector."""
+"""Networks to outputs, outputs to scores."""
 
 from scaling_ood.pipelines.score_extraction.pipeline import create_pipeline
 

@@ -1,1 +1,0 @@
-"""The four stages, one Kedro pipeline each."""
