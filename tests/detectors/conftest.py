@@ -13,7 +13,6 @@ from scaling_ood.detectors import (
     LinearHead,
     Need,
     Outputs,
-    OutputsView,
     detector_class,
     detector_names,
     field_of,
@@ -35,8 +34,8 @@ def with_fields(outputs: Outputs, **others: torch.Tensor | None) -> Outputs:
 
 
 @dataclass(frozen=True)
-class View(OutputsView):
-    """Chunks in memory."""
+class View:
+    """Chunks in memory; satisfies `OutputsView`."""
 
     chunks: Sequence[Outputs]
     class_groups: torch.Tensor | None = None

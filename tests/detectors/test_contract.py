@@ -256,7 +256,8 @@ def reads_in_fitting(name, field, view):
 def test_infinite_outputs_have_a_score_or_are_refused_by_name(name, field, value, fitted, chunk):
     """Features are always refused; of other outputs the score is what the formula says, NaN where it says nothing."""
     bad = spoilt(chunk, field, value)
-    if field == "features" or isinstance(fitted, NoveltyDetector):
+    like_features = {"features", *(field_of(need) for need in NEEDS if need.in_place_of == "features")}
+    if field in like_features or isinstance(fitted, NoveltyDetector):
         with pytest.raises(
             NonFiniteOutputError, match=rf"^detector '{name}' was given {re.escape(field)} that are infinite"
         ):

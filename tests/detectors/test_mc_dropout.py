@@ -1,4 +1,4 @@
-"""MC dropout: the need, the stored variance as the score, and the streamed one against NumPy over all passes at once."""
+"""MC dropout: its need, the stored variance as score, and the streamed one against NumPy over all passes at once."""
 
 import numpy as np
 import pytest

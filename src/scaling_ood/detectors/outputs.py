@@ -84,26 +84,35 @@ class Outputs:
 class OutputsView(Protocol):
     """The images that a detector is fitted on: chunks that can be passed over any number of times.
 
-    Whoever inherits from this has None for what is not known.
-
-    Attributes:
-        class_groups: (C,) group of each class, 0..G-1 (its family, its superclass); None where classes have no groups.
-        targets: (N,) class of each image, 0..C-1, in the order of the chunks; None where images have no single class.
-        head: Last layer of the classifier, features to logits; None where there is no such layer.
-        class_names: Names of the classes; None where they are not known.
+    Where something else is not known, it is None.
     """
 
-    class_groups: torch.Tensor | None = None
-    targets: torch.Tensor | None = None
-    head: LinearHead | None = None
-    class_names: Sequence[str] | None = None
+    @property
+    def class_groups(self) -> torch.Tensor | None:
+        """(C,) group of each class, 0..G-1 (its family, its superclass); None where classes have no groups."""
+        ...
+
+    @property
+    def targets(self) -> torch.Tensor | None:
+        """(N,) class of each image, 0..C-1, in the order of the chunks; None where images have no single class."""
+        ...
+
+    @property
+    def head(self) -> LinearHead | None:
+        """Last layer of the classifier, features to logits; None where there is no such layer."""
+        ...
+
+    @property
+    def class_names(self) -> Sequence[str] | None:
+        """Names of the C classes; None where they are not known."""
+        ...
 
     def __iter__(self) -> Iterator[Outputs]:
         """Chunks in a fixed order; only one is in memory at a time."""
         ...
 
 
-class OutputsList(list[Outputs], OutputsView):
+class OutputsList(list[Outputs]):
     """Chunks in memory, as a view: what to fit a detector on outside of a pipeline.
 
     >>> view = OutputsList([Outputs(torch.zeros(2, 3)), Outputs(torch.zeros(1, 3))])
