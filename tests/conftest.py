@@ -5,9 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from finished_project import finished_project, finished_run, project
-from toy_benchmark import TOY, TOY_NETWORK
-
-from scaling_ood.models import ARCHITECTURES
+from toy_networks import toy_architecture
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,13 +15,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def toy_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Register `toy`, with made-up published weights, and `toy_network`, without any."""
-    monkeypatch.setitem(ARCHITECTURES, "toy", TOY)
-    monkeypatch.setitem(ARCHITECTURES, "toy_network", TOY_NETWORK)
 
 
 __all__ = ["finished_project", "finished_run", "project", "toy_architecture"]

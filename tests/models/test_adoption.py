@@ -1,20 +1,18 @@
 """A file's weights give the very logits that the network gave which they were taken from."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
-from torch import nn
 
-from scaling_ood.models import Checkpoint, CheckpointError, Classifier, adopted_state, architecture, assemble
-from scaling_ood.models.network import Variant
+from scaling_ood.models import Checkpoint, CheckpointError, ClassHead, adopted_state, architecture, build_network
 
 
-def logits_of(name, state, classes, images):
-    variant = Variant("fine", 0, classes)
-    network = assemble(name, "network", [variant], {variant.name: state})
-    with torch.inference_mode():
-        return network(images)["fine_seed0"].logits
+def restored(name, state, classes):
+    network = build_network(name, partial(ClassHead, classes=classes), seed=0, start="random").eval()
+    network.load_state_dict(state)
+    return network
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "timm:resnet18", "efficientnet_lite0"])
@@ -28,7 +26,8 @@ def test_the_libraries_own_names_are_read(name):
         expected = whole(images)
     state = {key: value.clone() for key, value in whole.state_dict().items()}
     adopted = adopted_state(name, Checkpoint("a.pth", "", state), 7)
-    torch.testing.assert_close(logits_of(name, adopted, 7, images), expected)
+    with torch.inference_mode():
+        torch.testing.assert_close(restored(name, adopted, 7)(images)["logits"], expected)
 
 
 def test_authors_names_of_a_timm_network_are_read_too():
@@ -44,16 +43,17 @@ def test_authors_names_of_a_timm_network_are_read_too():
     assert "body.conv1.0.weight" in authors
     adopted = adopted_state("timm:tresnet_m.miil_in21k", Checkpoint("a.pth", "", authors), 3)
     assert adopted["backbone.body.conv1.conv.weight"].equal(whole.state_dict()["body.conv1.conv.weight"])
-    assert adopted["head.weight"].equal(whole.state_dict()["head.fc.weight"])
+    assert adopted["head.output.weight"].equal(whole.state_dict()["head.fc.weight"])
 
 
-def test_what_this_project_stores_is_read_whatever_the_architecture():
-    torch.manual_seed(0)
-    for name in ("small_resnet", "resnet18"):
-        built = architecture(name)
-        classifier = Classifier(built.build(False)[0], nn.Linear(built.features, 4))
-        adopted = adopted_state(name, Checkpoint("model.safetensors", "", classifier.state_dict()), 4)
-        assert all(adopted[key].equal(value) for key, value in classifier.state_dict().items())
+@pytest.mark.parametrize("layer", ["head.output.", "head."])
+@pytest.mark.parametrize("name", ["small_resnet", "resnet18"])
+def test_what_this_project_stores_is_read_whatever_the_architecture(name, layer):
+    state = build_network(name, partial(ClassHead, classes=4), seed=0, start="random").state_dict()
+    stored = {key.replace("head.output.", layer): value for key, value in state.items()}
+    adopted = adopted_state(name, Checkpoint("model.safetensors", "", stored), 4)
+    assert adopted.keys() == state.keys()
+    assert all(adopted[key].equal(value) for key, value in state.items())
 
 
 def test_another_number_of_classes_is_told_in_words():

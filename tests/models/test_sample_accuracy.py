@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scaling_ood.images import Loading, Photographs, list_images
-from scaling_ood.models import ARCHITECTURES, Forward, Variant, assemble
+from scaling_ood.models import ARCHITECTURES, Forward, published_network
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared/data/imagenet-sample"
 # Other processors round other images across the border between two classes.
@@ -18,13 +18,12 @@ TOLERANCE = 0.002
 @pytest.mark.parametrize("name", [name for name, one in ARCHITECTURES.items() if one.weights])
 def test_top1_is_not_under_the_recorded_value(name):
     registered = ARCHITECTURES[name]
-    network = assemble(name, "none", [Variant("fine", 0, registered.classes)], {})
     forward = Forward("cpu")
+    network = forward.place(published_network(name, registered.classes))
     paths = [str(PHOTOGRAPHS / entry.path) for entry in list_images("class_prefix", PHOTOGRAPHS)]
     batches = Loading().batches(Photographs(paths, registered.preprocessing), pin_memory=False)
-    predicted = [
-        forward.batch(forward.place(network), registered.preprocessing, b)["fine_seed0"].logits for b in batches
-    ]
+    with torch.inference_mode():
+        predicted = [network(forward.inputs(registered.preprocessing, batch))["logits"] for batch in batches]
     right = torch.cat(predicted).argmax(dim=1) == torch.arange(len(paths))
     assert registered.sample_top1 is not None
     assert float(right.double().mean()) >= registered.sample_top1 - TOLERANCE

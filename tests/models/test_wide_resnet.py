@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from scaling_ood.models import Classifier, architecture
+from scaling_ood.models import architecture
 from scaling_ood.models.wide_resnet import WideResNetBackbone
 
 
 def test_it_has_as_many_weights_as_its_description_says() -> None:
     built = architecture("wide_resnet40_2")
-    network = Classifier(built.build(False)[0], nn.Linear(built.features, 10))
+    network = nn.Sequential(built.build(False)[0], nn.Linear(built.features, 10))
     groups, blocks = ((16, 32), (32, 64), (64, 128)), 6
     expected = 3 * 16 * 9 + 2 * 128 + 128 * 10 + 10
     for narrow, wide in groups:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from torch import nn
 
-from scaling_ood.models.architectures import architecture
 from scaling_ood.models.backbone import WholeNetwork
 from scaling_ood.models.checkpoints import (
     Checkpoint,
@@ -15,15 +15,17 @@ from scaling_ood.models.checkpoints import (
     lacking,
     without_shared_parts,
 )
-from scaling_ood.models.classifier import Classifier
 from scaling_ood.models.file_forms import CheckpointError
+from scaling_ood.models.heads import ClassHead
+from scaling_ood.models.image_network import ImageNetwork, class_network
+from scaling_ood.models.sources import architecture
 
 
 def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
-    """State dict of the `Classifier` that the weights of a file make.
+    """State dict of the `ImageNetwork` that the weights of a file make, with a linear `ClassHead`.
 
     The file may name its parts as the library does that the network is from, as timm's authors did before it, or as
-    `Classifier` does, which is how this project stores what it trains.
+    `ImageNetwork` does, which is how this project stores what it trains; there, `head.weight` and `head.bias` do too.
 
     Args:
         name: Of the architecture.
@@ -34,7 +36,9 @@ def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
         CheckpointError: The weights do not fit, all of it at once; or the network's head is more than one linear layer.
     """
     built = architecture(name)
-    joined = WholeNetwork(lambda of: Classifier(built.build(False)[0], nn.Linear(built.features, of)), _halves)
+    joined = WholeNetwork(
+        lambda of: ImageNetwork(built.build(False)[0], ClassHead(built.features, of)), _halves, _with_the_heads_layer
+    )
 
     def candidate(state: State) -> tuple[WholeNetwork, nn.Module, State]:
         whole = joined if built.whole is None or _is_joined(state) else built.whole
@@ -51,7 +55,7 @@ def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
         raise CheckpointError(
             f"the head of '{name}' is more than one linear layer: {checkpoint.name} cannot be used as it is"
         )
-    return Classifier(backbone, head).state_dict()
+    return class_network(backbone, head).state_dict()
 
 
 def _is_joined(state: State) -> bool:
@@ -59,8 +63,12 @@ def _is_joined(state: State) -> bool:
 
 
 def _halves(network: nn.Module) -> tuple[nn.Module, nn.Linear | None]:
-    assert isinstance(network, Classifier)
-    return network.backbone, network.head
+    assert isinstance(network, ImageNetwork)
+    return network.backbone, network.last_layer
+
+
+def _with_the_heads_layer(state: State, _: nn.Module) -> State:
+    return {re.sub(r"^head\.(weight|bias)$", r"head.output.\1", name): tensor for name, tensor in state.items()}
 
 
 def _last_linear(network: nn.Module) -> str:

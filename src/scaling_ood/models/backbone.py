@@ -1,8 +1,8 @@
-"""What is known of a backbone: how it is built, and what belongs to its published weights."""
+"""What is known of a backbone: how it is built, what belongs to its published weights, and where it comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -47,7 +47,7 @@ class Architecture:
             nobody recorded it.
         weights_file: Name of the weights' file where it holds the file's own digest, which is verified when the file is
             fetched; else empty.
-        whole: How files of weights name its parts; None: as `Classifier` does.
+        whole: How files of weights name its parts; None: as `ImageNetwork` does.
     """
 
     build: Callable[[bool], tuple[nn.Module, nn.Linear | None]]
@@ -60,6 +60,23 @@ class Architecture:
     weights_digest: str = ""
     weights_file: str = ""
     whole: WholeNetwork | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where architectures come from: one file in `scaling_ood.models.sources`, which has it as `SOURCE`.
+
+    Attributes:
+        has: Whether a name is one of this source's.
+        architecture: The architecture of such a name; a ValueError where the source does not have it after all.
+        near: Names that a name which is nobody's may have been meant for.
+        offers: What the source has, in words.
+    """
+
+    has: Callable[[str], bool]
+    architecture: Callable[[str], Architecture]
+    near: Callable[[], Iterable[str]]
+    offers: Callable[[], str]
 
 
 class WeightsUnavailableError(RuntimeError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from scaling_ood.models.architectures import architecture
+from scaling_ood.models.sources import architecture
 
 
 def weights_digest(state: dict[str, torch.Tensor]) -> str:

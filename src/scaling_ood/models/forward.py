@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +9,6 @@ import torch
 from torch import nn
 
 from scaling_ood.images.transforms import Preprocessing
-from scaling_ood.models.network import ForwardPass
 
 
 def exact_float32() -> None:
@@ -65,26 +63,14 @@ class Forward:
         order = torch.channels_last if self.channels_last else torch.contiguous_format
         return network.to(self.torch_device).to(memory_format=order).eval()
 
-    def batch(
-        self, network: nn.Module, preprocessing: Preprocessing, images: torch.Tensor, normalised: bool = False
-    ) -> Mapping[str, ForwardPass]:
-        """What a network makes of one batch.
+    def inputs(self, preprocessing: Preprocessing, images: torch.Tensor, normalised: bool = False) -> torch.Tensor:
+        """What enters the network for one batch: normalised, on the device, in the memory order.
 
         Args:
-            network: Placed by `place`.
             preprocessing: Of the network's weights.
             images: (N, 3, H, W); see `Preprocessing.normalise`.
             normalised: Whether the images are network input already.
-
-        Returns:
-            Outputs of each variant, on the device, in the precision in which they came out.
         """
-        with torch.inference_mode(), self.arithmetic():
-            outputs: Mapping[str, ForwardPass] = network(self.inputs(preprocessing, images, normalised))
-            return outputs
-
-    def inputs(self, preprocessing: Preprocessing, images: torch.Tensor, normalised: bool = False) -> torch.Tensor:
-        """What enters the network for one batch: normalised, on the device, in the memory order."""
         order = torch.channels_last if self.channels_last else torch.contiguous_format
         moved = images.to(self.torch_device, non_blocking=True)
         return (moved if normalised else preprocessing.normalise(moved)).contiguous(memory_format=order)

@@ -24,23 +24,23 @@ def test_the_layers_are_those_of_baur_et_al() -> None:
 def test_any_size_comes_back(size: tuple[int, int], skips: bool) -> None:
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert build_autoencoder(skips=skips).eval()(images).shape == images.shape
+        assert build_autoencoder(seed=0, skips=skips).eval().reconstruct(images).shape == images.shape
 
 
 def test_the_code_is_a_sixteenth_of_the_image_and_stays_spatial() -> None:
-    model = build_autoencoder().eval()
+    model = build_autoencoder(seed=0).eval()
     shapes = []
     model.dropout.register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape)))
-    model(torch.zeros(1, 3, 32, 48))
+    model.reconstruct(torch.zeros(1, 3, 32, 48))
     assert shapes == [(1, 128, 2, 3)]
 
 
 def test_without_skips_nothing_passes_by_the_code() -> None:
     images = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     for skips in (False, True):
-        model = build_autoencoder(skips=skips).eval()
+        model = build_autoencoder(seed=0, skips=skips).eval()
         model.dropout.register_forward_hook(lambda _, __, output: torch.zeros_like(output))
-        assert torch.equal(model(images), model(-images)) is not skips
+        assert torch.equal(model.reconstruct(images), model.reconstruct(-images)) is not skips
 
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:
@@ -55,6 +55,15 @@ def test_the_error_of_a_pixel_is_the_mean_over_its_channels(difference: str, exp
     reconstruction = torch.tensor([[0.0, 5.0], [0.0, 5.0], [0.0, 5.0]]).view(1, 3, 1, 2)
     error = reconstruction_error(images, reconstruction, difference)
     torch.testing.assert_close(error, torch.tensor([expected]))
+
+
+@pytest.mark.parametrize("difference", ["l1", "l2"])
+def test_the_network_gives_the_error_of_its_own_reconstruction(difference: str) -> None:
+    images = torch.randn(1, 3, 20, 30, generator=torch.Generator().manual_seed(0))
+    model = build_autoencoder(seed=0, difference=difference).eval()
+    with torch.inference_mode():
+        expected = reconstruction_error(images, model.reconstruct(images), difference)
+        assert torch.equal(model(images)["reconstruction_error"], expected)
 
 
 def test_half_precision_is_compared_in_single() -> None:

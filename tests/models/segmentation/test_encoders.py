@@ -6,7 +6,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 from torchvision.models import resnet18, resnet50
 
-from scaling_ood.models.architectures import architecture
+from scaling_ood.models import architecture
 from scaling_ood.models.segmentation import segmenter
 from scaling_ood.models.segmentation.encoders import DilatedDepthwise, DilatedEfficientNetLite, DilatedResNet
 

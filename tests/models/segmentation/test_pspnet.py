@@ -27,37 +27,27 @@ def test_logits_are_at_stride_8_with_the_auxiliary_ones_while_training_only() ->
 
 def test_a_confidence_head_gives_one_value_per_place() -> None:
     assert network(confidence=True).eval()(IMAGES)["confidence"].shape == (2, 6, 8)
-    with pytest.raises(ValueError, match="no confidence head"):
-        network().confide(torch.zeros(1, 16, 2, 2))
 
 
-def test_the_part_behind_the_dropout_without_dropout_is_the_plain_forward_pass() -> None:
-    model = network(confidence=True).eval()
-    outputs, encoding = model(IMAGES), model.encode(IMAGES)
-    assert torch.equal(model.classify(encoding.features), outputs["logits"])
-    assert torch.equal(model.confide(encoding.features), outputs["confidence"])
-
-
-def test_dropout_on_demand_drops_whole_channels_in_evaluation_mode_and_leaves_the_rest_alone() -> None:
+def test_a_pass_drops_whole_channels_as_training_would_and_the_rest_is_left_alone() -> None:
     model = network().eval()
-    features = model.encode(IMAGES).features
-    torch.manual_seed(3)
-    first = model.classify(features, dropout=True)
+    features = model.encode(IMAGES)
+    first, second = model.dropout_passes(features, 2, seed=3)
     torch.manual_seed(3)
     kept = functional.dropout2d(torch.ones(2, 16, 1, 1), 0.5, True)
     assert set(kept.unique().tolist()) == {0.0, 2.0}
-    torch.testing.assert_close(first, model.classify(features * kept))
-    assert not torch.equal(first, model.classify(features, dropout=True))
-    assert not any(part.training for part in model.modules())
+    assert torch.equal(first, model.classifier(features * kept))
+    torch.manual_seed(3)
+    assert torch.equal(first, model.classifier(functional.dropout2d(features, 0.5, True)))
+    assert torch.equal(second, model.classifier(functional.dropout2d(features, 0.5, True)))
 
 
 def test_many_masks_average_to_the_forward_pass_without() -> None:
     model = network().eval()
-    torch.manual_seed(0)
     with torch.inference_mode():
-        features = model.encode(IMAGES[:1]).features
-        mean = torch.stack([model.classify(features, dropout=True) for _ in range(4000)]).mean(dim=0)
-        plain = model.classify(features)
+        features = model.encode(IMAGES[:1])
+        mean = torch.stack(list(model.dropout_passes(features, 4000, seed=0))).mean(dim=0)
+        plain = model.decode(features)["logits"]
     assert (mean - plain).abs().max() < 0.1 * plain.std()
 
 

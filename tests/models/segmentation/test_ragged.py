@@ -11,7 +11,7 @@ IMAGES = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(0), d
 
 
 def network(name: str) -> PSPNet:
-    built = build_segmenter(name, 5, pretrained=False, width=16, dropout=0.0, confidence=True)
+    built = build_segmenter(name, 5, seed=0, start="random", width=16, dropout=0.0, confidence=True)
     return built.double().train()
 
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from scaling_ood.models.architectures import architecture
+from scaling_ood.models import Start, architecture
 from scaling_ood.models.segmentation import SEGMENTERS, build_segmenter, segmenter
 
 
-def weights(seed: int, pretrained: bool = False) -> dict[str, torch.Tensor]:
-    return build_segmenter("pspnet_resnet10", 3, pretrained=pretrained, seed=seed, width=8).state_dict()
+def weights(seed: int, start: Start = "random") -> dict[str, torch.Tensor]:
+    return build_segmenter("pspnet_resnet10", 3, seed=seed, start=start, width=8).state_dict()
 
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:
@@ -42,7 +42,7 @@ def test_preprocessing_belongs_to_the_encoders_weights() -> None:
 
 def test_published_weights_are_refused_where_there_are_none() -> None:
     with pytest.raises(ValueError, match="'pspnet_resnet10' has no published weights"):
-        weights(0, pretrained=True)
+        weights(0, "published")
 
 
 @pytest.mark.parametrize(("given", "nearest"), [("pspnet_resnet11", "pspnet_resnet10"), ("unet", None)])
@@ -54,7 +54,7 @@ def test_an_unknown_segmenter_names_the_nearest_and_all_known_ones(given: str, n
 
 
 def test_width_classes_and_confidence_head_are_options() -> None:
-    model = build_segmenter("pspnet_efficientnet_lite0_short", 7, pretrained=True, width=24, confidence=True)
+    model = build_segmenter("pspnet_efficientnet_lite0_short", 7, seed=0, start="published", width=24, confidence=True)
     assert model.classifier.weight.shape == (7, 24, 1, 1)
     assert model.confidence is not None
     assert model.auxiliary[0].weight.shape == (20, 40, 3, 3)

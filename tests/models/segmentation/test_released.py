@@ -125,17 +125,16 @@ def test_both_files_make_the_network_that_computes_what_the_released_one_does(
 ) -> None:
     target = tmp_path / "segmenter.safetensors"
     assert convert(*files, target) == CLASSES
-    network = build_segmenter("pspnet_resnet101_deepstem", CLASSES, pretrained=False, seed=9)
+    network = build_segmenter("pspnet_resnet101_deepstem", CLASSES, seed=9, start="random")
     network.load_state_dict(fitting_state(network, read_checkpoint(target)))
     network = network.double().eval()
     images = torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     encoder, decoder = (torch.load(path, weights_only=True) for path in files)
     with torch.inference_mode():
         logits, supervised = released_forward(encoder, decoder, images)
-        encoding = network.encode(images)
         torch.testing.assert_close(network(images)["logits"], logits, rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(network.auxiliary(encoding.middle), supervised, rtol=1e-9, atol=1e-9)
-        whole = upsample(network.classify(encoding.features), (40, 50))
+        torch.testing.assert_close(network.auxiliary(network.encoder(images).middle), supervised, rtol=1e-9, atol=1e-9)
+        whole = upsample(logits, (40, 50))
         assert whole.argmax(dim=1).unique().numel() > 1
     with safe_open(target, "pt") as stored:
         assert stored.metadata()["encoder"] == f"encoder_epoch_20.pth {read_checkpoint(files[0]).sha256}"
@@ -183,7 +182,7 @@ def test_swapped_files_and_another_depth_are_refused_in_words(states: tuple[Stat
 
 
 def test_torchvisions_stem_is_no_released_encoder(states: tuple[State, State]) -> None:
-    plain = build_segmenter("pspnet_resnet101", CLASSES, pretrained=False).encoder.state_dict()
+    plain = build_segmenter("pspnet_resnet101", CLASSES, seed=0, start="random").encoder.state_dict()
     encoder = {name.removeprefix("network."): each for name, each in plain.items()}
     with pytest.raises(CheckpointError, match=r"e lacks conv2\.weight, bn2\.weight.* e has of another shape conv1"):
         released_state(of("e", encoder), of("d", states[1]))

@@ -8,7 +8,7 @@ from scaling_ood.models.segmentation.autoencoder import (
     reconstruction_error,
 )
 from scaling_ood.models.segmentation.encoders import STRIDE, Encoder, Maps
-from scaling_ood.models.segmentation.pspnet import Encoding, PSPNet, upsample
+from scaling_ood.models.segmentation.pspnet import PSPNet, upsample
 from scaling_ood.models.segmentation.ragged import Ragged, groups_of
 from scaling_ood.models.segmentation.registry import SEGMENTERS, Segmenter, build_segmenter, segmenter
 
@@ -18,7 +18,6 @@ __all__ = [
     "STRIDE",
     "Difference",
     "Encoder",
-    "Encoding",
     "Maps",
     "PSPNet",
     "Ragged",

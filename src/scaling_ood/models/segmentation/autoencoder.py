@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.models.network import Network
 
 Difference = Literal["l1", "l2"]
 
@@ -17,7 +18,7 @@ AUTOENCODER_PREPROCESSING = Preprocessing(224, 224, "bilinear", (0.5, 0.5, 0.5),
 """Pixels in [-1, 1]: there are no published weights that could want another range. Only mean and std apply."""
 
 
-class SpatialAutoencoder(nn.Module):
+class SpatialAutoencoder(Network):
     """Four halvings down to a spatial code, four doublings back; batch norm after each.
 
     The paper states a "4-layer U-Net with a spatial latent code, as in Baur et al." Theirs has no skip connections:
@@ -26,16 +27,18 @@ class SpatialAutoencoder(nn.Module):
 
     WIDTHS = (32, 64, 128, 128)
     STRIDE = 16
+    gives = frozenset({"reconstruction_error"})
 
-    def __init__(self, skips: bool = False, dropout: float = 0.2) -> None:
+    def __init__(self, skips: bool = False, dropout: float = 0.2, difference: Difference = "l1") -> None:
         """Build it with random weights.
 
         Args:
             skips: Whether each doubling also sees the map of its size on the way down.
             dropout: On the code, in [0, 1).
+            difference: Between a pixel and its reconstruction, see `reconstruction_error`.
         """
         super().__init__()
-        self.skips = skips
+        self.skips, self.difference = skips, difference
         down, up = (3, *self.WIDTHS), (128, 128, 64, 32, 32)
         self.down = nn.ModuleList(_down(a, b) for a, b in pairwise(down))
         extra = (0, *reversed(self.WIDTHS[:-1])) if skips else (0,) * 4
@@ -43,7 +46,15 @@ class SpatialAutoencoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Conv2d(up[-1], 3, 1)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def encode(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The images themselves: the error is measured on them, and networks have no part in common."""
+        return inputs
+
+    def decode(self, encoded: torch.Tensor) -> dict[str, torch.Tensor]:
+        """`reconstruction_error` (N, H, W) of each pixel of the images, in units of the normalised input."""
+        return {"reconstruction_error": reconstruction_error(encoded, self.reconstruct(encoded), self.difference)}
+
+    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
         """Reconstruction (N, 3, H, W) of normalised images (N, 3, H, W) of any size."""
         height, width = images.shape[2:]
         padding = (0, -width % self.STRIDE, 0, -height % self.STRIDE)
@@ -60,11 +71,13 @@ class SpatialAutoencoder(nn.Module):
         return reconstruction
 
 
-def build_autoencoder(*, seed: int = 0, skips: bool = False, dropout: float = 0.2) -> SpatialAutoencoder:
+def build_autoencoder(
+    *, seed: int, skips: bool = False, dropout: float = 0.2, difference: Difference = "l1"
+) -> SpatialAutoencoder:
     """An autoencoder whose initial weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return SpatialAutoencoder(skips, dropout)
+        return SpatialAutoencoder(skips, dropout, difference)
 
 
 def reconstruction_error(

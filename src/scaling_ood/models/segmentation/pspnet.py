@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from scaling_ood.models.segmentation.encoders import Encoder
+from scaling_ood.models.network import Network
+from scaling_ood.models.segmentation.encoders import STRIDE, Encoder, Maps
 from scaling_ood.models.segmentation.ragged import Ragged, groups_of
 
 
@@ -28,18 +29,6 @@ def upsample(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """
     maps = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
     return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
-
-
-class Encoding(NamedTuple):
-    """What lies before the dropout, at stride 8.
-
-    Attributes:
-        features: (N, width, h, w), for `PSPNet.classify` and `PSPNet.confide`.
-        middle: (N, A, h, w), for the auxiliary head.
-    """
-
-    features: torch.Tensor
-    middle: torch.Tensor
 
 
 class PyramidPooling(nn.Module):
@@ -63,7 +52,7 @@ class PyramidPooling(nn.Module):
         return joined
 
 
-class PSPNet(nn.Module):
+class PSPNet(Network):
     """Encoder, pyramid pooling, classifier, and the auxiliary head that training needs.
 
     Attributes:
@@ -100,52 +89,60 @@ class PSPNet(nn.Module):
             *_convolution(middle, middle // 2, 3), nn.Dropout2d(dropout), nn.Conv2d(middle // 2, classes, 1)
         )
         self.confidence = nn.Conv2d(width, 1, 1) if confidence else None
+        others = {"confidence": confidence, "dropout": dropout > 0}
+        self.gives = frozenset({"logits", *(name for name, given in others.items() if given)})
         for name, part in self.named_modules():
             if not name.startswith("encoder"):
                 _initialise(part)
 
-    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Everything that training and testing need, at stride 8.
-
-        Args:
-            images: Normalised (N, 3, H, W); H and W are multiples of 8. `Ragged` ones, of several sizes, give ragged
-                outputs.
-
-        Returns:
-            `logits` (N, C, h, w); while training also `auxiliary` (N, C, h, w); with a confidence head also
-            `confidence` (N, h, w), before the sigmoid.
-        """
-        features, middle = self.encode(images)
-        dropped = functional.dropout2d(features, self.dropout, self.training)
-        outputs = {"logits": self.classify(dropped)}
-        if self.training:
-            outputs["auxiliary"] = self.auxiliary(middle)
-        if self.confidence is not None:
-            outputs["confidence"] = self.confide(dropped)
-        return outputs
-
-    def encode(self, images: torch.Tensor) -> Encoding:
-        """Encoder and decoder, all that lies before the dropout: the part that Monte Carlo dropout runs once."""
-        for height, width in (group.shape[2:] for group in groups_of(images)):
-            if height % 8 or width % 8:
-                raise ValueError(f"images of {height} x {width} pixels: both sides must be multiples of 8")
-        middle, deep = self.encoder(images)
-        return Encoding(self.decoder(deep), middle)
-
-    def classify(self, features: torch.Tensor, dropout: bool = False) -> torch.Tensor:
-        """Logits (N, C, h, w) of decoder features, once, with or without dropout."""
-        logits: torch.Tensor = self.classifier(functional.dropout2d(features, self.dropout, dropout))
-        return logits
-
-    def confide(self, features: torch.Tensor) -> torch.Tensor:
-        """Confidence (N, h, w) of decoder features, before the sigmoid.
+    def encode(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Encoder and decoder, all that lies before the dropout: features (N, width, h, w) at stride 8.
 
         Raises:
-            ValueError: The network was built without the head.
+            ValueError: A side of the images is no multiple of 8.
         """
-        if self.confidence is None:
-            raise ValueError("this network has no confidence head: build it with confidence=True")
-        return torch.squeeze(self.confidence(features), 1)
+        features: torch.Tensor = self.decoder(self._maps(inputs).deep)
+        return features
+
+    def decode(self, encoded: torch.Tensor) -> dict[str, torch.Tensor]:
+        """`logits` (N, C, h, w) and, with its head, `confidence` (N, h, w) before the sigmoid."""
+        dropped = functional.dropout2d(encoded, self.dropout, self.training)
+        outputs = {"logits": self.classifier(dropped)}
+        if self.confidence is not None:
+            outputs["confidence"] = torch.squeeze(self.confidence(dropped), 1)
+        return outputs
+
+    def forward(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Everything that testing and training need, at stride 8: while training also `auxiliary` (N, C, h, w).
+
+        Args:
+            inputs: Normalised images (N, 3, H, W). `Ragged` ones, of several sizes, give ragged outputs.
+        """
+        if not self.training:
+            return super().forward(inputs)
+        middle, deep = self._maps(inputs)
+        return {**self.decode(self.decoder(deep)), "auxiliary": self.auxiliary(middle)}
+
+    def dropout_passes(self, encoded: torch.Tensor, passes: int, seed: int) -> Iterator[torch.Tensor]:
+        """Logits (N, C, h, w) of one pass after the other, each without other channels of each image's features.
+
+        Args:
+            encoded: From `encode`.
+            passes: How many.
+            seed: Of the masks, which are those that the network would draw from the global generator.
+        """
+        generator = torch.Generator(encoded.device).manual_seed(seed)
+        kept = 1 - self.dropout
+        for _ in range(passes):
+            mask = encoded.new_empty(*encoded.shape[:2], 1, 1).bernoulli_(kept, generator=generator).div_(kept)
+            yield self.classifier(encoded * mask)
+
+    def _maps(self, images: torch.Tensor) -> Maps:
+        for height, width in (group.shape[2:] for group in groups_of(images)):
+            if height % STRIDE or width % STRIDE:
+                raise ValueError(f"images of {height} x {width} pixels: both sides must be multiples of {STRIDE}")
+        maps: Maps = self.encoder(images)
+        return maps
 
 
 def _spread(context: torch.Tensor | Ragged, maps: torch.Tensor | Ragged) -> Any:

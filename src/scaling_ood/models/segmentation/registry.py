@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -20,9 +19,11 @@ from torchvision.models.resnet import (  # type: ignore[import-untyped]
 )
 
 from scaling_ood.images.transforms import Preprocessing
-from scaling_ood.models.architectures import architecture
+from scaling_ood.images.wording import unknown
+from scaling_ood.models.network import Start
 from scaling_ood.models.segmentation.encoders import DeepStemResNet, DilatedEfficientNetLite, DilatedResNet, Encoder
 from scaling_ood.models.segmentation.pspnet import PSPNet
+from scaling_ood.models.sources import architecture
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,7 @@ def segmenter(name: str) -> Segmenter:
         ValueError: Unknown name; says the nearest match and all known ones.
     """
     if name not in SEGMENTERS:
-        near = get_close_matches(name, SEGMENTERS, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown segmenter '{name}'{hint} (known: {', '.join(sorted(SEGMENTERS))})")
+        raise ValueError(unknown("segmenter", name, SEGMENTERS))
     return SEGMENTERS[name]
 
 
@@ -60,8 +59,8 @@ def build_segmenter(
     name: str,
     classes: int,
     *,
-    pretrained: bool,
-    seed: int = 0,
+    seed: int,
+    start: Start,
     width: int = 512,
     dropout: float = 0.1,
     confidence: bool = False,
@@ -71,8 +70,8 @@ def build_segmenter(
     Args:
         name: Registered segmenter.
         classes: Number of classes C.
-        pretrained: Whether the encoder takes its published weights; not needed where a state is loaded afterwards.
         seed: Of the new weights.
+        start: Of the encoder.
         width: Channels of the decoder.
         dropout: Share of the decoder's channels that are dropped.
         confidence: Whether there is a confidence head.
@@ -81,11 +80,11 @@ def build_segmenter(
         ValueError: Unknown name, or published weights are wanted where there are none.
     """
     registered = segmenter(name)
-    if pretrained and not registered.weights:
+    if start == "published" and not registered.weights:
         raise ValueError(f"'{name}' has no published weights: train it from random ones")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = registered.encoder(pretrained)
+        encoder = registered.encoder(start == "published")
         return PSPNet(encoder, classes, width=width, dropout=dropout, confidence=confidence)
 
 

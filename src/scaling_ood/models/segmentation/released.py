@@ -61,7 +61,7 @@ def released_state(encoder: Checkpoint, decoder: Checkpoint, architecture: str =
             f"{decoder.name} is no decoder of the released code (ppm_deepsup): it has no {_LAST}"
             + ("; the two files are swapped" if _LAST in encoder.state else "")
         )
-    network = build_segmenter(architecture, len(last), pretrained=False)
+    network = build_segmenter(architecture, len(last), seed=0, start="random")
     state: State = {}
     problems = []
     for file, names in ((encoder, _ENCODER), (decoder, _DECODER)):

@@ -1,21 +1,12 @@
-"""The closed registry of backbones: the only place that knows architecture names.
-
-An architecture is one function that builds the backbone, with or without its published weights, and what belongs to
-those weights: preprocessing, the published head, the published accuracy. The networks of torchvision and timm are
-registered by rule, see `torchvision_backbones` and `timm_backbones`.
-"""
+"""Backbones of this project, each registered by one function that builds it and by what belongs to its weights."""
 
 from __future__ import annotations
-
-from difflib import get_close_matches
 
 import torch
 from torch import nn
 
 from scaling_ood.images.transforms import Preprocessing
-from scaling_ood.models.backbone import Architecture, WholeNetwork
-from scaling_ood.models.timm_backbones import TIMM, timm_architecture
-from scaling_ood.models.torchvision_backbones import torchvision_architecture, torchvision_names
+from scaling_ood.models.backbone import Architecture, Source, WholeNetwork
 from scaling_ood.models.wide_resnet import CIFAR_PREPROCESSING, WideResNetBackbone
 
 
@@ -107,25 +98,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
 }
 
-
-def architecture(name: str) -> Architecture:
-    """The architecture of that name: registered here, of torchvision (`resnet101`), or of timm (`timm:resnet101`).
-
-    A bare name of torchvision stands for its first published weights, which are those of the papers of their time;
-    `resnet101.imagenet1k_v2` names others. timm has the same form, `timm:resnet101.tv_in1k`, and its own default.
-
-    Raises:
-        ValueError: Unknown name; says the nearest match and all registered ones. Or timm is not installed.
-    """
-    if name in ARCHITECTURES:
-        return ARCHITECTURES[name]
-    if name.startswith(TIMM):
-        return timm_architecture(name)
-    if name.partition(".")[0] in torchvision_names():
-        return torchvision_architecture(name)
-    near = get_close_matches(name, [*ARCHITECTURES, *torchvision_names()], 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise ValueError(
-        f"unknown architecture '{name}'{hint} (known: {', '.join(sorted(ARCHITECTURES))}), nor is it a classification "
-        f"network of torchvision, such as 'resnet101'; those of timm are called '{TIMM}<name>'"
-    )
+SOURCE = Source(
+    ARCHITECTURES.__contains__,
+    ARCHITECTURES.__getitem__,
+    lambda: ARCHITECTURES,
+    lambda: ", ".join(sorted(ARCHITECTURES)),
+)

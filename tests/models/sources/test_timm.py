@@ -9,7 +9,7 @@ from torch import nn
 
 from scaling_ood.images import Preprocessing
 from scaling_ood.models import Architecture, architecture, published_digest, weights_digest
-from scaling_ood.models.timm_backbones import timm_architecture
+from scaling_ood.models.sources.timm import timm_architecture
 
 
 def test_without_timm_its_networks_are_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

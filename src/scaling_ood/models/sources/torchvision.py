@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import models  # type: ignore[import-untyped]
 
 from scaling_ood.images.transforms import Preprocessing
-from scaling_ood.models.backbone import Architecture, WeightsUnavailableError, WholeNetwork, unknown_weights
+from scaling_ood.models.backbone import Architecture, Source, WeightsUnavailableError, WholeNetwork, unknown_weights
 from scaling_ood.models.skeleton import skeleton
 
 IMAGENET_CLASSES = 1000
@@ -102,3 +102,11 @@ def _split(network: nn.Module) -> tuple[nn.Module, nn.Linear | None, int]:
     parent, _, leaf = name.rpartition(".")
     setattr(network.get_submodule(parent), leaf, nn.Identity())
     return network, head, head.in_features
+
+
+SOURCE = Source(
+    lambda name: name.partition(".")[0] in torchvision_names(),
+    torchvision_architecture,
+    torchvision_names,
+    lambda: "classification networks of torchvision, such as 'resnet101'",
+)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from scaling_ood.images.transforms import INTERPOLATION, Preprocessing
-from scaling_ood.models.backbone import Architecture, WeightsUnavailableError, WholeNetwork, unknown_weights
+from scaling_ood.models.backbone import Architecture, Source, WeightsUnavailableError, WholeNetwork, unknown_weights
 from scaling_ood.models.skeleton import skeleton
 
 TIMM = "timm:"
@@ -119,3 +119,8 @@ def _split(network: Any, name: str) -> tuple[nn.Module, nn.Linear | None, int]:
     if isinstance(head, nn.Linear):
         return network, head, head.in_features
     return network, None, int(network.head_hidden_size)
+
+
+SOURCE = Source(
+    lambda name: name.startswith(TIMM), timm_architecture, lambda: (), lambda: f"those of timm, as '{TIMM}<name>'"
+)

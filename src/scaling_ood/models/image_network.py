@@ -1,0 +1,134 @@
+"""Networks for whole images: a backbone that ends in one feature vector, and a head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+from scaling_ood.models.heads import ClassHead, Head
+from scaling_ood.models.network import Network, Start
+from scaling_ood.models.sources import architecture
+
+
+class ClassCountError(ValueError):
+    """The published head has another number of classes than the data set."""
+
+
+class ImageNetwork(Network):
+    """Backbone and head.
+
+    Attributes:
+        backbone: Images (N, 3, H, W) to features (N, D); the identity makes a network for stored features.
+        head: Features to everything that the network gives.
+    """
+
+    def __init__(self, backbone: nn.Module, head: Head) -> None:
+        """Join the two; their widths must agree."""
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.gives, self.posterior = head.gives, head.posterior
+        for norm in self._frozen():
+            norm.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> ImageNetwork:
+        """Set the mode of everything but the frozen batch norms."""
+        super().train(mode)
+        for norm in self._frozen():
+            norm.eval()
+        return self
+
+    def encode(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Backbone features (N, D) of normalised images."""
+        features: torch.Tensor = self.backbone(inputs)
+        return features
+
+    def decode(self, encoded: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the head gives."""
+        outputs: dict[str, torch.Tensor] = self.head(encoded)
+        return outputs
+
+    def dropout_passes(self, encoded: torch.Tensor, passes: int, seed: int) -> Iterator[torch.Tensor]:
+        """Logits (N, C) of one pass after the other, see `Head.dropout_passes`."""
+        return self.head.dropout_passes(encoded, passes, seed)
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        """Penultimate features to logits."""
+        return self.head.output
+
+    @property
+    def shared(self) -> nn.Module:
+        """The backbone."""
+        return self.backbone
+
+    def _frozen(self) -> list[nn.Module]:
+        parts = self.backbone.modules() if self.head.frozen_norms else ()
+        return [part for part in parts if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+
+
+def build_head(name: str, head: Callable[[int], Head], *, seed: int) -> Head:
+    """A head for an architecture's features, to be trained alone; its initial weights depend on the seed alone.
+
+    Args:
+        name: Of the architecture.
+        head: Width D of the features to the head, such as `partial(ClassHead, classes=10)`.
+        seed: Of its weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return head(architecture(name).features)
+
+
+def build_network(name: str, head: Callable[[int], Head], *, seed: int, start: Start) -> ImageNetwork:
+    """A whole network; the weights that are new depend on the seed alone, and the head's are those of `build_head`.
+
+    Args:
+        name: Of the architecture.
+        head: Width D of the features to the head.
+        seed: Of the new weights.
+        start: Of the backbone.
+
+    Raises:
+        ValueError: Unknown name, or published weights are wanted where there are none.
+        WeightsUnavailableError: The published weights cannot be loaded.
+    """
+    built = architecture(name)
+    if start == "published" and not built.weights:
+        raise ValueError(f"'{name}' has no published weights to start from")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        new = head(built.features)
+        return ImageNetwork(built.build(start == "published")[0], new)
+
+
+def published_network(name: str, classes: int) -> ImageNetwork:
+    """A network with all its published weights.
+
+    Args:
+        name: Of the architecture.
+        classes: Number of classes C of the data set.
+
+    Raises:
+        ClassCountError: The published head has another number, or there is none.
+        WeightsUnavailableError: The published weights cannot be loaded.
+    """
+    built = architecture(name)
+    backbone, published = built.build(True)
+    if published is None or published.out_features != classes:
+        given = 0 if published is None else published.out_features
+        raise ClassCountError(
+            f"the published head of {name} has {given:,} classes, but the data set has {classes:,}: "
+            "they must be the same classes, in the same order"
+        )
+    return class_network(backbone, published)
+
+
+def class_network(backbone: nn.Module, linear: nn.Linear) -> ImageNetwork:
+    """A backbone and a linear layer for the classes that are there already, as one network."""
+    head = ClassHead(linear.in_features, linear.out_features)
+    head.output = linear
+    return ImageNetwork(backbone, head)

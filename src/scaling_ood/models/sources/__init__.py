@@ -1,0 +1,38 @@
+"""Where networks come from, one file each; a new source is a new file here with its `SOURCE`."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from scaling_ood.models.backbone import Architecture, Source
+from scaling_ood.models.sources.own import ARCHITECTURES
+
+__all__ = ["ARCHITECTURES", "architecture", "sources"]
+
+
+def architecture(name: str) -> Architecture:
+    """The architecture of that name: of this project, of torchvision (`resnet101`), or of timm (`timm:resnet101`).
+
+    A bare name of torchvision stands for its first published weights, which are those of the papers of their time;
+    `resnet101.imagenet1k_v2` names others. timm has the same form, `timm:resnet101.tv_in1k`, and its own default.
+
+    Raises:
+        ValueError: Unknown name; says the nearest match and what there is. Or timm is not installed.
+    """
+    for source in sources():
+        if source.has(name):
+            return source.architecture(name)
+    near = get_close_matches(name, [known for source in sources() for known in source.near()], 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    offers = "; ".join(source.offers() for source in sources())
+    raise ValueError(f"unknown architecture '{name}'{hint} (known: {offers})")
+
+
+@lru_cache(maxsize=1)
+def sources() -> tuple[Source, ...]:
+    """Those of all files here, by the files' names."""
+    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    return tuple(module.SOURCE for module in modules)
