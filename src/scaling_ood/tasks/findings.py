@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
+from scaling_ood.images import Orientation
+from scaling_ood.images.exif import oriented, oriented_in_words
 from scaling_ood.images.layouts import counted
 from scaling_ood.images.manifest import count_left_out
 from scaling_ood.images.sharing import alike_images, refuse_shared, shared_images
 from scaling_ood.parameters.common import SharingSpec
+from scaling_ood.products.preparation import Findings
 
 _logger = logging.getLogger(__name__)
 
@@ -21,21 +23,30 @@ def find(
     others: pd.DataFrame,
     spec: SharingSpec,
     roles: Collection[str],
+    orientation: Orientation,
+    *,
+    unreadable: int,
     notes: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Fields of `Findings`, which are told as warnings too.
+    differences: Sequence[str] = (),
+    curated: Mapping[str, int] | None = None,
+) -> Findings:
+    """Findings, which are told as warnings too.
 
     Args:
         manifest: All images that are used.
         others: Files that are left out: `LEFT_OUT`.
         spec: What may be shared.
         roles: Names of the in-distribution image sets.
+        orientation: How photographs with an EXIF orientation are taken.
+        unreadable: Number of images that were set apart.
         notes: What else was found, in words.
+        differences: In what copies differ from what was published, in words.
+        curated: Data set to the number of images that were left out for their quality.
 
     Raises:
         SharedImagesError: Too many images stand on both sides.
     """
-    left_out, shared = count_left_out(others), shared_images(manifest)
+    left_out, shared, turned = count_left_out(others), shared_images(manifest), oriented(manifest)
     refuse_shared(shared, roles, spec.most_shared)
     if spec.near_duplicates:
         shared += alike_images(manifest)
@@ -44,6 +55,18 @@ def find(
         _logger.warning("Files are left out (named in quarantine.csv). %s", told)
     if shared:
         _logger.warning("Pictures stand more than once. %s", "; ".join(map(str, shared)))
+    for difference in differences:
+        _logger.warning("The copy of a data set differs from what was published. %s", difference)
+    if turned:
+        _logger.warning("Images with an EXIF orientation: %s (data.orientation)", oriented_in_words(turned, orientation))
     for note in notes:
         _logger.warning(note)
-    return {"left_out": left_out, "shared": tuple(shared), "notes": tuple(notes)}
+    return Findings(
+        left_out=left_out,
+        shared=tuple(shared),
+        notes=tuple(notes),
+        unreadable=unreadable,
+        differences=tuple(differences),
+        curated=dict(curated or {}),
+        oriented=turned,
+    )

@@ -1,0 +1,222 @@
+"""Multi-label: an image may show several classes, and detectors score whole images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from miniatures import rendering_workers
+from miniatures.composite import (
+    SPLITS,
+    CompositeSpec,
+    composite_folders,
+    instances,
+    render_composites,
+)
+from scaling_ood.evaluation.facts import Facts
+from scaling_ood.evaluation.passes import loading_of
+from scaling_ood.images.multi_label import AnnotationError, is_labelled, list_multi_label, targets
+from scaling_ood.images.one_sided import refuse_one_sided_labels, unlearned_labels
+from scaling_ood.metrics import mean_average_precision
+from scaling_ood.metrics.contradiction import contradiction
+from scaling_ood.models import Forward, Head, MultiLabelHead
+from scaling_ood.parameters.common import RenderingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.multi_label import LabelledDataSpec, MultiLabelNetworkSpec, MultiLabelSpec
+from scaling_ood.products.plans import Part, Plan
+from scaling_ood.products.preparation import Classes, Manifest
+from scaling_ood.products.scores import Quality
+from scaling_ood.products.stored import StoredShards
+from scaling_ood.tasks.image_sets import (
+    KnownImages,
+    Listed,
+    divide,
+    folder_of,
+    list_set,
+    place_of,
+    places_of,
+    prepare_images,
+)
+from scaling_ood.tasks.whole_images import WholeImages, stored_features
+from scaling_ood.training.loop import Lesson
+from scaling_ood.training.multilabel import MultiLabel, MultiLabelRecipe
+from scaling_ood.training.multilabel_sets import LabelledFeatures, LabelledPhotographs, MultiLabelSets
+
+ANNOTATIONS = "in_dist/annotations"
+
+YEAR = 2017
+"""COCO's folders and files bear their edition's; those that are rendered bear that of the usual one."""
+
+_CHUNK = 50
+"""Images that a process renders at a time."""
+
+ImageFolder = dict[str, Any]
+"""File name to pixels (H, W, 3), or to the content of a JSON file."""
+
+
+class MultiLabelTask(WholeImages):
+    """Several classes per image: PASCAL VOC, MS-COCO."""
+
+    name = "multi_label"
+    spec = MultiLabelSpec
+    training_sets = ("train", "fit")
+    validated = "validation_map"
+
+    # Data
+
+    def render(self, fabrication: RenderingSpec[Any]) -> Plan[ImageFolder]:
+        """Plan the rendering of scenes of several objects: `in_dist` in COCO's layout, `ood` and `control` by class."""
+        request: CompositeSpec = fabrication.request()
+        parts = [Part(_place(name), folder.images) for name, folder in composite_folders(request).items()]
+        return Plan(
+            [Part(ANNOTATIONS, len(SPLITS)), *parts], partial(_render, request), {"composite": vars(request)}
+        )
+
+    def prepare(
+        self,
+        data: SharingSpec,
+        benchmark: str,
+        roots: Mapping[str, str],
+        workers: int,
+        curation: pd.DataFrame | None,
+    ) -> tuple[Manifest, pd.DataFrame]:
+        """List, divide and check the images; the manifest's `labels` are indices of the classes shown.
+
+        Raises:
+            AnnotationError: Anything that is wrong with annotations or folders, of all data sets at once.
+            PartitionError: A role gets no image, or fewer than it claims.
+            TooManyUnreadableError: The share of unreadable images is above what is tolerated.
+            OneSidedLabelsError: Images to train or choose on are unlabelled, or no image of a set shows a class.
+            SharedImagesError: Too many images stand on both sides.
+        """
+        assert isinstance(data, LabelledDataSpec)
+        places = {data.in_dist: place_of(data.labelled.source, data.labelled.folder), **places_of(data)}
+        folder = folder_of(places[data.in_dist], roots)
+        splits = sorted({part.split for part in data.roles.values()})
+        source = data.labelled.labelled_source(data.in_dist, folder, splits)
+        dropped = frozenset() if curation is None else frozenset(curation["id"])
+        readings: dict[str, Callable[[], Any]] = {data.in_dist: partial(list_multi_label, source)}
+        for name, spec in data.sets.items():
+            own = folder_of(places[name], roots) if name in places else ""
+            readings[name] = partial(list_set, name, spec, own, data.seed, dropped)
+        read = _read_all(readings)
+        rows, classes, left_out = read.pop(data.in_dist)
+        listed = {data.in_dist: Listed(rows, (), left_out), **read}
+
+        def roles(known: pd.DataFrame) -> KnownImages:
+            return KnownImages(divide(known, data), classes, Classes(titles=tuple(classes)))
+
+        others = {"label": -1, "labels": None}
+        return prepare_images(
+            data, self.name, benchmark, places, listed, roles, others, _refuse, roots, workers, curation
+        )
+
+    # Networks
+
+    def head(self, network: MultiLabelNetworkSpec, classes: int) -> Callable[[int], Head]:
+        """The paper's: a hidden layer, dropout, one sigmoid per class."""
+        return partial(MultiLabelHead, classes=classes, width=network.width, dropout=network.dropout)
+
+    def told(self, network: MultiLabelNetworkSpec) -> Facts:
+        """Shape and recipe."""
+        chosen = "the best of them by mAP on the fit images" if network.best_epoch == "validation" else "the last"
+        recipe = {
+            "Head": f"hidden layer of {network.width}, dropout {network.dropout:g}",
+            "Epochs": f"{network.epochs}, {chosen}",
+        }
+        return {**(recipe if network.source.trains else {}), "Averaging of precision": network.averaging}
+
+    def lesson(
+        self, network: MultiLabelNetworkSpec, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
+    ) -> Callable[[], Lesson[Any]]:
+        """Binary cross-entropy of each class."""
+        recipe = MultiLabelRecipe(
+            epochs=network.epochs,
+            batch_images=network.batch_images,
+            learning_rate=network.learning_rate,
+            backbone_learning_rate=network.backbone_learning_rate,
+            averaging=network.averaging,
+            best_epoch=network.best_epoch,
+            precision=network.precision,
+        )
+        device, classes = Forward(runtime.device).torch_device, manifest.preparation.classes
+
+        def images(image_set: str) -> LabelledFeatures | LabelledPhotographs:
+            rows = manifest.of(image_set)
+            present = torch.from_numpy(targets(rows, classes))
+            if features is not None:
+                return LabelledFeatures(stored_features(features, image_set), present)
+            preprocessing = self.preprocessing(network, manifest.preparation)
+            return LabelledPhotographs(manifest.files(rows), present, preprocessing, loading=loading_of(runtime))
+
+        return lambda: MultiLabel(MultiLabelSets(*map(images, self.training_sets)), recipe, device)
+
+    def judge(
+        self, network: MultiLabelNetworkSpec, logits: Callable[[str, int], torch.Tensor], manifest: Manifest
+    ) -> tuple[list[float], Quality]:
+        """Mean average precision on the labelled fit and test images.
+
+        The fit images chose the epoch; the test images did not, but may have no labels: then the fit images judge.
+        """
+        by_set: dict[str, list[float]] = {}
+        images = {}
+        for image_set in ("fit", "test"):
+            rows = manifest.of(image_set)
+            known = is_labelled(rows).to_numpy()
+            if not known.any():
+                continue
+            present = targets(rows[known], manifest.preparation.classes)
+            images[image_set] = int(known.sum())
+            for seed in network.seeds:
+                own = logits(image_set, seed).numpy()[known]
+                found = mean_average_precision(own, present, network.averaging).mean
+                by_set.setdefault(image_set, []).append(float(found))
+        judged = "test" if "test" in by_set else "fit"
+        means = {name: float(np.mean(values)) for name, values in by_set.items()}
+        warning = contradiction("mAP", means["test"], means["fit"], "the fit images") if len(means) > 1 else ""
+        told = {name: {"map": value} for name, value in means.items()}
+        return by_set[judged], Quality("map", means[judged], network.least_quality, told, images, warning)
+
+
+def _refuse(manifest: pd.DataFrame, classes: Sequence[str]) -> Sequence[str]:
+    refuse_one_sided_labels(manifest)
+    return unlearned_labels(manifest, tuple(classes))
+
+
+def _read_all(readings: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """What is read of each data set; a person who has to mend several hears of all of them."""
+    found, problems = {}, []
+    for name, read in readings.items():
+        try:
+            found[name] = read()
+        except (ValueError, FileNotFoundError) as error:
+            problems.append(str(error) if name in str(error) else f"{name}: {error}")
+    if problems:
+        raise AnnotationError("\n".join(problems))
+    return found
+
+
+def _place(folder: str) -> str:
+    return f"in_dist/{folder}{YEAR}" if folder in SPLITS else folder
+
+
+def _render(spec: CompositeSpec, missing: Sequence[Part]) -> Iterator[tuple[str, ImageFolder]]:
+    """Render a few images of a folder at a time, in parallel: one folder may hold most of them."""
+    sources = {_place(name): name for name in composite_folders(spec)}
+    with rendering_workers() as pool:
+        for part in missing:
+            if part.name == ANNOTATIONS:
+                yield part.name, dict(zip(*_annotations(spec, pool), strict=True))
+                continue
+            chunks = [range(start, min(start + _CHUNK, part.items)) for start in range(0, part.items, _CHUNK)]
+            rendered = pool.map(partial(render_composites, spec, sources[part.name]), chunks)
+            yield part.name, {name: pixels for chunk in rendered for name, pixels in chunk.items()}
+
+
+def _annotations(spec: CompositeSpec, pool: Executor) -> tuple[list[str], list[dict[str, Any]]]:
+    return [f"instances_{split}{YEAR}.json" for split in SPLITS], list(pool.map(partial(instances, spec), SPLITS))

@@ -1,0 +1,551 @@
+"""Anomaly segmentation: detectors score every pixel of a scene."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from miniatures import rendering_workers
+from miniatures.street import StreetSpec, render_town, street_folders
+from scaling_ood.detectors import Need, OutputsView, field_of
+from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, stored_scenes
+from scaling_ood.evaluation.facts import (
+    convention_facts,
+    data_facts,
+    detector_run,
+    extraction_facts,
+    network_facts,
+    other_network_facts,
+    rendered_caveats,
+)
+from scaling_ood.evaluation.passes import ScenePass
+from scaling_ood.evaluation.scene_maps import ScoreMaps, chosen_scenes, scene_examples
+from scaling_ood.evaluation.scene_tables import (
+    SCENE_COLUMNS,
+    WHOLE,
+    mark_scene_ties,
+    measure_scenes,
+    summarise_scenes,
+)
+from scaling_ood.evaluation.scoring import fitted, score_later
+from scaling_ood.images import Preprocessing
+from scaling_ood.images.manifest import quarantine_table
+from scaling_ood.images.recorded import LABEL
+from scaling_ood.images.scenes import anomalous_area, read_scene_source, refuse_one_sided_scenes, scenes_digest
+from scaling_ood.images.scenes.splits import ROLES
+from scaling_ood.metrics import ConfusionMatrix
+from scaling_ood.metrics.contradiction import contradiction
+from scaling_ood.models import Forward, Network, fitting_state, read_checkpoint
+from scaling_ood.models.segmentation import (
+    AUTOENCODER_PREPROCESSING,
+    build_autoencoder,
+    build_segmenter,
+    segmenter,
+)
+from scaling_ood.parameters.common import RenderingSpec, ReportingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.detectors import Method
+from scaling_ood.parameters.networks import NetworkSpec
+from scaling_ood.parameters.segmentation import (
+    AutoencoderSpec,
+    SceneDataSpec,
+    SceneReportingSpec,
+    SegmentationSpec,
+    SegmenterSpec,
+)
+from scaling_ood.parameters.setting import ExtractionSpec, SettingSpec
+from scaling_ood.products.plans import Part, Plan, TrainingPlan
+from scaling_ood.products.preparation import Manifest, Preparation, Scenes
+from scaling_ood.products.records import RunRecord
+from scaling_ood.products.scores import Measured, Quality, Scores
+from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
+from scaling_ood.report import Illustration, ReportContent, interval_figures, render_report, scene_figure
+from scaling_ood.tasks.findings import find
+from scaling_ood.tasks.image_sets import folder_of, place_of
+from scaling_ood.tasks.task import Task, WrongNetworkError
+from scaling_ood.training.confidence import Budget, Hints
+from scaling_ood.training.loop import Lesson
+from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
+from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets
+from scaling_ood.training.segmentation import Segmentation, SegmentationRecipe
+
+
+_logger = logging.getLogger(__name__)
+
+
+class SegmentationTask(Task):
+    """Pixels of scenes: StreetHazards, BDD-Anomaly."""
+
+    name = "segmentation"
+    spec = SegmentationSpec
+    renderer = 2
+    training_sets = ("train", "validation")
+    fit_set = "validation"
+    validated = "validation_miou"
+
+    # Data
+
+    def render(self, fabrication: RenderingSpec[Any]) -> Plan[dict[str, Any]]:
+        """Plan the rendering of street scenes, in StreetHazards' layout; a part is a town."""
+        request: StreetSpec = fabrication.request()
+        towns = street_folders(request).items()
+        parts = [Part(place, town.images) for name, town in towns for place in town.places(name)]
+        return Plan(parts, partial(_render, request), {"street": vars(request)})
+
+    def prepare(
+        self,
+        data: SharingSpec,
+        benchmark: str,
+        roots: Mapping[str, str],
+        workers: int,
+        curation: pd.DataFrame | None,  # noqa: ARG002
+    ) -> tuple[Manifest, pd.DataFrame]:
+        """List, check and divide the scenes.
+
+        Raises:
+            UnpairedError, UnreadableLabelError, SplitError: The files, or their labels, do not fit together.
+            TooManyUnreadableError: The share of unusable scenes is above what is tolerated.
+            OneSidedLabelsError: No anomaly can be told from anything, or a class cannot be learned.
+            SharedImagesError: Too many images stand on both sides.
+        """
+        assert isinstance(data, SceneDataSpec)
+        place = place_of(data.source, data.folder)
+        source = replace(data.scene_source(folder_of(place, roots)), looks=data.near_duplicates)
+        labels, orientation = data.labels(), data.orientation or "stored"
+        rows, bad, others = read_scene_source(source, workers, data.most_unreadable)
+        refuse_one_sided_scenes(rows, labels)
+        area = anomalous_area(rows)
+        subsets = rows["subsets"].str.split(";").explode() if "subsets" in rows else pd.Series(dtype=str)
+        by_set = {str(name): part for name, part in rows.groupby("image_set", sort=False)}
+        scenes = Scenes(
+            layout=data.layout,
+            labels=labels.name,
+            label_ids=data.paired.ids if data.paired else {},
+            label_names=data.paired.names if data.paired else {},
+            anomalous_share=area.mean_share,
+            without_anomaly=area.without,
+        )
+        record = Preparation(
+            benchmark=benchmark,
+            setting=self.name,
+            in_dist=data.in_dist,
+            ood=(WHOLE, *(name for name in subsets.unique() if name and name != "all")),
+            places={data.in_dist: place},
+            classes=labels.classes,
+            sources={WHOLE: data.source},
+            images={name: len(part) for name, part in by_set.items()},
+            digests={name: scenes_digest(part, labels, orientation) for name, part in by_set.items()},
+            orientation=orientation,
+            scenes=scenes,
+            found=find(rows, others, data, ROLES, orientation, unreadable=len(bad)),
+        )
+        return Manifest(rows, record, roots), quarantine_table(bad, others)
+
+    # Networks
+
+    def plan_training(
+        self,
+        network: NetworkSpec,
+        manifest: Manifest,
+        runtime: RuntimeSpec,
+        features: StoredShards | None,  # noqa: ARG002
+        checkpoint: ProvidedFile | None,
+    ) -> TrainingPlan:
+        """Plan the training of one network per seed, or take over the weights of a file.
+
+        Raises:
+            CheckpointError: They do not fit, or the file holds no weights.
+        """
+        assert isinstance(network, SegmenterSpec | AutoencoderSpec)
+        about = self._about(network, manifest, checkpoint)
+        if checkpoint is not None:
+            return TrainingPlan(1, partial(_adopted, network, checkpoint.path, manifest.preparation), about)
+        device = Forward(runtime.device).torch_device
+        lesson = self._lesson(network, manifest, runtime, device)
+        prepared = manifest.preparation
+
+        def run(state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+            builders = {seed_name(seed): partial(_built, network, prepared, seed) for seed in network.seeds}
+            yield from lesson.train(builders, {seed_name(seed): seed for seed in network.seeds}, state)
+
+        return TrainingPlan(network.epochs * len(network.seeds), run, about)
+
+    def _lesson(
+        self,
+        network: SegmenterSpec | AutoencoderSpec,
+        manifest: Manifest,
+        runtime: RuntimeSpec,
+        device: torch.device,
+    ) -> Lesson[Any]:
+        own = {
+            "epochs": network.epochs,
+            "batch_images": network.batch_images,
+            "steps_per_epoch": network.steps_per_epoch,
+            "learning_rate": network.learning_rate,
+        }
+        if isinstance(network, AutoencoderSpec):
+            edges = (network.edge,) if network.edge else network.short_edges
+            sets = _sets(manifest, runtime, network, edges, network.input_edge)
+            return Reconstruction(sets, ReconstructionRecipe(**own), device)
+        hints = Hints(network.unit, Budget(network.price_weight, network.budget))
+        recipe = SegmentationRecipe(
+            **own,
+            weight_decay=network.weight_decay,
+            images_per_scale=network.images_per_scale,
+            best_epoch=network.best_epoch,
+            hints=hints if network.objective == "confidence" else None,
+            precision=network.precision,
+        )
+        sets = _sets(manifest, runtime, network, network.short_edges, network.test_edge, network.label_stride)
+        return Segmentation(sets, recipe, device)
+
+    def _about(
+        self, network: SegmenterSpec | AutoencoderSpec, manifest: Manifest, checkpoint: ProvidedFile | None
+    ) -> dict[str, Any]:
+        """What readers of a network, and of all that is made with it, must know."""
+        preprocessing = preprocessing_of(network)
+        edges = ", ".join(str(edge or "as it is") for edge in network.edges)
+        chosen = "the last" if getattr(network, "best_epoch", "") == "last" else "the best of them by validation"
+        decoder = f", decoder of {network.width} channels" if isinstance(network, SegmenterSpec) else ""
+        return {
+            "model": network.architecture,
+            "architecture": f"{network.architecture}{decoder}",
+            "weights": network.source.told(network.published, "" if checkpoint is None else checkpoint.sha256),
+            "seeds": list(network.seeds),
+            "targets": "classes",
+            "input": f"shorter side {edges}, mean {preprocessing.mean}, std {preprocessing.std}",
+            "best_epoch": getattr(network, "best_epoch", "validation"),
+            "told": {"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {},
+            "parameters": _scalars(network),
+            **{f"{name}_images": manifest.preparation.images.get(name, 0) for name in self.training_sets},
+        }
+
+    # Outputs and scores
+
+    def needs(self, spec: SettingSpec, network: str) -> frozenset[str | Need]:
+        """What its detectors read; logits tell the quality of a network that learned the classes alone."""
+        wanted = spec.needs_of(network)
+        read = [method.needs for method in spec.methods.values() if method.network == network and not method.gap]
+        judged = spec.networks[network].objective == "classes"
+        return wanted if judged else wanted & frozenset[str | Need]().union(*read)
+
+    def passed_sets(self, network: NetworkSpec, prepared: Preparation) -> Sequence[str]:
+        """Test scenes; and the validation scenes, where the network is judged on them and detectors learn on them."""
+        sets = (self.fit_set, "test") if network.objective == "classes" else ("test",)
+        return [name for name in sets if name in prepared.images]
+
+    def plan_outputs(
+        self,
+        network: NetworkSpec,
+        model: StoredModel,
+        manifest: Manifest,
+        needs: frozenset[str | Need],
+        extraction: ExtractionSpec,
+        runtime: RuntimeSpec,
+        features: StoredShards | None,  # noqa: ARG002
+    ) -> Plan[Tensors]:
+        """Plan one forward pass per scene and scale."""
+        assert isinstance(network, SegmenterSpec | AutoencoderSpec)
+        make = ScenePass(
+            manifest,
+            partial(_assembled, network, manifest.preparation, model),
+            sorted(needs, key=field_of),
+            Forward(runtime.device, extraction.precision, runtime.channels_last),
+            getattr(torch, extraction.stored),
+            extraction.shard_images,
+            self.name,
+            f"the network {network.architecture}",
+            preprocessing_of(network),
+            network.edges,
+            network.longest_edge,
+            runtime.workers,
+        )
+        about = {**model.about, **make.about(), "model_key": model.origin.key}
+        return Plan(make.parts(self.passed_sets(network, manifest.preparation)), make, about)
+
+    def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:
+        """Mean IoU on the validation scenes, and on the known pixels of the test scenes.
+
+        Of a network that learned something else, what its training found on the validation scenes.
+        """
+        assert isinstance(network, SegmenterSpec | AutoencoderSpec)
+        if network.objective == "classes":
+            quality = self._judged(network, outputs, manifest)
+        else:
+            quality = _of_training(network, model, manifest.preparation)
+        if quality.warning:
+            _logger.warning(quality.warning)
+        return quality
+
+    def _judged(self, network: SegmenterSpec | AutoencoderSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
+        prepared = manifest.preparation
+        least, by_set = network.least_quality, {}
+        if not _has_truth(network, prepared):
+            return Quality("miou", None, least)
+        for image_set in self.passed_sets(network, prepared):
+            found = _confusions(outputs, manifest, network.seeds, image_set)
+            miou = [one.mean_iou() for one in found]
+            if image_set == self.fit_set:
+                _refuse_wrong(min(miou), network, prepared)
+            accuracy = float(np.mean([one.pixel_accuracy() for one in found]))
+            by_set[image_set] = {"miou": float(np.mean(miou)), "pixel_accuracy": accuracy}
+        warning, judged = "", by_set.get(self.fit_set, by_set["test"])
+        if self.fit_set in by_set:
+            values = (by_set["test"]["miou"], judged["miou"])
+            warning = contradiction("mIoU of the known pixels", *values, "the validation scenes")
+        images = {name: prepared.images[name] for name in by_set}
+        return Quality("miou", judged["miou"], least, by_set, images, warning)
+
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+        """What a detector may learn from: the validation scenes."""
+        names = manifest.preparation.classes
+        return SceneOutputs(outputs, manifest, self.fit_set, seed_name(seed), method.needs, names)
+
+    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+        """Whether a detector has a meaning; its scores are made when they are measured."""
+        return score_later(method, outputs, quality, manifest, partial(self.fit_view, outputs, manifest))
+
+    # Results
+
+    def measure(
+        self,
+        scores: Scores,
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        method: Method | None,
+        outputs: StoredShards | None,
+    ) -> Measured:
+        """Metrics per seed and scene, and of all test scenes and their subsets."""
+        assert isinstance(reporting, SceneReportingSpec)
+        metrics, per_scene = pd.DataFrame(), pd.DataFrame(columns=list(SCENE_COLUMNS))
+        if not scores.gap:
+            assert method is not None
+            assert outputs is not None
+            view = partial(self.fit_view, outputs, manifest)
+            detectors = {seed: fitted(method, view, seed, manifest) for seed in scores.seeds}
+            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting)
+        return Measured(summarise_scenes(metrics, scores, manifest.preparation, reporting), per_scene)
+
+    def mark(
+        self,
+        results: pd.DataFrame,
+        scores: Mapping[str, Scores],  # noqa: ARG002
+        measured: Mapping[str, Measured],
+        manifest: Manifest,
+        reporting: ReportingSpec,
+    ) -> pd.DataFrame:
+        """Marks from paired comparisons over the scenes."""
+        assert isinstance(reporting, SceneReportingSpec)
+        per_scene = {name: one.metrics for name, one in measured.items()}
+        return mark_scene_ties(results, per_scene, manifest, reporting)
+
+    def plan_maps(
+        self,
+        methods: Mapping[str, Method],
+        outputs: Mapping[str, StoredShards],
+        manifest: Manifest,
+        reporting: ReportingSpec,
+    ) -> Plan[Tensors]:
+        """Plan the score maps of the scenes that are shown, and of all where they are to be kept."""
+        assert isinstance(reporting, SceneReportingSpec)
+        make = ScoreMaps(
+            manifest,
+            dict(methods),
+            dict(outputs),
+            self.fit_view,
+            {name: own.about["seeds"] for name, own in outputs.items()},
+            chosen_scenes(manifest, reporting.examples),
+            reporting.keep_score_maps,
+        )
+        return Plan(make.parts(), make)
+
+    def figures(self, spec: SettingSpec) -> Sequence[str]:  # noqa: ARG002
+        """Score maps of a few scenes."""
+        return ("scene_examples",)
+
+    def report(
+        self,
+        methods: Mapping[str, Method],  # noqa: ARG002
+        results: pd.DataFrame,
+        metrics: pd.DataFrame,  # noqa: ARG002
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        scores: Mapping[str, Scores],
+        outputs: Mapping[str, StoredShards],
+        quality: Quality,
+        maps: StoredShards | None,
+    ) -> tuple[str, dict[str, Any]]:
+        """The report, and a few test scenes with each detector's highest scores (the paper, Figures 4 and 5)."""
+        assert maps is not None
+        prepared, shared = manifest.preparation, next(iter(outputs))
+        figure = scene_figure(scene_examples(maps, manifest))
+        content = ReportContent(
+            benchmark=prepared.benchmark,
+            setting=prepared.setting,
+            results=results,
+            facts={
+                "Data": data_facts(prepared),
+                "Network": network_facts(outputs[shared], quality),
+                **other_network_facts(list(scores.values()), shared),
+                "Extraction": extraction_facts(outputs[shared]),
+                "Conventions": convention_facts(reporting, dense=True),
+            },
+            caveats=(*rendered_caveats(prepared), *reporting.caveats),
+            figures={
+                "Score maps": Illustration(
+                    figure, "Test scenes drawn by a fixed seed; the tenth of the pixels with the highest scores in red."
+                )
+            },
+            tie_level=reporting.tie_level,
+        )
+        return render_report(content), {"scene_examples": figure}
+
+    def run(
+        self,
+        scores: Scores,
+        results: pd.DataFrame,
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        training_run_id: str,
+        maps: StoredShards | None,
+    ) -> RunRecord:
+        """What one detector's tracked run shows."""
+        figures: dict[str, Any] = {}
+        if not scores.gap and maps is not None:
+            examples = scene_examples(maps, manifest, [scores.detector])
+            figures = {**interval_figures(results), "score_maps": scene_figure(examples)}
+        prepared = manifest.preparation
+        return detector_run(scores, results, prepared, reporting, self.fit_set, training_run_id, figures)
+
+
+def preprocessing_of(network: SegmenterSpec | AutoencoderSpec) -> Preprocessing:
+    """Normalisation of the weights; scenes are scaled, never cropped."""
+    if isinstance(network, AutoencoderSpec):
+        return AUTOENCODER_PREPROCESSING
+    return segmenter(network.architecture).preprocessing
+
+
+def _classes(network: SegmenterSpec, prepared: Preparation) -> int:
+    return network.classes or len(prepared.classes)
+
+
+def _has_truth(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> bool:
+    """Whether the labels say which of the segmenter's classes is right; some tell anomalous from known alone."""
+    return isinstance(network, SegmenterSpec) and _classes(network, prepared) == len(prepared.classes)
+
+
+def _built(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation, seed: int, trained: bool = False) -> Network:
+    """A network with its initial weights, or for weights that are loaded next."""
+    if isinstance(network, AutoencoderSpec):
+        return build_autoencoder(
+            seed=seed, skips=network.skips, dropout=network.dropout, difference=network.difference
+        )
+    return build_segmenter(
+        network.architecture,
+        _classes(network, prepared),
+        seed=seed,
+        start="published" if network.source.start == "published" and not trained else "random",
+        width=network.width,
+        dropout=network.dropout,
+        confidence=network.objective == "confidence",
+    )
+
+
+def _assembled(
+    network: SegmenterSpec | AutoencoderSpec, prepared: Preparation, model: StoredModel
+) -> dict[str, Network]:
+    """The networks of all seeds with their weights."""
+    states = model.states()
+    networks = {seed_name(seed): _built(network, prepared, seed, trained=True) for seed in network.seeds}
+    for seed, built in networks.items():
+        built.load_state_dict(states[seed])
+    return networks
+
+
+def _adopted(
+    network: SegmenterSpec | AutoencoderSpec, path: str, prepared: Preparation, _: dict[str, Any] | None
+) -> Iterator[dict[str, Any]]:
+    built = _built(network, prepared, network.seeds[0], trained=True)
+    weights = fitting_state(built, read_checkpoint(path), optional=("auxiliary.",))
+    yield {"models": {f"{seed_name(network.seeds[0])}.best": weights}, "history": []}
+
+
+def _sets(
+    manifest: Manifest,
+    runtime: RuntimeSpec,
+    network: SegmenterSpec | AutoencoderSpec,
+    short_edges: Sequence[int],
+    test_edge: int | None,
+    label_stride: int = 8,
+) -> SceneSets:
+    """Training and validation scenes."""
+    augmentation = Augmentation(tuple(short_edges), network.longest_edge)
+    train, validation = (_files(manifest, name) for name in ("train", "validation"))
+    preprocessing = preprocessing_of(network)
+    return SceneSets(train, validation, preprocessing, augmentation, test_edge, runtime.workers, label_stride)
+
+
+def _files(manifest: Manifest, image_set: str) -> SceneFiles:
+    scenes, rows = manifest.preparation.scenes, manifest.of(image_set)
+    assert scenes is not None
+    images, labels = (manifest.files(rows, kind) for kind in ("", LABEL))
+    return SceneFiles(images, labels, scenes.label_map, manifest.preparation.orientation)
+
+
+def _confusions(
+    outputs: StoredShards, manifest: Manifest, seeds: Sequence[int], image_set: str
+) -> list[ConfusionMatrix]:
+    """One per seed."""
+    classes = len(manifest.preparation.classes)
+    found = {seed_name(seed): ConfusionMatrix(classes) for seed in seeds}
+    for scene in stored_scenes(outputs, manifest, image_set):
+        for seed, confusion in found.items():
+            predicted = scene.outputs(seed).logits.argmax(dim=1)[0].numpy()
+            confusion.add(predicted, scene.train_ids, scene.train_ids < classes)
+    return list(found.values())
+
+
+def _of_training(network: SegmenterSpec | AutoencoderSpec, model: StoredModel, prepared: Preparation) -> Quality:
+    """How good the networks were on the validation scenes, by their training's own record."""
+    history, images = pd.DataFrame(model.history), {"validation": prepared.images["validation"]}
+    if isinstance(network, AutoencoderSpec):
+        loss = float(history.groupby("variant")["validation_loss"].min().mean())
+        by_set = {"validation": {"reconstruction_error": loss}}
+        return Quality("reconstruction_error", loss, 0.0, by_set, images)
+    best = history.loc[history.groupby("variant")["validation_miou"].idxmax()]
+    _refuse_wrong(float(best["validation_miou"].min()), network, prepared)
+    miou, accuracy = float(best["validation_miou"].mean()), float(best["validation_accuracy"].mean())
+    by_set = {"validation": {"miou": miou, "pixel_accuracy": accuracy}}
+    return Quality("miou", miou, network.least_quality, by_set, images)
+
+
+def _refuse_wrong(miou: float, network: NetworkSpec, prepared: Preparation) -> None:
+    if miou < network.least_quality:
+        raise WrongNetworkError(
+            f"{prepared.setting}: mIoU {miou:.1%} on {prepared.images['validation']:,} validation scenes is under the "
+            f"{network.least_quality:.1%} that {network.architecture} is known for (least_quality): check weights, "
+            "preprocessing and the label map"
+        )
+
+
+def _render(spec: StreetSpec, missing: Sequence[Part]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Render each town once and hand out its folders, in the order of the parts."""
+    wanted = {part.name for part in missing}
+    folders = street_folders(spec).items()
+    towns = {name: [place for place in town.places(name) if place in wanted] for name, town in folders}
+    names = [name for name, places in towns.items() if places]
+    with rendering_workers() as pool:
+        for name, rendered in zip(names, pool.map(partial(render_town, spec), names), strict=True):
+            for place in towns[name]:
+                yield place, {**rendered[place]}
+
+
+def _scalars(network: NetworkSpec) -> dict[str, Any]:
+    """Parameters of a network for a tracked run; lists are told elsewhere."""
+    return {name: value for name, value in network.model_dump(mode="json").items() if not isinstance(value, list)}

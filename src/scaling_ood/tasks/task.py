@@ -1,0 +1,229 @@
+"""What a setting has to say of itself, so that stages can be templates over all of them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from scaling_ood.detectors import Need
+from scaling_ood.parameters.common import RenderingSpec, ReportingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.detectors import Method
+from scaling_ood.parameters.networks import NetworkSpec
+from scaling_ood.parameters.setting import ExtractionSpec, SettingSpec
+from scaling_ood.products.plans import Plan, TrainingPlan
+from scaling_ood.products.preparation import Manifest, Preparation
+from scaling_ood.products.records import RunRecord
+from scaling_ood.products.scores import Measured, Quality, Scores
+from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
+
+
+class WrongNetworkError(ValueError):
+    """A network is worse than it is known to be, so that no score of it means anything."""
+
+
+class Task(ABC):
+    """One setting. It holds nothing: all that it needs is given, so that products depend on what is given alone.
+
+    Attributes:
+        name: The setting's, which is its namespace in the graph and its place in the parameters.
+        spec: Class of its parameters.
+        renderer: To be raised with every change of its rendering, so that older images are not taken for present ones.
+        training_sets: Image sets that a training sees: to learn from, and to choose the best epoch on.
+        fit_set: Image set that detectors are fitted on.
+        validated: Quantity in a training's history that tells epochs apart; empty where none does.
+    """
+
+    name: ClassVar[str]
+    spec: ClassVar[type[SettingSpec]]
+    renderer: ClassVar[int] = 1
+    training_sets: ClassVar[tuple[str, ...]] = ("train",)
+    fit_set: ClassVar[str] = "fit"
+    validated: ClassVar[str] = ""
+
+    # Data
+
+    def render(self, fabrication: RenderingSpec[Any]) -> Plan[Any]:
+        """Plan the rendering of images, a part per folder."""
+        raise ValueError(f"{self.name} renders nothing ({fabrication})")
+
+    def curate(self, data: SharingSpec, roots: Mapping[str, str], workers: int) -> pd.DataFrame:
+        """Find the images that are left out for their quality."""
+        raise ValueError(f"{self.name} curates nothing ({data}, {roots}, {workers})")
+
+    @abstractmethod
+    def prepare(
+        self,
+        data: SharingSpec,
+        benchmark: str,
+        roots: Mapping[str, str],
+        workers: int,
+        curation: pd.DataFrame | None,
+    ) -> tuple[Manifest, pd.DataFrame]:
+        """List, select, divide and check the images.
+
+        Args:
+            data: What the benchmark is made of.
+            benchmark: Its id.
+            roots: Folder of the `photographs`, and of what was `fabricated`, absolute.
+            workers: Images that are opened at a time.
+            curation: Images that are left out for their quality, where any data set is curated.
+
+        Returns:
+            Manifest; images and files that are not used, with the reason.
+        """
+
+    # Networks
+
+    def feature_owners(self, spec: SettingSpec) -> dict[str, str]:  # noqa: ARG002
+        """Networks that are heads on a frozen backbone, and the network whose stored features they are trained on."""
+        return {}
+
+    def seen(self, network: NetworkSpec) -> Any:
+        """What stored features of a network's frozen backbone depend on, beside the images."""
+        raise ValueError(f"{self.name} trains no heads on stored features ({network})")
+
+    def plan_features(self, network: NetworkSpec, manifest: Manifest, runtime: RuntimeSpec) -> Plan[Tensors]:
+        """Plan the frozen backbone's features of the images that a head is trained on."""
+        raise ValueError(f"{self.name} trains no heads on stored features ({network}, {manifest}, {runtime})")
+
+    @abstractmethod
+    def plan_training(
+        self,
+        network: NetworkSpec,
+        manifest: Manifest,
+        runtime: RuntimeSpec,
+        features: StoredShards | None,
+        checkpoint: ProvidedFile | None,
+    ) -> TrainingPlan:
+        """Plan the training of one network per seed; or verify published weights, or take over those of a file."""
+
+    # Outputs and scores
+
+    def needs(self, spec: SettingSpec, network: str) -> frozenset[str | Need]:
+        """What is stored of a network's passes."""
+        return spec.needs_of(network)
+
+    def reads_outputs(self, spec: SettingSpec, network: str) -> bool:  # noqa: ARG002
+        """Whether a network's outputs are made of the shared network's, without any image."""
+        return False
+
+    @abstractmethod
+    def passed_sets(self, network: NetworkSpec, prepared: Preparation) -> Sequence[str]:
+        """Image sets that go through a network for detectors."""
+
+    @abstractmethod
+    def plan_outputs(
+        self,
+        network: NetworkSpec,
+        model: StoredModel,
+        manifest: Manifest,
+        needs: frozenset[str | Need],
+        extraction: ExtractionSpec,
+        runtime: RuntimeSpec,
+        features: StoredShards | None,
+    ) -> Plan[Tensors]:
+        """Plan one forward pass per image; see `extract_outputs`."""
+
+    @abstractmethod
+    def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:
+        """How good the networks are at their own work.
+
+        Raises:
+            WrongNetworkError: One of them is worse than `least_quality`.
+        """
+
+    @abstractmethod
+    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+        """Fit a detector and score the test images; of pixels, only whether it has a meaning."""
+
+    # Results
+
+    @abstractmethod
+    def measure(
+        self,
+        scores: Scores,
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        method: Method | None,
+        outputs: StoredShards | None,
+    ) -> Measured:
+        """Metrics of one detector; the last two are there where scores are made when they are measured."""
+
+    @abstractmethod
+    def mark(
+        self,
+        results: pd.DataFrame,
+        scores: Mapping[str, Scores],
+        measured: Mapping[str, Measured],
+        manifest: Manifest,
+        reporting: ReportingSpec,
+    ) -> pd.DataFrame:
+        """The results with the detectors marked that cannot be told from the best."""
+
+    def plan_maps(
+        self,
+        methods: Mapping[str, Method],
+        outputs: Mapping[str, StoredShards],
+        manifest: Manifest,
+        reporting: ReportingSpec,
+    ) -> Plan[Tensors]:
+        """Plan the score maps of detectors for pixels."""
+        raise ValueError(f"{self.name} has no pixels ({methods}, {outputs}, {manifest}, {reporting})")
+
+    def shown_networks(self, spec: SettingSpec) -> Sequence[str]:
+        """Networks whose outputs the report reads; the shared one is the first."""
+        return (spec.shared,)
+
+    @abstractmethod
+    def figures(self, spec: SettingSpec) -> Sequence[str]:
+        """Figures and tables beside the report, by their names in the catalog."""
+
+    @abstractmethod
+    def report(
+        self,
+        methods: Mapping[str, Method],
+        results: pd.DataFrame,
+        metrics: pd.DataFrame,
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        scores: Mapping[str, Scores],
+        outputs: Mapping[str, StoredShards],
+        quality: Quality,
+        maps: StoredShards | None,
+    ) -> tuple[str, dict[str, Any]]:
+        """The report as one HTML file, and the figures by their names."""
+
+    @abstractmethod
+    def run(
+        self,
+        scores: Scores,
+        results: pd.DataFrame,
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        training_run_id: str,
+        maps: StoredShards | None,
+    ) -> RunRecord:
+        """What one detector's tracked run shows."""
+
+    def what_matters(self) -> str:
+        """Its name: the part of every key that stands for its code."""
+        return self.name
+
+
+@lru_cache(maxsize=1)
+def tasks() -> tuple[Task, ...]:
+    """Every setting there is, in the order of the alphabet."""
+    package = importlib.import_module("scaling_ood.tasks")
+    modules = [importlib.import_module(f"{package.__name__}.{each.name}") for each in pkgutil.iter_modules(package.__path__)]
+    found = {each.__name__: each for module in modules for each in vars(module).values() if _is_setting(each)}
+    return tuple(sorted((each() for each in found.values()), key=lambda task: task.name))
+
+
+def _is_setting(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Task) and "name" in vars(value)

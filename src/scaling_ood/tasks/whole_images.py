@@ -1,0 +1,501 @@
+"""What the settings of whole images have in common."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import pandas as pd
+import torch
+from torch import nn
+
+from scaling_ood.detectors import Given, Need, OutputsView, field_of
+from scaling_ood.detectors.rotation import ROTATIONS, turned
+from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
+from scaling_ood.evaluation.facts import (
+    Facts,
+    convention_facts,
+    data_facts,
+    detector_run,
+    extraction_facts,
+    network_facts,
+    other_network_facts,
+    rendered_caveats,
+)
+from scaling_ood.evaluation.figures import score_figures, score_illustrations
+from scaling_ood.evaluation.passes import HEADS, HeadPass, ImagePass, image_set_of, loading_of, stored_bytes
+from scaling_ood.evaluation.scoring import score_images
+from scaling_ood.evaluation.tables import mark_ties, measure_scores, summarise
+from scaling_ood.images import Preprocessing
+from scaling_ood.images.wording import in_bytes
+from scaling_ood.models import (
+    ClassHead,
+    Forward,
+    Head,
+    ImageNetwork,
+    adopted_state,
+    architecture,
+    build_head,
+    build_network,
+    published_digest,
+    published_network,
+    read_checkpoint,
+)
+from scaling_ood.parameters.common import ReportingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.data_sets import DataSpec
+from scaling_ood.parameters.detectors import Method
+from scaling_ood.parameters.networks import ImageNetworkSpec, NetworkSpec
+from scaling_ood.parameters.setting import ExtractionSpec, SettingSpec
+from scaling_ood.products.plans import Part, Plan, TrainingPlan
+from scaling_ood.products.preparation import Manifest, Preparation
+from scaling_ood.products.records import RunRecord
+from scaling_ood.products.scores import Measured, Quality, Scores
+from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
+from scaling_ood.report import Illustration, ReportContent, interval_figures, render_report
+from scaling_ood.tasks.image_sets import curate_sets
+from scaling_ood.tasks.task import Task, WrongNetworkError
+from scaling_ood.training.loop import Lesson
+
+FEATURE_SHARD_IMAGES = 1024
+_BACKBONE = "backbone"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Encoded(Need):
+    """What a frozen backbone makes of images, turned anticlockwise by so many quarters."""
+
+    name: ClassVar[str] = "encoded"
+    requires: ClassVar[frozenset[str]] = frozenset()
+
+    quarter: int = 0
+
+    def make(self, given: Given) -> torch.Tensor:
+        """(N, D); one more pass for turned images."""
+        return given.network.encode(turned(given.inputs, self.quarter)) if self.quarter else given.encoded
+
+
+class WholeImages(Task):
+    """A setting whose detectors score whole images."""
+
+    # What a subclass says
+
+    @abstractmethod
+    def head(self, network: Any, classes: int) -> Callable[[int], Head]:
+        """What is put on a backbone: width of its features to a head."""
+
+    @abstractmethod
+    def lesson(
+        self, network: Any, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
+    ) -> Callable[[], Lesson[Any]]:
+        """How it is trained; images or features are read when it is called."""
+
+    @abstractmethod
+    def judge(
+        self, network: Any, logits: Callable[[str, int], torch.Tensor], manifest: Manifest
+    ) -> tuple[list[float], Quality]:
+        """The quality of each seed's network, which is compared with the least, and what is told of it.
+
+        Args:
+            network: What it is.
+            logits: Image set and seed to (N, C).
+            manifest: All images.
+        """
+
+    def told(self, network: Any) -> Facts:  # noqa: ARG002
+        """What a reader of the report must know of a network beside what all have."""
+        return {}
+
+    def quarters(self, network: Any) -> range:  # noqa: ARG002
+        """By how many quarters images are turned whose features a head is trained on."""
+        return range(1)
+
+    def features_are_the_backbones(self, network: Any) -> bool:  # noqa: ARG002
+        """Whether the `features` that a network gives are those of its backbone, so that other heads can read them."""
+        return False
+
+    def classes(self, network: Any, prepared: Preparation) -> Sequence[str]:  # noqa: ARG002
+        """Names of what a network tells apart."""
+        return prepared.classes
+
+    # Data
+
+    def curate(self, data: SharingSpec, roots: Mapping[str, str], workers: int) -> pd.DataFrame:
+        """Find the images that are left out for their quality."""
+        assert isinstance(data, DataSpec)
+        return curate_sets(data, roots, workers)
+
+    # Networks
+
+    def preprocessing(self, network: ImageNetworkSpec, prepared: Preparation) -> Preprocessing:
+        """That of the network's weights, at its input size, of photographs that lie as the data has them."""
+        own = architecture(network.architecture).preprocessing.at(network.input_px)
+        own = replace(own, orientation=prepared.orientation)
+        return own.squashed() if network.squash else own
+
+    def feature_owners(self, spec: SettingSpec) -> dict[str, str]:
+        """Heads on a frozen backbone; those that see the same share the features of the first of them."""
+        owners: dict[Any, str] = {}
+        heads = {name: own for name, own in spec.used_networks.items() if own.source.trained == "head"}
+        return {name: owners.setdefault(str(self.seen(own)), name) for name, own in heads.items()}
+
+    def seen(self, network: NetworkSpec) -> Any:
+        """Backbone, input size, and how images are turned."""
+        assert isinstance(network, ImageNetworkSpec)
+        return {
+            "weights": published_digest(network.architecture),
+            "input": [network.input_px, network.squash],
+            "quarters": len(self.quarters(network)),
+        }
+
+    def plan_features(self, network: NetworkSpec, manifest: Manifest, runtime: RuntimeSpec) -> Plan[Tensors]:
+        """Plan the frozen backbone's features of the images that a head is trained on."""
+        assert isinstance(network, ImageNetworkSpec)
+        forward = Forward(runtime.device, "float32", runtime.channels_last)
+        make = ImagePass(
+            manifest,
+            partial(_bare, network.architecture),
+            [Encoded(quarter) for quarter in self.quarters(network)],
+            forward,
+            torch.float32,
+            FEATURE_SHARD_IMAGES,
+            self.name,
+            f"the backbone {network.architecture}",
+            self.preprocessing(network, manifest.preparation),
+            loading_of(runtime),
+        )
+        about = {"device": forward.device_name, "architecture": network.architecture}
+        return Plan(make.parts(self.training_sets), make, about)
+
+    def plan_training(
+        self,
+        network: NetworkSpec,
+        manifest: Manifest,
+        runtime: RuntimeSpec,
+        features: StoredShards | None,
+        checkpoint: ProvidedFile | None,
+    ) -> TrainingPlan:
+        """Plan the training of one network per seed; or verify published weights, or take over those of a file.
+
+        Raises:
+            ClassCountError: The published head knows another number of classes than the data set has.
+            CheckpointError: The weights of a file do not fit.
+            ValueError: The published weights are not the registered ones.
+        """
+        assert isinstance(network, ImageNetworkSpec)
+        about = self.about(network, manifest, checkpoint)
+        classes = len(self.classes(network, manifest.preparation))
+        name = network.architecture
+        if checkpoint is not None:
+            return TrainingPlan(1, partial(_adopted, name, checkpoint.path, classes), about)
+        if not network.source.trains:
+            _verify(name, classes)
+            return TrainingPlan(0, lambda _: iter(()), about)
+        head = self.head(network, classes)
+        build: Callable[..., nn.Module] = partial(build_head, name, head)
+        if network.source.trained == "everything":
+            start = "published" if network.source.start == "published" else "random"
+            build = partial(build_network, name, head, start=start)
+        lesson = self.lesson(network, manifest, runtime, features)
+
+        def run(state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+            builders = {seed_name(seed): partial(build, seed=seed) for seed in network.seeds}
+            yield from lesson().train(builders, {seed_name(seed): seed for seed in network.seeds}, state)
+
+        return TrainingPlan(network.epochs * len(network.seeds), run, about)
+
+    def about(
+        self, network: ImageNetworkSpec, manifest: Manifest, checkpoint: ProvidedFile | None = None
+    ) -> dict[str, Any]:
+        """What readers of a network, and of all that is made with it, must know."""
+        preprocessing = self.preprocessing(network, manifest.preparation)
+        shape = "squashed to" if network.squash else f"resize {preprocessing.resize_px} px, centre crop"
+        sha256 = "" if checkpoint is None else checkpoint.sha256
+        return {
+            "model": network.architecture,
+            "architecture": network.architecture,
+            "weights": network.source.told(network.published, sha256),
+            "seeds": list(network.seeds),
+            "targets": getattr(network, "targets", "classes"),
+            "input": f"{shape} {preprocessing.crop_px} px ({preprocessing.interpolation}), mean {preprocessing.mean}, "
+            f"std {preprocessing.std}",
+            "best_epoch": getattr(network, "best_epoch", "last"),
+            "told": self.told(network),
+            "parameters": _scalars(network),
+        }
+
+    # Outputs and scores
+
+    def needs(self, spec: SettingSpec, network: str) -> frozenset[str | Need]:
+        """What its detectors read, and of the shared network the features that other heads read."""
+        others = (name for name in spec.used_networks if self.reads_outputs(spec, name))
+        own = spec.needs_of(network)
+        return own | {"features"} if network == spec.shared and any(others) else own
+
+    def reads_outputs(self, spec: SettingSpec, network: str) -> bool:
+        """Whether a network is a head on the shared one's frozen backbone, and features are all that it needs."""
+        shared, own = spec.networks[spec.shared], spec.networks[network]
+        if network == spec.shared or not self.features_are_the_backbones(shared):
+            return False
+        made = [need for need in spec.needs_of(network) if isinstance(need, Need)]
+        frozen = shared.source.trained == own.source.trained == "head" and shared.sees == own.sees
+        return frozen and all(need.from_features for need in made)
+
+    def passed_sets(self, network: NetworkSpec, prepared: Preparation) -> Sequence[str]:  # noqa: ARG002
+        """Fit images, test images and OOD sets."""
+        return ("fit", "test", *prepared.ood)
+
+    def plan_outputs(
+        self,
+        network: NetworkSpec,
+        model: StoredModel,
+        manifest: Manifest,
+        needs: frozenset[str | Need],
+        extraction: ExtractionSpec,
+        runtime: RuntimeSpec,
+        features: StoredShards | None,
+    ) -> Plan[Tensors]:
+        """Plan one forward pass per image, or what heads make of stored features."""
+        assert isinstance(network, ImageNetworkSpec)
+        prepared = manifest.preparation
+        head = self.head(network, len(self.classes(network, prepared)))
+        forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
+        stored: torch.dtype = getattr(torch, extraction.stored)
+        common = (
+            manifest,
+            partial(assembled, network, head, model, on_features=features is not None),
+            sorted(needs, key=field_of),
+            forward,
+            stored,
+            extraction.shard_images,
+            self.name,
+            f"the network {network.architecture}",
+        )
+        make: ImagePass | HeadPass
+        if features is None:
+            make = ImagePass(*common, self.preprocessing(network, prepared), loading_of(runtime))
+            self._tell_disk_use(network, prepared, needs, stored)
+        else:
+            # All seeds of the shared network have the same backbone.
+            make = HeadPass(*common, features, f"{seed_name(features.about['seeds'][0])}/features")
+        heads = [Part(HEADS, 0)] if "features" in needs else []
+        about = {**model.about, **make.about(), "model_key": model.origin.key}
+        return Plan([*heads, *make.parts(self.passed_sets(network, prepared))], make, about)
+
+    def _tell_disk_use(
+        self, network: ImageNetworkSpec, prepared: Preparation, needs: frozenset[str | Need], stored: torch.dtype
+    ) -> None:
+        """Say what the outputs will take, before the first image is read."""
+        classes, features = len(self.classes(network, prepared)), architecture(network.architecture).features
+        widths = {"logits": classes, "odin_logits": classes, "features": features}
+        named = [need if isinstance(need, str) else need.name for need in needs]
+        sets = {name: prepared.images[name] for name in self.passed_sets(network, prepared)}
+        sizes = stored_bytes(sets, [widths.get(name, 1) for name in named for _ in network.seeds], stored)
+        for name, size in sizes.items():
+            _logger.info("Outputs of %s: %s images, %s", name, f"{sets[name]:,}", in_bytes(size))
+        _logger.info(
+            "Outputs take %s on disk when all are there: %s (%s). extraction.stored: float16 halves it, and what only "
+            "a detector that is off would read is not kept",
+            in_bytes(sum(sizes.values())),
+            ", ".join(sorted(named)),
+            str(stored).removeprefix("torch."),
+        )
+
+    def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:  # noqa: ARG002
+        """How good the networks are on in-distribution images that they were not trained on."""
+
+        def logits(image_set: str, seed: int) -> torch.Tensor:
+            return ImageOutputs(outputs, image_set, seed_name(seed)).logits()
+
+        values, quality = self.judge(network, logits, manifest)
+        if min(values) < network.least_quality:
+            images = sum(quality.images.values())
+            raise WrongNetworkError(
+                f"{self.name}: {quality.measure} {min(values):.1%} on {images:,} in-distribution images is under the "
+                f"{network.least_quality:.1%} that {network.architecture} is known for (least_quality): check weights, "
+                "preprocessing and the order of the classes"
+            )
+        if quality.warning:
+            _logger.warning(quality.warning)
+        return quality
+
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+        """What a detector may learn from: the fit images."""
+        names = self._class_names(outputs, manifest.preparation)
+        return ImageOutputs(outputs, self.fit_set, seed_name(seed), method.needs, class_names=names)
+
+    def _class_names(self, outputs: StoredShards, prepared: Preparation) -> Sequence[str]:
+        return prepared.of_classes.groups if outputs.about["targets"] == "coarse" else prepared.classes
+
+    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+        """Fit a detector and score the test images."""
+        sets = ("test", *manifest.preparation.ood)
+        return score_images(method, outputs, quality, manifest, sets, partial(self.fit_view, outputs, manifest))
+
+    # Results
+
+    def measure(
+        self,
+        scores: Scores,
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        method: Method | None,  # noqa: ARG002
+        outputs: StoredShards | None,  # noqa: ARG002
+    ) -> Measured:
+        """Metrics per seed, OOD set and positive class."""
+        metrics = measure_scores(scores, manifest.preparation, reporting)
+        return Measured(summarise(metrics, scores, manifest.preparation, reporting), metrics)
+
+    def mark(
+        self,
+        results: pd.DataFrame,
+        scores: Mapping[str, Scores],
+        measured: Mapping[str, Measured],  # noqa: ARG002
+        manifest: Manifest,
+        reporting: ReportingSpec,
+    ) -> pd.DataFrame:
+        """Marks from paired comparisons on the identical images."""
+        return mark_ties(results, list(scores.values()), manifest.preparation, reporting)
+
+    def figures(self, spec: SettingSpec) -> Sequence[str]:  # noqa: ARG002
+        """ROC curves and histograms of scores."""
+        return ("roc_curves", "score_histograms")
+
+    def report(
+        self,
+        methods: Mapping[str, Method],
+        results: pd.DataFrame,
+        metrics: pd.DataFrame,
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        scores: Mapping[str, Scores],
+        outputs: Mapping[str, StoredShards],
+        quality: Quality,
+        maps: StoredShards | None,  # noqa: ARG002
+    ) -> tuple[str, dict[str, Any]]:
+        """The report, and the figures by their names."""
+        prepared, shared = manifest.preparation, next(iter(outputs))
+        figures: dict[str, Any] = score_figures(list(scores.values()), prepared, reporting)
+        shown = score_illustrations(figures)
+        more, tables, granularity = self.more(methods, metrics, manifest, reporting, outputs)
+        content = ReportContent(
+            benchmark=prepared.benchmark,
+            setting=prepared.setting,
+            results=results,
+            facts={
+                "Data": data_facts(prepared),
+                "Network": network_facts(outputs[shared], quality),
+                **other_network_facts(list(scores.values()), shared),
+                "Extraction": extraction_facts(outputs[shared]),
+                "Conventions": convention_facts(reporting, dense=False),
+            },
+            caveats=(*rendered_caveats(prepared), *reporting.caveats),
+            figures=shown | more,
+            granularity=granularity,
+            tie_level=reporting.tie_level,
+        )
+        return render_report(content), figures | tables
+
+    def more(
+        self,
+        methods: Mapping[str, Method],  # noqa: ARG002
+        metrics: pd.DataFrame,  # noqa: ARG002
+        manifest: Manifest,  # noqa: ARG002
+        reporting: ReportingSpec,  # noqa: ARG002
+        outputs: Mapping[str, StoredShards],  # noqa: ARG002
+    ) -> tuple[dict[str, Illustration], dict[str, Any], Any]:
+        """Further illustrations, further figures and tables by their names in the catalog, and the granularity."""
+        return {}, {}, None
+
+    def run(
+        self,
+        scores: Scores,
+        results: pd.DataFrame,
+        manifest: Manifest,
+        reporting: ReportingSpec,
+        training_run_id: str,
+        maps: StoredShards | None,  # noqa: ARG002
+    ) -> RunRecord:
+        """What one detector's tracked run shows."""
+        prepared = manifest.preparation
+        figures = {} if scores.gap else {**interval_figures(results), **score_figures([scores], prepared, reporting)}
+        return detector_run(scores, results, prepared, reporting, self.fit_set, training_run_id, figures)
+
+
+def assembled(
+    network: ImageNetworkSpec, head: Callable[[int], Head], model: StoredModel, *, on_features: bool = False
+) -> dict[str, ImageNetwork]:
+    """The networks of all seeds with their weights; those with the same frozen backbone share it.
+
+    Args:
+        network: What they are.
+        head: What is on the backbone, where something was trained.
+        model: Their weights.
+        on_features: Whether they are given the backbone's features in place of images.
+    """
+    name, states = network.architecture, model.states()
+    if network.source.start == "checkpoint":
+        linear = partial(ClassHead, classes=_outputs_of(states[seed_name(0)]))
+        return {seed_name(0): _loaded(build_network(name, linear, seed=0, start="random"), states[seed_name(0)])}
+    if network.source.trained == "everything":
+        whole = {seed_name(seed): build_network(name, head, seed=seed, start="random") for seed in network.seeds}
+        return {seed: _loaded(built, states[seed]) for seed, built in whole.items()}
+    if network.source.trained == "nothing":
+        built = architecture(name).build(True)[1]
+        assert built is not None
+        return {seed_name(0): published_network(name, built.out_features)}
+    backbone = nn.Identity() if on_features else architecture(name).build(True)[0]
+    networks = {}
+    for seed in map(seed_name, network.seeds):
+        trained = build_head(name, head, seed=0)
+        trained.load_state_dict(states[seed])
+        networks[seed] = ImageNetwork(backbone, trained)
+    return networks
+
+
+def stored_features(features: StoredShards, image_set: str, quarter: int = 0) -> torch.Tensor:
+    """Features (N, D) of an image set's frozen backbone, of images turned by so many quarters."""
+    shards = [name for name in features.parts if image_set_of(name) == image_set]
+    return torch.cat([features.read(name)[f"{_BACKBONE}/{field_of(Encoded(quarter))}"] for name in shards])
+
+
+def all_quarters() -> range:
+    """By how many quarters images are turned for a head that learns rotations."""
+    return range(ROTATIONS)
+
+
+def _bare(name: str) -> dict[str, ImageNetwork]:
+    """A published backbone; its head has no meaning."""
+    return {_BACKBONE: build_network(name, partial(ClassHead, classes=1), seed=0, start="published")}
+
+
+def _adopted(name: str, path: str, classes: int, _: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    state = adopted_state(name, read_checkpoint(path), classes)
+    yield {"models": {f"{seed_name(0)}.best": state}, "history": []}
+
+
+def _verify(name: str, classes: int) -> None:
+    """Make sure that published weights are the registered ones, if any are, and fit the classes."""
+    published_network(name, classes)
+    registered, found = architecture(name).weights_digest, published_digest(name)
+    if registered and found != registered:
+        raise ValueError(f"the weights of {name} have digest {found}, registered is {registered}")
+
+
+def _outputs_of(state: Mapping[str, torch.Tensor]) -> int:
+    return len(state["head.output.weight"])
+
+
+def _loaded(network: ImageNetwork, state: Mapping[str, torch.Tensor]) -> ImageNetwork:
+    network.load_state_dict(dict(state))
+    return network
+
+
+def _scalars(network: ImageNetworkSpec) -> dict[str, Any]:
+    """Parameters of a network for a tracked run; lists are told elsewhere."""
+    return {name: value for name, value in network.model_dump(mode="json").items() if not isinstance(value, list)}
