@@ -190,8 +190,9 @@ class SegmentationTask(Task):
             "learning_rate": network.learning_rate,
         }
         if isinstance(network, AutoencoderSpec):
-            edges = (network.edge,) if network.edge else network.short_edges
-            sets = _sets(manifest, runtime, network, edges, network.input_edge)
+            edge = network.input_edge
+            edges = network.short_edges if edge == network.test_edge else (edge,) if edge else ()
+            sets = _sets(manifest, runtime, network, edges, edge)
             return Reconstruction(sets, ReconstructionRecipe(**own), device)
         hints = Hints(network.unit, Budget(network.price_weight, network.budget))
         recipe = SegmentationRecipe(
