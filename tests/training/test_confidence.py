@@ -1,14 +1,13 @@
 """The loss with hints against hand computations and against the authors' formula written out."""
 
-import copy
 import math
 
 import pytest
 import torch
 from torch.nn import functional
 
-from scaling_ood.models import TwoHeads
-from scaling_ood.training import Recipe, TrainingState, train_classifiers
+from scaling_ood.models import ClassHead
+from scaling_ood.training.classification import Classification, ClassificationRecipe
 from scaling_ood.training.confidence import Budget, ConfidenceObjective, confidence_loss, toss
 from scaling_ood.training.images import CachedFeatures
 
@@ -128,54 +127,29 @@ def test_the_weight_follows_the_budget_step_by_step() -> None:
 
 FEATURES = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 CLASSES = torch.arange(40) % 4
-
-
-def heads(seed: int) -> TwoHeads:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return TwoHeads(6, 4, 1)
-
-
-def train(state: TrainingState | None = None, epochs: int = 3) -> list[TrainingState]:
-    return list(
-        train_classifiers(
-            {"a": lambda: heads(0), "b": lambda: heads(1)},
-            CachedFeatures(FEATURES, torch.device("cpu")),
-            {"a": CLASSES, "b": CLASSES},
-            {"a": 0, "b": 1},
-            Recipe(epochs=epochs, batch_images=16, learning_rate=0.05, weight_decay=0.1),
-            state,
-            lambda: ConfidenceObjective(Budget(weight=0.2, spend=0.5)),
-        )
-    )
+CPU = torch.device("cpu")
 
 
 def test_a_step_minimises_the_loss_with_hints_at_the_present_weight_and_moves_the_weight() -> None:
-    module, objective = heads(3), ConfidenceObjective(Budget(weight=0.2, spend=0.5))
+    torch.manual_seed(3)
+    head, objective = ClassHead(6, 4, second="confidence"), ConfidenceObjective(Budget(weight=0.2, spend=0.5))
     assert objective.extra == {"hint_weight": 0.2}
-    for _ in range(2):
-        weight = objective.extra["hint_weight"]
+    for weight in (0.2, 0.7):
         torch.manual_seed(8)
-        step = objective(module, FEATURES, CLASSES)
+        made = objective.loss(head(FEATURES), CLASSES, {"hint_weight": weight})
         torch.manual_seed(8)
-        logits, confidence = FEATURES @ module.head.weight.T + module.head.bias, module.second(FEATURES)[:, 0]
+        logits, confidence = head.output(FEATURES), head.second(FEATURES)[:, 0]
         loss = confidence_loss(logits, confidence, CLASSES, toss(CLASSES), weight)
-        torch.testing.assert_close(step.loss, loss.total)
-        torch.testing.assert_close(step.logits, logits)
-        assert step.shown == {"hint_price": pytest.approx(loss.price.item())}
-        assert objective.extra == {"hint_weight": weight / (1.01 if loss.price.item() < 0.5 else 0.99)}
+        torch.testing.assert_close(made.total, loss.total)
+        assert made.shown == {"hint_price": pytest.approx(loss.price.item())}
+        assert made.extra == {"hint_weight": weight / (1.01 if loss.price.item() < 0.5 else 0.99)}
 
 
-def test_every_variant_begins_with_the_budgets_own_weight() -> None:
+def test_every_network_begins_with_the_budgets_own_weight() -> None:
+    recipe = ClassificationRecipe(epochs=1, batch_images=16, learning_rate=0.05, weight_decay=0.1)
+    objective = ConfidenceObjective(Budget(weight=0.2, spend=0.5))
+    lesson = Classification(CachedFeatures(FEATURES, CPU), CLASSES, recipe, CPU, objective)
+    build = {name: lambda: ClassHead(6, 4, second="confidence") for name in "ab"}
     after_three_steps = [0.2 / (1.01**below * 0.99 ** (3 - below)) for below in range(4)]
-    for row in train(epochs=1)[-1]["history"]:
+    for row in list(lesson.train(build, {"a": 0, "b": 1}))[-1]["history"]:
         assert min(abs(row["hint_weight"] - weight) for weight in after_three_steps) < 1e-12
-
-
-@pytest.mark.parametrize("interrupted_after", range(1, 6))
-def test_going_on_after_any_epoch_equals_an_uninterrupted_training(interrupted_after: int) -> None:
-    whole = train()
-    rest = train(copy.deepcopy(whole[interrupted_after - 1]))
-    assert rest[-1]["history"] == whole[-1]["history"]
-    for name, model in whole[-1]["models"].items():
-        assert all(torch.equal(tensor, rest[-1]["models"][name][key]) for key, tensor in model.items())

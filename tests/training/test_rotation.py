@@ -1,30 +1,21 @@
-"""Rotation training: both losses by hand, on images and cached features, and that upright comes to mean something."""
-
-import math
+"""Rotation training: turned images, both losses by hand, and that upright comes to mean something."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
-from scaling_ood.models import TwoHeaded, TwoHeads
-from scaling_ood.models.rotation import rotated, rotation_loss
-from scaling_ood.training import Recipe, train_classifiers
+from scaling_ood.models import ClassHead, ImageNetwork
+from scaling_ood.training.classification import Classification, ClassificationRecipe
 from scaling_ood.training.images import CachedFeatures
-from scaling_ood.training.rotation import (
-    RotationObjective,
-    TurnedFeatures,
-    TurnedImages,
-    rotation_training,
-)
+from scaling_ood.training.rotation import RotationObjective, TurnedFeatures, TurnedImages, rotated, turned
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.ReLU())
-    return TwoHeaded(backbone, TwoHeads(16, 3, 4)).double()
+    return ImageNetwork(backbone, ClassHead(16, 3, second="rotations")).double()
 
 
 @pytest.fixture
@@ -32,45 +23,36 @@ def images():
     return torch.randn(5, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
+def test_all_images_in_each_rotation(images):
+    turns = rotated(images).numpy()
+    for quarter in range(4):
+        expected = np.rot90(images.numpy(), quarter, axes=(2, 3))
+        np.testing.assert_array_equal(turns[5 * quarter : 5 * quarter + 5], expected)
+
+
+def test_only_square_images():
+    with pytest.raises(ValueError, match="only square images can be turned, not 4 x 6"):
+        turned(torch.zeros(1, 3, 4, 6), 0)
+
+
+def loss_of(network, images, labels, weight=1.0):
+    return RotationObjective(weight).loss(network(rotated(images)), labels, {})
+
+
 @pytest.mark.parametrize("weight", [1.0, 1 / 3])
 def test_both_losses(network, images, weight):
     labels = torch.tensor([0, 2, 1, 1, 0])
-    loss = rotation_training(network, rotated(images), labels, weight)
-    classes = -network(images).log_softmax(dim=1)[range(5), labels].mean()
+    loss = loss_of(network, images, labels, weight)
+    classes = -network(images)["logits"].log_softmax(dim=1)[range(5), labels].mean()
     turns = [
-        -network.heads.second(network.backbone(images[i : i + 1].rot90(quarter, (2, 3)))).log_softmax(dim=1)[0, quarter]
+        -network(images[i : i + 1].rot90(quarter, (2, 3)))["rotations"].log_softmax(dim=1)[0, quarter]
         for i in range(5)
         for quarter in range(4)
     ]
-    assert loss.classes.item() == pytest.approx(classes.item(), rel=1e-6)
-    assert loss.rotations.item() == pytest.approx(sum(turns).item() / 20, rel=1e-6)
+    assert loss.shown == {"rotation_loss": pytest.approx(sum(turns).item() / 20, rel=1e-6)}
     assert loss.total.item() == pytest.approx(classes.item() + weight * sum(turns).item() / 20, rel=1e-6)
-    torch.testing.assert_close(loss.logits, network(images))
     loss.total.backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in network.parameters())
-
-
-def losses_of(network, images):
-    with torch.inference_mode():
-        return rotation_loss([network.both(turn).second for turn in rotated(images).chunk(4)])
-
-
-def test_the_score_of_an_image_is_the_mean_over_its_rotations(network, images):
-    losses = losses_of(network, images)
-    for image, loss in zip(images, losses, strict=True):
-        mine = [
-            functional.cross_entropy(network.both(image.rot90(quarter, (1, 2))[None])[1], torch.tensor([quarter]))
-            for quarter in range(4)
-        ]
-        assert loss.item() == pytest.approx(sum(mine).item() / 4, rel=1e-10)
-    assert losses.dtype == torch.float64
-    trained = rotation_training(network, rotated(images), torch.zeros(5).long())
-    assert trained.rotations.item() == pytest.approx(losses.mean())
-
-
-def test_what_has_no_direction_cannot_be_told(network):
-    """All rotations of an even image are one image: at best, each has a quarter of the probability."""
-    assert losses_of(network, torch.ones(1, 3, 4, 4, dtype=torch.float64)).item() >= math.log(4)
 
 
 def test_images_that_are_bright_above_become_upright(network):
@@ -80,20 +62,19 @@ def test_images_that_are_bright_above_become_upright(network):
     images = bright + 0.5 * torch.randn(60, 3, 4, 4, dtype=torch.float64, generator=generator)
     labels = torch.arange(60) % 3
     images[:, 0] += labels[:, None, None]
-    turns = rotated(images)
     optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
-    first = rotation_training(network, turns, labels)
+    first = loss_of(network, images, labels)
     for _ in range(150):
         optimiser.zero_grad()
-        rotation_training(network, turns, labels).total.backward()
+        loss_of(network, images, labels).total.backward()
         optimiser.step()
-    last = rotation_training(network, turns, labels)
-    assert last.rotations < 0.1 < first.rotations
-    assert (last.logits.argmax(dim=1) == labels).double().mean() > 0.9
+    last = loss_of(network, images, labels)
+    assert last.shown["rotation_loss"] < 0.1 < first.shown["rotation_loss"]
+    assert (network(images)["logits"].argmax(dim=1) == labels).double().mean() > 0.9
     middle = torch.zeros(30, 3, 4, 4, dtype=torch.float64)
     middle[:, :, 1:3, 1:3] = 2
     middle += 0.5 * torch.randn(30, 3, 4, 4, dtype=torch.float64, generator=generator)
-    assert losses_of(network, middle).min() > losses_of(network, images).max()
+    assert loss_of(network, middle, labels[:30]).shown["rotation_loss"] > 1
 
 
 CPU = torch.device("cpu")
@@ -117,19 +98,14 @@ def test_a_batch_of_cached_features_has_the_order_of_turned_images(network, imag
 @pytest.mark.parametrize(("weight", "smoothing"), [(1.0, 0.0), (0.5, 0.1)])
 def test_the_first_step_on_cached_features_is_that_of_both_losses_by_hand(weight, smoothing):
     torch.manual_seed(4)
-    heads = TwoHeads(6, 3, 4, width=7)
-    weights = {name: tensor.clone().double().numpy() for name, tensor in heads.state_dict().items()}
+    head = ClassHead(6, 3, hidden=7, second="rotations")
+    weights = {name: tensor.clone().double().numpy() for name, tensor in head.state_dict().items()}
     features = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(5))
     labels = torch.tensor([0, 2, 1, 1, 0])
-    run = train_classifiers(
-        {"one": lambda: heads},
-        TurnedFeatures(features, CPU),
-        {"one": labels},
-        {"one": 0},
-        Recipe(1, 5, 0.01, 0.0, smoothing),
-        objective=lambda: RotationObjective(weight, smoothing),
-    )
-    row = next(run)["history"][0]
+    recipe = ClassificationRecipe(epochs=1, batch_images=5, learning_rate=0.01, weight_decay=0.0)
+    objective = RotationObjective(weight, smoothing)
+    lesson = Classification(TurnedFeatures(features, CPU), labels, recipe, CPU, objective)
+    row = lesson.begin(lambda: head, 0).epoch(0)
 
     def log_softmax(values):
         return values - np.log(np.exp(values).sum())
@@ -140,7 +116,7 @@ def test_the_first_step_on_cached_features_is_that_of_both_losses_by_hand(weight
             hidden = np.maximum(weights["hidden.0.weight"] @ image + weights["hidden.0.bias"], 0)
             turns -= log_softmax(weights["second.weight"] @ hidden + weights["second.bias"])[quarter] / 20
             if quarter == 0:
-                logits = weights["head.weight"] @ hidden + weights["head.bias"]
+                logits = weights["output.weight"] @ hidden + weights["output.bias"]
                 target = smoothing / 3 + (1 - smoothing) * (np.arange(3) == label)
                 classes -= (target * log_softmax(logits)).sum() / 5
                 right += logits.argmax() == label
@@ -156,15 +132,12 @@ def test_the_rotations_shape_the_classes_through_the_hidden_layer_only():
 
     def trained(width, weight):
         torch.manual_seed(7)
-        run = train_classifiers(
-            {"one": lambda: TwoHeads(6, 3, 4, width=width)},
-            TurnedFeatures(features, CPU),
-            {"one": labels},
-            {"one": 0},
-            Recipe(2, 6, 0.05, 0.0),
-            objective=lambda: RotationObjective(weight),
-        )
-        return list(run)[-1]["models"]["one"]["head.weight"]
+        recipe = ClassificationRecipe(epochs=2, batch_images=6, learning_rate=0.05, weight_decay=0.0)
+        lesson = Classification(TurnedFeatures(features, CPU), labels, recipe, CPU, RotationObjective(weight))
+        training = lesson.begin(lambda: ClassHead(6, 3, hidden=width, second="rotations"), 0)
+        for epoch in range(2):
+            training.epoch(epoch)
+        return training.module.output.weight
 
     torch.testing.assert_close(trained(0, 1.0), trained(0, 3.0))
     assert not torch.allclose(trained(5, 1.0), trained(5, 3.0))

@@ -1,13 +1,5 @@
-"""Training loops: module, images and loss in; states and history out."""
+"""Trainings: module, images and loss in; states and history out."""
 
-from scaling_ood.training.classification import (
-    CrossEntropy,
-    Objective,
-    Recipe,
-    Step,
-    TrainingImages,
-    TrainingState,
-    train_classifiers,
-)
+from scaling_ood.training.loop import BestEpoch, DivergedError, Lesson, Recipe, ResumableState, Training, train
 
-__all__ = ["CrossEntropy", "Objective", "Recipe", "Step", "TrainingImages", "TrainingState", "train_classifiers"]
+__all__ = ["BestEpoch", "DivergedError", "Lesson", "Recipe", "ResumableState", "Training", "train"]

@@ -1,116 +1,93 @@
-"""Training of one or more classifiers, one after the other, resumable after every epoch."""
+"""Training of classifiers, of their heads, and of those that learn a second task beside the classes.
+
+AdamW with a one-cycle cosine schedule. There is no validation: the last epoch is used.
+"""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from scaling_ood.models.forward import exact_float32
-from scaling_ood.training.resumable import refuse_divergence
-
-TrainingState = dict[str, Any]
-"""Everything that a resumed training needs, of tensors, numbers, strings, lists and dicts only:
-
-- `models`: variant to state dict, of the finished variants and the current one;
-- `current`: name of the variant that was trained last, `epoch`: how many of its epochs are done;
-- `optimiser`: the current optimiser's state dict, `extra`: the current objective's numbers;
-- `history`: one row per epoch, `variant, epoch, train_loss, train_accuracy, learning_rate` and the objective's numbers.
-"""
+from scaling_ood.models.heads import Second
+from scaling_ood.training.images import TrainingImages
+from scaling_ood.training.loop import Lesson, Recipe, Step
 
 
-class TrainingImages(Protocol):
-    """What a module is trained on: images, or cached features of images."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-        ...
-
-    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """The module's input for these images, (N, ...) or several each, on the module's device.
-
-        Args:
-            indices: (N,) int64.
-            generator: Source of chance for augmentation.
-        """
-        ...
-
-
-class Step(NamedTuple):
-    """What one step of a training comes to.
+class Loss(NamedTuple):
+    """What an objective makes of a batch.
 
     Attributes:
-        loss: Scalar that is minimised, a mean over the images.
-        logits: (N, C) of the classes.
+        total: Scalar that is minimised, a mean over the images.
         shown: Further means over the images, for the history.
+        extra: New values of the numbers that change while training.
     """
 
-    loss: torch.Tensor
-    logits: torch.Tensor
-    shown: Mapping[str, float]
+    total: torch.Tensor
+    shown: Mapping[str, float] = {}
+    extra: Mapping[str, float] = {}
 
 
-class Objective(Protocol):
-    """What a training minimises.
+class Objective(ABC):
+    """What the training of a classifier minimises.
 
     Attributes:
-        extra: Numbers that change from step to step; shown in the history, and part of the state.
+        second: What its `ClassHead` must give beside the classes.
     """
 
-    extra: dict[str, float]
+    second: ClassVar[Second] = ""
 
-    def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+    @property
+    def extra(self) -> dict[str, float]:
+        """Numbers that change from step to step, as they are at the start of a training."""
+        return {}
+
+    @abstractmethod
+    def loss(self, outputs: Mapping[str, torch.Tensor], targets: torch.Tensor, extra: Mapping[str, float]) -> Loss:
         """The loss of a batch.
 
         Args:
-            module: In training mode.
-            inputs: What `TrainingImages.batch` gave.
-            labels: (N,) class indices, on the module's device.
+            outputs: What the network gave for what `TrainingImages.batch` gave.
+            targets: (N,) class indices.
+            extra: As they are before this step.
         """
-        ...
-
-
-@dataclass
-class CrossEntropy:
-    """Of the classes, with smoothed labels."""
-
-    label_smoothing: float = 0.0
-    extra: dict[str, float] = field(default_factory=dict)
-
-    def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
-        """The loss of a batch, see `Objective`."""
-        logits = module(inputs)
-        return Step(functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing), logits, {})
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train: AdamW with a one-cycle cosine schedule.
+class CrossEntropy(Objective):
+    """Of the classes.
 
     Attributes:
-        epochs: Passes over the images.
-        batch_images: Images per step.
-        learning_rate: Peak, reached after a tenth of the steps.
-        weight_decay: Decoupled; on weights (two dimensions or more) only.
         label_smoothing: Share of the target that is spread over all classes, in [0, 1).
     """
 
-    epochs: int
-    batch_images: int
-    learning_rate: float
-    weight_decay: float
     label_smoothing: float = 0.0
+
+    def loss(self, outputs: Mapping[str, torch.Tensor], targets: torch.Tensor, extra: Mapping[str, float]) -> Loss:  # noqa: ARG002
+        """The loss of a batch, see `Objective`."""
+        return Loss(functional.cross_entropy(outputs["logits"].float(), targets, label_smoothing=self.label_smoothing))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationRecipe(Recipe):
+    """How to train a classifier: the peak of the learning rate is reached after a tenth of the steps.
+
+    Attributes:
+        weight_decay: Decoupled; on weights (two dimensions or more) only.
+    """
+
+    weight_decay: float
 
     def rate(self, progress: float) -> float:
         """Learning rate at a point of the training, 0 = start, 1 = end.
 
-        >>> recipe = Recipe(1, 1, 0.5, 0.0)
+        >>> recipe = ClassificationRecipe(epochs=1, batch_images=1, learning_rate=0.5, weight_decay=0.0)
         >>> recipe.rate(0.0), recipe.rate(0.1), round(recipe.rate(1.0), 9)
         (0.0, 0.5, 0.0)
         """
@@ -120,109 +97,65 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
 
 
-def train_classifiers(
-    build: Mapping[str, Callable[[], nn.Module]],
-    images: TrainingImages,
-    labels: Mapping[str, torch.Tensor],
-    seeds: Mapping[str, int],
-    recipe: Recipe,
-    state: TrainingState | None = None,
-    objective: Callable[[], Objective] | None = None,
-) -> Iterator[TrainingState]:
-    """Train one classifier per variant, on the same images.
+@dataclass(frozen=True)
+class Classification(Lesson[tuple[torch.Tensor, torch.Tensor]]):
+    """The training of an `ImageNetwork` with a `ClassHead`, or of such a head on cached features.
 
-    The order of the images, augmentation and dropout of an epoch depend on the variant's seed and the epoch alone, so a
-    training that goes on from a state equals one that was never interrupted.
+    Rows of its history: `variant, epoch, train_loss, train_accuracy, learning_rate` and the objective's numbers.
 
-    Args:
-        build: Variant to a function that builds its module, with its initial weights, on its device.
-        images: What all of them are trained on.
-        labels: Variant to (N,) int64 class indices.
-        seeds: Variant to its seed.
-        recipe: How to train each.
-        state: Where to go on; None starts from the beginning.
-        objective: Begins what each variant minimises; by default the cross-entropy with the recipe's smoothing.
-
-    Yields:
-        The complete state after each epoch of each variant; the last one holds all trained models.
-
-    Raises:
-        DivergedError: A number of an epoch, or a weight after it, is infinite or NaN.
+    Attributes:
+        images: What it is trained on.
+        targets: (N,) int64 class indices of all images.
+        recipe: How to train.
+        device: Where to.
+        objective: What is minimised.
     """
-    exact_float32()
-    state = state or {"models": {}, "current": "", "epoch": 0, "optimiser": {}, "extra": {}, "history": []}
-    names = list(build)
-    first = names.index(state["current"]) if state["current"] else 0
-    for name in names[first:]:
-        module = build[name]()
-        optimiser = _optimiser(module, recipe)
-        minimised = objective() if objective else CrossEntropy(recipe.label_smoothing)
-        done = 0
-        if name == state["current"]:
-            module.load_state_dict(state["models"][name])
-            optimiser.load_state_dict(state["optimiser"])
-            minimised.extra = dict(state.get("extra", minimised.extra))
-            done = state["epoch"]
-        for epoch in range(done, recipe.epochs):
-            row = _epoch(module, optimiser, minimised, images, labels[name], recipe, epoch, seeds[name])
-            weights = _on_cpu(module.state_dict())
-            refuse_divergence(name, epoch, row, weights)
-            state = {
-                "models": {**state["models"], name: weights},
-                "current": name,
-                "epoch": epoch + 1,
-                "optimiser": copy.deepcopy(optimiser.state_dict()),
-                "extra": dict(minimised.extra),
-                "history": [*state["history"], {"variant": name, "epoch": epoch + 1, **row}],
-            }
-            yield state
 
+    images: TrainingImages
+    targets: torch.Tensor
+    recipe: ClassificationRecipe
+    device: torch.device
+    objective: Objective = field(default_factory=CrossEntropy)
+    channels_last: ClassVar[bool] = False
 
-def _optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    @property
+    def extra(self) -> dict[str, float]:
+        """The objective's."""
+        return self.objective.extra
 
+    def optimiser(self, module: nn.Module) -> torch.optim.Optimizer:
+        """AdamW; see `ClassificationRecipe`."""
+        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
 
-def _epoch(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    objective: Objective,
-    images: TrainingImages,
-    labels: torch.Tensor,
-    recipe: Recipe,
-    epoch: int,
-    seed: int,
-) -> dict[str, float]:
-    generator = torch.Generator().manual_seed((seed << 20) + epoch)
-    order: Sequence[torch.Tensor] = torch.randperm(len(images), generator=generator).split(recipe.batch_images)  # type: ignore[no-untyped-call]
-    module.train()
-    sums: dict[str, float] = {}
-    right = 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed((seed << 20) + epoch)
-        for step, indices in enumerate(order):
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.rate((epoch + (step + 0.5) / len(order)) / recipe.epochs)
-            inputs = images.batch(indices, generator)
-            targets = labels[indices].to(inputs.device)
-            taken = objective(module, inputs, targets)
-            optimiser.zero_grad(set_to_none=True)
-            taken.loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            for quantity, value in {"train_loss": taken.loss.item(), **taken.shown}.items():
-                sums[quantity] = sums.get(quantity, 0.0) + value * len(indices)
-            right += int((taken.logits.argmax(dim=1) == targets).sum())
-    return {
-        **{quantity: total / len(images) for quantity, total in sums.items()},
-        "train_accuracy": right / len(images),
-        **objective.extra,
-        "learning_rate": recipe.rate((epoch + 1) / recipe.epochs),
-    }
+    def batches(self, seed: int, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Inputs and targets of each step: all images once, the last step may see fewer."""
+        generator = torch.Generator().manual_seed((seed << 20) + epoch)
+        order = torch.randperm(len(self.images), generator=generator)
+        for indices in order.split(self.recipe.batch_images):  # type: ignore[no-untyped-call]
+            inputs = self.images.batch(indices, generator)
+            yield inputs, self.targets[indices].to(inputs.device)
 
+    def rate(self, epoch: int, step: int) -> float:
+        """That of the middle of the step."""
+        steps = math.ceil(len(self.images) / self.recipe.batch_images)
+        return self.recipe.rate((epoch + (step + 0.5) / steps) / self.recipe.epochs)
 
-def _on_cpu(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+    def step(self, module: nn.Module, batch: tuple[torch.Tensor, torch.Tensor], extra: Mapping[str, float]) -> Step:
+        """The objective's loss of a batch."""
+        inputs, targets = batch
+        outputs = self.outputs(module, inputs)
+        loss = self.objective.loss(outputs, targets, extra)
+        images = len(targets)
+        means = {"train_loss": loss.total.item(), **loss.shown}
+        right = int((outputs["logits"][:images].argmax(dim=1) == targets).sum())
+        shown = {quantity: (mean * images, images) for quantity, mean in means.items()}
+        return Step(loss.total, {**shown, "train_accuracy": (right, images)}, loss.extra)
+
+    def measure(self, module: nn.Module, epoch: int) -> dict[str, float]:  # noqa: ARG002
+        """The learning rate that the epoch ends with."""
+        return {"learning_rate": self.recipe.rate((epoch + 1) / self.recipe.epochs)}

@@ -6,15 +6,15 @@ confidence c, at a price. After training, a low c marks what it would have neede
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from torch import nn
 from torch.nn import functional
 
-from scaling_ood.models.two_headed import TwoHeaded, TwoHeads
-from scaling_ood.training.classification import Step
+from scaling_ood.models.heads import Second
+from scaling_ood.training.classification import Loss, Objective
 
 
 class ConfidenceLoss(NamedTuple):
@@ -110,28 +110,27 @@ class Hints:
     budget: Budget = Budget()
 
 
-@dataclass
-class ConfidenceObjective:
-    """The loss with hints of a classifier whose second head gives the confidence; labels are not smoothed.
+@dataclass(frozen=True)
+class ConfidenceObjective(Objective):
+    """The loss with hints of a classifier whose head also gives the confidence; labels are not smoothed.
+
+    Its row has the `hint_price`, and the `hint_weight` of the next step.
 
     Attributes:
         budget: Steers the weight of the price.
-        extra: `hint_weight`, of the next step.
     """
 
     budget: Budget = Budget()
-    extra: dict[str, float] = field(default_factory=dict)
+    second: ClassVar[Second] = "confidence"
 
-    def __post_init__(self) -> None:
-        """Begin with the budget's own weight."""
-        self.extra = {"hint_weight": self.budget.weight, **self.extra}
+    @property
+    def extra(self) -> dict[str, float]:
+        """The budget's own weight."""
+        return {"hint_weight": self.budget.weight}
 
-    def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
-        """The loss of a batch, and its `hint_price`; see `scaling_ood.training.classification.Objective`."""
-        assert isinstance(module, TwoHeads | TwoHeaded)
-        logits, confidence = module.both(inputs)
-        weight = self.extra["hint_weight"]
-        loss = confidence_loss(logits, confidence.squeeze(1), labels, toss(labels), weight)
+    def loss(self, outputs: Mapping[str, torch.Tensor], targets: torch.Tensor, extra: Mapping[str, float]) -> Loss:
+        """The loss of a batch, see `Objective`."""
+        weight = extra["hint_weight"]
+        loss = confidence_loss(outputs["logits"], outputs["confidence"], targets, toss(targets), weight)
         price = loss.price.item()
-        self.extra = {"hint_weight": self.budget.after(price, weight)}
-        return Step(loss.total, logits, {"hint_price": price})
+        return Loss(loss.total, {"hint_price": price}, {"hint_weight": self.budget.after(price, weight)})

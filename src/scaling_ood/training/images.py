@@ -12,6 +12,23 @@ from scaling_ood.images.loading import ImageSource
 from scaling_ood.images.transforms import Preprocessing
 
 
+class TrainingImages(Protocol):
+    """What a module is trained on: images, or cached features of images."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """The module's input for these images, (N, ...) or several each, on the module's device.
+
+        Args:
+            indices: (N,) int64.
+            generator: Source of chance for augmentation.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class CachedFeatures:
     """Features of a frozen backbone, (N, D), float32."""

@@ -5,77 +5,60 @@ The authors' released training also predicts shifts; the paper names rotations o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from torch import nn
 from torch.nn import functional
 
-from scaling_ood.models.rotation import ROTATIONS, rotated
-from scaling_ood.models.two_headed import TwoHeaded, TwoHeads
-from scaling_ood.training.classification import Step, TrainingImages
+from scaling_ood.models.heads import ROTATIONS, Second
+from scaling_ood.training.classification import Loss, Objective
+from scaling_ood.training.images import TrainingImages
 
 
-class RotationTraining(NamedTuple):
-    """Parts of the training loss, scalars, and the logits that go with it.
+def rotated(images: torch.Tensor) -> torch.Tensor:
+    """All images turned by 0, then all by 90, 180 and 270 degrees, anticlockwise: (4 N, channels, H, H).
+
+    Raises:
+        ValueError: The images (N, channels, H, W) are not square: turned, they would have another shape.
+    """
+    return torch.cat([turned(images, quarter) for quarter in range(ROTATIONS)])
+
+
+def turned(images: torch.Tensor, quarter: int) -> torch.Tensor:
+    """Square images (N, channels, H, H) turned anticlockwise by so many quarters.
+
+    Raises:
+        ValueError: They are not square.
+    """
+    if images.shape[2] != images.shape[3]:
+        raise ValueError(f"only square images can be turned, not {images.shape[2]} x {images.shape[3]}")
+    return images.rot90(quarter, (2, 3))
+
+
+@dataclass(frozen=True)
+class RotationObjective(Objective):
+    """Cross-entropy of the classes of upright images, and of the rotations of all: one pass over 4 N images.
+
+    Its batches are `TurnedImages` or `TurnedFeatures`. Its row has the `rotation_loss`, without the weight.
 
     Attributes:
-        total: `classes + weight * rotations`.
-        classes: Mean cross-entropy of the classes, of the upright images.
-        rotations: Mean cross-entropy of the rotations, of all four.
-        logits: (N, C) of the upright images.
-    """
-
-    total: torch.Tensor
-    classes: torch.Tensor
-    rotations: torch.Tensor
-    logits: torch.Tensor
-
-
-def rotation_training(
-    network: TwoHeads | TwoHeaded,
-    inputs: torch.Tensor,
-    labels: torch.Tensor,
-    weight: float = 1.0,
-    label_smoothing: float = 0.0,
-) -> RotationTraining:
-    """Loss of one step, on each image in all four rotations: one pass over 4 N images.
-
-    Args:
-        network: In training mode; its second head knows the four rotations.
-        inputs: (4 N, ...) normalised images in the order of `scaling_ood.models.rotation.rotated`, or their features.
-        labels: (N,) classes.
         weight: Of the rotations. 1 as in OpenOOD's `rotpred` and in the run that the authors released.
         label_smoothing: Of the classes, in [0, 1).
-    """
-    logits, turns = network.both(inputs)
-    upright = logits[: len(labels)]
-    truth = torch.arange(ROTATIONS, device=turns.device).repeat_interleave(len(labels))
-    classes = functional.cross_entropy(upright.float(), labels, label_smoothing=label_smoothing)
-    rotations = functional.cross_entropy(turns.float(), truth)
-    return RotationTraining(classes + weight * rotations, classes, rotations, upright)
-
-
-@dataclass
-class RotationObjective:
-    """The loss of both tasks of a classifier whose second head says by how much an image was turned.
-
-    Attributes:
-        weight: Of the rotations.
-        label_smoothing: Of the classes, in [0, 1).
-        extra: Nothing changes from step to step.
     """
 
     weight: float = 1.0
     label_smoothing: float = 0.0
-    extra: dict[str, float] = field(default_factory=dict)
+    second: ClassVar[Second] = "rotations"
 
-    def __call__(self, module: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
-        """The loss of a batch (4 N, ...), and its `rotation_loss`; see `scaling_ood.training.Objective`."""
-        assert isinstance(module, TwoHeads | TwoHeaded)
-        loss = rotation_training(module, inputs, labels, self.weight, self.label_smoothing)
-        return Step(loss.total, loss.logits, {"rotation_loss": loss.rotations.item()})
+    def loss(self, outputs: Mapping[str, torch.Tensor], targets: torch.Tensor, extra: Mapping[str, float]) -> Loss:  # noqa: ARG002
+        """The loss of a batch (4 N, ...), in the order of `rotated`; see `Objective`."""
+        upright, turns = outputs["logits"][: len(targets)], outputs["rotations"]
+        truth = torch.arange(ROTATIONS, device=turns.device).repeat_interleave(len(targets))
+        classes = functional.cross_entropy(upright.float(), targets, label_smoothing=self.label_smoothing)
+        rotations = functional.cross_entropy(turns.float(), truth)
+        return Loss(classes + self.weight * rotations, {"rotation_loss": rotations.item()})
 
 
 @dataclass(frozen=True)
