@@ -102,12 +102,11 @@ def test_each_convention_has_a_table_of_its_own():
     assert shown[1].title == "positive class: in-distribution, aggregation: pooled"
 
 
-def test_a_gap_without_keys_belongs_to_every_table(table):
-    both = pd.concat([results(targets="classes"), results(targets="coarse")])
-    gap = pd.DataFrame([{"detector": "grad_norm", "gap": "no gradients"}])
-    shown = arranged(pd.concat([both, gap]))
+def test_targets_have_tables_of_their_own_and_gaps_stand_in_theirs(table):
+    coarse = results(targets="coarse")
+    shown = arranged(pd.concat([table, coarse, gap_rows(coarse, "knn", KL_GAP)]))
     assert [part.keys["targets"] for part in shown] == ["classes", "coarse"]
-    assert [[row.gap for row in part.rows if row.detector == "grad_norm"] for part in shown] == [["no gradients"]] * 2
+    assert [part.gaps() for part in shown] == [{}, {"knn": KL_GAP}]
 
 
 def test_a_detector_of_gaps_only_is_one_gap(table):

@@ -12,7 +12,7 @@ from scaling_ood.report.intervals import interval_figures
 from scaling_ood.report.latex import latex_text
 from scaling_ood.report.maps import SceneExample, scene_figure
 from scaling_ood.report.markdown import markdown_text
-from scaling_ood.report.page import ReportContent, render_report
+from scaling_ood.report.page import render_report
 from scaling_ood.report.results import arranged, results_table
 from scaling_ood.report.table import Table
 from scaling_ood.report.text import in_encoding, results_text, table_text
@@ -20,7 +20,6 @@ from scaling_ood.report.text import in_encoding, results_text, table_text
 __all__ = [
     "Example",
     "Illustration",
-    "ReportContent",
     "SceneExample",
     "Table",
     "arranged",

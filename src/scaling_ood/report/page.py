@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import pandas as pd
 import plotly.offline
@@ -26,11 +25,20 @@ from scaling_ood.report.results import (
 from scaling_ood.report.table import DASH
 
 
-@dataclass(frozen=True, eq=False)
-class ReportContent:
-    """All that a report shows.
+def render_report(
+    benchmark: str,
+    setting: str,
+    results: pd.DataFrame,
+    *,
+    facts: Mapping[str, Mapping[str, object]] | None = None,
+    caveats: Sequence[str] = (),
+    figures: Mapping[str, Illustration] | None = None,
+    granularity: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+    tie_level: float = 0.05,
+) -> str:
+    """The report as one HTML file that opens without a network.
 
-    Attributes:
+    Args:
         benchmark: Its id.
         setting: Its name.
         results: The results table, `RESULT_COLUMNS`.
@@ -40,48 +48,36 @@ class ReportContent:
         granularity: Metrics and dispersal with fine and with coarse classes, as `granularity_figure` and `mass_figure`
             take them, if the benchmark compares these.
         tie_level: Level of the tests behind the marks of ties, in (0, 1).
-    """
-
-    benchmark: str
-    setting: str
-    results: pd.DataFrame
-    facts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    caveats: Sequence[str] = ()
-    figures: Mapping[str, Illustration] = field(default_factory=dict)
-    granularity: tuple[pd.DataFrame, pd.DataFrame] | None = None
-    tie_level: float = 0.05
-
-
-def render_report(content: ReportContent) -> str:
-    """The report as one HTML file that opens without a network.
 
     Raises:
         ValueError: The results lack a public column, or have two rows in one place of a table.
         TypeError: A figure is neither Plotly nor Matplotlib.
     """
-    shown = arranged(content.results)
-    overviews = [_overview(results, n) for n, results in enumerate(shown, start=1)]
-    figures = [embed(title, one, f"figure-{n}") for n, (title, one) in enumerate(content.figures.items(), start=1)]
-    controlled = _controlled(*content.granularity) if content.granularity else []
-    interactive = any(one.data for one in [*filter(None, overviews), *figures, *controlled])
+    shown = arranged(results)
+    overviews = [_overview(one, n) for n, one in enumerate(shown, start=1)]
+    embedded = [embed(title, one, f"figure-{n}") for n, (title, one) in enumerate((figures or {}).items(), start=1)]
+    controlled = _controlled(*granularity) if granularity else []
+    interactive = any(one.data for one in [*filter(None, overviews), *embedded, *controlled])
     return page(
         "report.html",
-        content=content,
+        benchmark=benchmark,
+        setting=setting,
+        tie_level=tie_level,
         conventions=[
             (one, results_table(one, f"results-{n}"), overview, _leaders(one))
             for n, (one, overview) in enumerate(zip(shown, overviews, strict=True), start=1)
         ],
-        caveats=[*content.caveats, *infinite_scores(content.results)],
-        headline=_headline(content.results),
+        caveats=[*caveats, *infinite_scores(results)],
+        headline=_headline(results),
         gaps={
             name + (f" ({one.title})" if one.title else ""): reason
             for one in shown
             for name, reason in one.gaps().items()
         },
-        facts={name: {label: _fact(value) for label, value in told.items()} for name, told in content.facts.items()},
-        figures=figures,
+        facts={name: {label: _fact(value) for label, value in told.items()} for name, told in (facts or {}).items()},
+        figures=embedded,
         controlled=controlled,
-        controlled_table=granularity_table(content.granularity[0]) if content.granularity else None,
+        controlled_table=granularity_table(granularity[0]) if granularity else None,
         # Plotly's own file never holds "</script"; it is the one part of the page that is not escaped.
         plotly_js=Markup(plotly.offline.get_plotlyjs()) if interactive else "",
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,7 +105,7 @@ class Results:
         leading = self.leading
 
         def key(row: Row) -> float:
-            value = row.places[leading]["auroc"].value if row.places else None
+            value = row.places[leading]["auroc"].value
             return math.inf if value is None else -value
 
         return sorted(self.rows, key=key)
@@ -142,16 +143,10 @@ def arranged(results: pd.DataFrame) -> list[Results]:
     missing = [name for name in _PUBLIC_COLUMNS if name not in results.columns]
     if missing:
         raise ValueError(f"The results lack the columns {missing}; they have {list(results.columns)}.")
-    frame = results.reindex(columns=list(dict.fromkeys([*RESULT_COLUMNS, *TABLE_KEYS, "network"])))
-    frame = frame.reset_index(drop=True)
-    keyed = pd.DataFrame({key: [as_text(value) for value in frame[key]] for key in TABLE_KEYS})
-    whole = keyed[(keyed["positive_class"] != "") & (keyed["aggregation"] != "")]
-    distinct = (whole if len(whole) else keyed).drop_duplicates()
-    varying = tuple(key for key in TABLE_KEYS if distinct[key].nunique() > 1)
-    return [
-        _under(frame[_belongs(frame, keyed, keys)], keys, varying)
-        for keys in ({str(key): str(value) for key, value in row.items()} for row in distinct.to_dict("records"))
-    ]
+    frame = results.reindex(columns=list(dict.fromkeys([*RESULT_COLUMNS, *TABLE_KEYS, "network"]))).map(as_text)
+    groups = [(tuple(map(str, values)), rows) for values, rows in frame.groupby(list(TABLE_KEYS), sort=False)]
+    varying = tuple(key for place, key in enumerate(TABLE_KEYS) if len({values[place] for values, _ in groups}) > 1)
+    return [_of_one_convention(rows, dict(zip(TABLE_KEYS, values, strict=True)), varying) for values, rows in groups]
 
 
 def results_table(results: Results, name: str = "results") -> Table:
@@ -187,13 +182,15 @@ def results_table(results: Results, name: str = "results") -> Table:
 
 
 def _line(results: Results, row: Row) -> Line:
-    """A detector with all its numbers."""
+    """A detector with all its numbers, and with its network where that is not the one that most detectors read."""
     ties, sets = results.tied_sets(row, "auroc")
-    under = [f"AUROC best or tied: {ties} of {sets}"] if sets > 1 else []
-    if len({other.network for other in results.rows if other.network}) > 1 and row.network:
-        under.insert(0, f"network: {row.network}")
+    shared = Counter(other.network for other in results.rows).most_common(1)[0][0]
+    under = (
+        *([f"network: {row.network}"] if row.network not in ("", shared) else []),
+        *([f"AUROC best or tied: {ties} of {sets}"] if sets > 1 else []),
+    )
     cells = tuple(cells[metric] for cells in row.places for metric in METRICS)
-    return Line((Heading(row.detector, tuple(under)),), cells, row.gap)
+    return Line((Heading(row.detector, under),), cells, row.gap)
 
 
 def _word(key: str, value: str) -> str:
@@ -223,28 +220,15 @@ def distinct_texts(values: Iterable[object]) -> list[str]:
     return [value for value in dict.fromkeys(map(as_text, values)) if value]
 
 
-def _belongs(frame: pd.DataFrame, keyed: pd.DataFrame, keys: Mapping[str, str]) -> pd.Series[bool]:
-    """Rows of one table; a gap belongs to every table that its keys, where it has any, do not exclude."""
-    is_gap = frame["gap"].map(as_text) != ""
-    belongs = pd.Series(True, index=frame.index)
-    for key, value in keys.items():
-        belongs &= (keyed[key] == value) | (is_gap & (keyed[key] == ""))
-    return belongs
-
-
-def _under(frame: pd.DataFrame, keys: Mapping[str, str], varying: tuple[str, ...]) -> Results:
-    """One convention's rows, arranged."""
-    by_set = {name: frame[frame["ood_set"].map(as_text) == name] for name in distinct_texts(frame["ood_set"])}
+def _of_one_convention(frame: pd.DataFrame, keys: Mapping[str, str], varying: tuple[str, ...]) -> Results:
+    """Rows that agree in all keys, arranged; their cells are text, empty where nothing is known."""
+    by_set = {str(name): rows for name, rows in frame.groupby("ood_set", sort=False)}
     rates = {name: _base_rate(rows) for name, rows in by_set.items()}
-    columns = [
-        _column(name, rows, rates, _word("positive_class", keys["positive_class"])) for name, rows in by_set.items()
-    ]
-    columns.sort(
-        key=lambda column: (not column.is_mean, MEANS.index(column.ood_set) if column.ood_set in MEANS else len(MEANS))
-    )
-    detectors = distinct_texts(frame["detector"])
-    rows = [_row(name, frame[frame["detector"] == name], columns) for name in detectors]
-    return Results(keys, varying, tuple(columns), tuple(rows))
+    positive = _word("positive_class", keys["positive_class"])
+    columns = [_column(name, rows, rates, positive) for name, rows in by_set.items()]
+    columns.sort(key=lambda one: MEANS.index(one.ood_set) if one.ood_set in MEANS else len(MEANS) + (not one.is_mean))
+    rows = tuple(_row(str(name), rows, columns) for name, rows in frame.groupby("detector", sort=False))
+    return Results(keys, varying, tuple(columns), rows)
 
 
 def _base_rate(rows: pd.DataFrame) -> float:
@@ -255,8 +239,7 @@ def _base_rate(rows: pd.DataFrame) -> float:
 
 def _column(name: str, rows: pd.DataFrame, rates: Mapping[str, float], positive: str) -> Column:
     """Describe an OOD set by what its rows say; `rates` holds the base rate of every set."""
-    mean_of = next(iter(distinct_texts(rows["mean_of"])), "")
-    members = tuple(part for part in mean_of.split(";") if part)
+    members = tuple(filter(None, next(iter(distinct_texts(rows["mean_of"])), "").split(";")))
     # Guessing reaches the base rate on each set, so on average the mean of them.
     guess = 100 * float(np.mean([rates.get(member, math.nan) for member in members or [name]]))
     chance = {**_CHANCE, **({} if math.isnan(guess) else {"aupr": guess})}
@@ -266,46 +249,38 @@ def _column(name: str, rows: pd.DataFrame, rates: Mapping[str, float], positive:
     n_in, n_out = (_span(rows[count], lambda number: f"{int(float(number)):,}") for count in ("n_in", "n_out"))
     base_rate = _span(rows["base_rate"], lambda share: f"{float(share):.1%}".replace("%", " %"))
     # Images without both kinds of pixels are counted where pixels are.
-    unit = "pixels" if distinct_texts(rows["skipped"]) else "images"
+    unit = "pixels" if any(rows["skipped"]) else "images"
     noise_range, source = _span(rows["noise_range"]), _span(rows["ood_source"])
     source += f" ({noise_range} range)" if noise_range else ""
     under = (f"{n_out or '?'} OOD, {n_in or '?'} in-dist.", f"base rate {base_rate or '?'} {positive}", source)
     return Column(name, False, f"{n_out} OOD {unit}" if n_out else "", (), tuple(filter(None, under)), chance)
 
 
-def _span(values: Iterable[object], show: Callable[[str], str] = str) -> str:
-    """The one value of a column; if rows differ, all of them, so that a difference is seen."""
-    return " / ".join(show(value) for value in distinct_texts(values))
+def _span(texts: Iterable[str], show: Callable[[str], str] = str) -> str:
+    """The one text of a column; if rows differ, all of them, so that a difference is seen."""
+    return " / ".join(show(text) for text in distinct_texts(texts))
 
 
-def _row(detector: str, rows: pd.DataFrame, columns: list[Column]) -> Row:
-    """One detector's numbers; a gap without an OOD set is a gap everywhere."""
-    names = rows["ood_set"].map(as_text)
-    if names.duplicated().any():
+def _row(detector: str, rows: pd.DataFrame, columns: Sequence[Column]) -> Row:
+    """One detector's numbers."""
+    twice = rows["ood_set"][rows["ood_set"].duplicated()]
+    if len(twice):
+        keys = ", ".join(TABLE_KEYS)
         raise ValueError(
-            f"The results have two rows for detector {detector!r} on {names[names.duplicated()].iloc[0]!r} that agree "
-            f"in {', '.join(TABLE_KEYS)}."
+            f"The results have two rows for detector {detector!r} on {twice.iloc[0]!r} that agree in {keys}."
         )
-    network = _span(rows["network"])
-    if set(names) == {""}:
-        return _only_gap(detector, network, as_text(rows["gap"].iloc[0]), columns)
-    by_set = dict(zip(names, rows.to_dict("records"), strict=True))
+    by_set = {row["ood_set"]: row for row in rows.to_dict("records")}
     places = tuple(_numbers(by_set.get(column.ood_set), column) for column in columns)
     reasons = {cells["auroc"].gap for cells, column in zip(places, columns, strict=True) if not column.is_mean}
     nothing = all(cell.value is None for cells in places for cell in cells.values())
-    return Row(detector, network, places, reasons.pop() if nothing and len(reasons) == 1 else "")
+    return Row(detector, _span(rows["network"]), places, reasons.pop() if nothing and len(reasons) == 1 else "")
 
 
-def _only_gap(detector: str, network: str, reason: str, columns: list[Column]) -> Row:
-    """A detector that has no number anywhere."""
-    return Row(detector, network, tuple(dict.fromkeys(METRICS, Cell(gap=reason)) for _ in columns), reason)
-
-
-def _numbers(row: Mapping[Any, Any] | None, column: Column) -> dict[str, Cell]:
+def _numbers(row: Mapping[Any, str] | None, column: Column) -> dict[str, Cell]:
     """One detector on one OOD set."""
     look = "mean" if column.is_mean else ""
-    gap = "" if row is None else as_text(row["gap"])
-    known = {} if row is None or gap else {metric: row for metric in METRICS if as_text(row[metric])}
+    gap = row["gap"] if row else ""
+    known = {metric: row for metric in METRICS if row[metric]} if row and not gap else {}
     reason = "" if known else gap or (NO_MEAN if column.is_mean else NOT_MEASURED)
     return {
         metric: _number(known[metric], metric, look) if metric in known else Cell(look=look, gap=reason)
@@ -313,9 +288,9 @@ def _numbers(row: Mapping[Any, Any] | None, column: Column) -> dict[str, Cell]:
     }
 
 
-def _number(row: Mapping[Any, Any], metric: str, look: str) -> Cell:
-    """One metric of a row; tables read from CSV hold the marks as text or as floats."""
-    texts = {end: as_text(row[f"{metric}_{end}"]) for end in ("sd", "low", "high", "tied")}
+def _number(row: Mapping[Any, str], metric: str, look: str) -> Cell:
+    """One metric of a row; marks that were read from CSV may have become numbers."""
+    texts = {end: row[f"{metric}_{end}"] for end in ("sd", "low", "high", "tied")}
     sd, low, high = (100 * float(texts[end]) if texts[end] else None for end in ("sd", "low", "high"))
     return Cell(
         value=100 * float(row[metric]),
