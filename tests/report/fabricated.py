@@ -5,7 +5,7 @@ import pandas as pd
 
 from scaling_ood.metrics import detection_metrics, tied_with_best
 from scaling_ood.records import METRICS, RESULT_COLUMNS
-from scaling_ood.report import Example, Granularity
+from scaling_ood.report import Example
 
 DETECTORS = {"msp": 0.9, "max_logit": 1.25, "energy": 1.28, "logit_avg": 0.2, "kl_matching": 0.95}
 """Detector to how far its OOD scores lie from the in-distribution ones."""
@@ -90,9 +90,12 @@ def results(frames=None, ood_sets=OOD_SETS, positive_class="ood", seeds=1, **ext
         "seeds": seeds,
         "fpr_rule": "nearest",
         "model": "efficientnet_lite0_linear",
+        "network": "classifier",
+        "targets": "classes",
         **extra,
     }
-    return frame.assign(**constants).reindex(columns=list(RESULT_COLUMNS)).reset_index(drop=True)
+    columns = dict.fromkeys([*RESULT_COLUMNS, "network", "targets"])
+    return frame.assign(**constants).reindex(columns=list(columns)).reset_index(drop=True)
 
 
 def _means(frame, source):
@@ -111,25 +114,25 @@ def gap_rows(table, detector, reason):
 
 
 def granularity():
-    """Fine labels cost MSP more than MaxLogit; the coarse classes have no groups."""
+    """Metrics and dispersal: fine classes cost MSP more than MaxLogit; the coarse ones have no groups."""
     aurocs = {
-        ("fine", "msp"): 0.622, ("fine", "grouped_msp"): 0.744, ("fine", "max_logit"): 0.679,
-        ("fine", "kl_matching"): 0.641, ("coarse", "msp"): 0.750, ("coarse", "max_logit"): 0.702,
+        ("classes", "msp"): 0.622, ("classes", "grouped_msp"): 0.744, ("classes", "max_logit"): 0.679,
+        ("classes", "kl_matching"): 0.641, ("coarse", "msp"): 0.750, ("coarse", "max_logit"): 0.702,
         ("coarse", "kl_matching"): 0.733, ("coarse", "grouped_msp"): np.nan,
     }  # fmt: skip
     metrics = [
-        {"labels": labels, "detector": detector, "ood_set": ood_set, "auroc": auroc + shift,
+        {"targets": targets, "detector": detector, "ood_set": ood_set, "auroc": auroc + shift,
          "fpr95": 1.2 - auroc - shift, "aupr": auroc + shift - 0.05}
         for ood_set, shift in (("unseen_families", 0.0), ("rademacher", 0.15))
-        for (labels, detector), auroc in aurocs.items()
+        for (targets, detector), auroc in aurocs.items()
     ]  # fmt: skip
     masses = {"test": (0.19, 0.03), "unseen_families": (0.22, 0.06), "rademacher": (0.11, 0.04)}
     dispersal = [
-        {"labels": labels, "image_set": name, "dispersal": value}
+        {"targets": targets, "image_set": name, "dispersal": value}
         for name, values in masses.items()
-        for labels, value in zip(("fine", "coarse"), values, strict=True)
+        for targets, value in zip(("classes", "coarse"), values, strict=True)
     ]
-    return Granularity(pd.DataFrame(metrics), pd.DataFrame(dispersal))
+    return pd.DataFrame(metrics), pd.DataFrame(dispersal)
 
 
 def example(image=None, true_class="red_fox"):

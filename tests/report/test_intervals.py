@@ -6,7 +6,7 @@ from report.fabricated import KL_GAP, OOD_SETS, gap_rows, results, scores
 from scaling_ood.records import METRICS
 from scaling_ood.report import interval_figures
 from scaling_ood.report.intervals import interval_figure
-from scaling_ood.report.tables import results_tables
+from scaling_ood.report.results import arranged
 
 EIGHTEEN = {f"detector_{number}": 0.5 + 0.05 * number for number in range(18)}
 EIGHT = {f"set_{number}": ("photographs", 0.3 * number, 60) for number in range(8)}
@@ -14,7 +14,7 @@ AXES = {"auroc": "x", "aupr": "x2", "fpr95": "x3"}
 
 
 def drawn(table):
-    (only,) = results_tables(table)
+    (only,) = arranged(table)
     return interval_figure(only)
 
 
@@ -27,7 +27,7 @@ def dots(figure):
             for x, y, up, down in zip(trace.x, trace.y, trace.error_x.array, trace.error_x.arrayminus, strict=True):
                 place = (trace.meta["view"], trace.meta["metric"], y)
                 assert place not in found
-                found[place] = (x, x - down, x + up, trace.marker.symbol)
+                found[place] = (x / 100, (x - down) / 100, (x + up) / 100, trace.marker.symbol)
     return found
 
 
@@ -93,9 +93,9 @@ def test_guessing_is_a_line_where_it_has_a_meaning():
         (trace.meta["view"], trace.meta["metric"]): set(trace.x) for trace in figure.data if trace.name == "guessing"
     }
     rate = table.loc[table["ood_set"] == "raccoons", "base_rate"].iloc[0]
-    assert guessing["raccoons", "auroc"] == {0.5}
-    assert guessing["raccoons", "fpr95"] == {0.95}
-    assert guessing["raccoons", "aupr"] == {rate}
+    assert guessing["raccoons", "auroc"] == {50}
+    assert guessing["raccoons", "fpr95"] == {95}
+    assert guessing["raccoons", "aupr"] == {100 * rate}
     assert {("blobs", "aupr"), ("mean", "aupr")}.isdisjoint(guessing)
     assert "guessing: 50.0 %" in figure.layout.xaxis.title.text
 
@@ -161,10 +161,12 @@ def test_many_detectors_and_sets_keep_rows_apart_and_everything_in_view():
             ranges[name, metric] = button.args[1][f"{axis}.range"]
             ticks = button.args[1][f"{axis}.tickvals"]
             assert 2 <= len(ticks) <= 7
-            assert all(0 <= tick <= 1 and ranges[name, metric][0] <= tick <= ranges[name, metric][1] for tick in ticks)
+            assert all(
+                0 <= tick <= 100 and ranges[name, metric][0] <= tick <= ranges[name, metric][1] for tick in ticks
+            )
     for (view, metric, _), (_, low, high, _) in dots(figure).items():
         left, right = ranges[view, metric]
-        assert left <= low <= high <= right
+        assert left <= 100 * low <= 100 * high <= right
 
 
 def test_constant_scores_can_be_drawn():
@@ -173,7 +175,7 @@ def test_constant_scores_can_be_drawn():
         table[[metric, f"{metric}_low", f"{metric}_high"]] = 1.0
     figure = drawn(table)
     left, right = figure.layout.xaxis.range
-    assert left < 1.0 < right
+    assert left < 100 < right
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
-"""The controlled form of the paper's Figure 3: the same images, labelled finely and coarsely."""
+"""The controlled form of the paper's Figure 3: the same images, their classes fine and coarse."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
 
 import pandas as pd
@@ -12,59 +11,32 @@ from plotly.subplots import make_subplots
 from scaling_ood.records import METRICS
 from scaling_ood.report.figures import IN_DIST_SET, styled
 from scaling_ood.report.palette import CYCLE, GUIDE
-from scaling_ood.report.tables import DASH, as_text, percent
+from scaling_ood.report.results import METRIC_TITLES, as_text, distinct_texts
+from scaling_ood.report.table import Block, Cell, Heading, Line, Table, headings
 
-LABELS = ("fine", "coarse")
+TARGETS = {"classes": "fine", "coarse": "coarse"}
+"""What a network was trained on, and how its classes are called."""
 
-_COLOURS = dict(zip(LABELS, CYCLE, strict=False))
-
-
-@dataclass(frozen=True, eq=False)
-class Granularity:
-    """Results of a classifier of fine labels (species) and one of coarse labels (families) on the same images.
-
-    Attributes:
-        metrics: Columns `labels` (`fine` or `coarse`), `detector`, `ood_set`, `auroc`, `fpr95`, `aupr` (fractions;
-            empty where there is a gap).
-        dispersal: Columns `labels`, `image_set` (`test` or an OOD set) and `dispersal`: mean over the images of the
-            family's probability minus the top class's, in [0, 1].
-
-    Raises:
-        ValueError: A column is missing or `labels` holds another value.
-    """
-
-    metrics: pd.DataFrame
-    dispersal: pd.DataFrame
-
-    def __post_init__(self) -> None:
-        """Refuse tables that cannot be compared."""
-        _check(self.metrics, ("labels", "detector", "ood_set", *METRICS))
-        _check(self.dispersal, ("labels", "image_set", "dispersal"))
+_COLOURS = dict(zip(TARGETS, CYCLE, strict=False))
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Per detector and OOD set, each metric under fine and coarse labels, as percentages; a dash for a gap."""
+def granularity_figure(metrics: pd.DataFrame) -> go.Figure:
+    """AUROC with fine and with coarse classes: one panel per OOD set, one line per detector.
 
-    ood_sets: tuple[str, ...]
-    rows: dict[str, tuple[str, ...]]
-    """Detector to its cells: OOD sets, in each the three metrics, in each fine and coarse."""
-
-
-def granularity_figure(granularity: Granularity) -> go.Figure:
-    """AUROC under fine and under coarse labels: one panel per OOD set, one line per detector.
+    Args:
+        metrics: Columns `targets` (`classes` or `coarse`), `detector` (one name under both), `ood_set`, and `fpr95`,
+            `auroc`, `aupr` (fractions; empty where there is a gap).
 
     Returns:
-        A figure with one trace per OOD set and kind of labels.
+        A figure with one trace per OOD set and kind of targets.
     """
-    frame = granularity.metrics
-    sets, detectors = _distinct(frame["ood_set"]), _distinct(frame["detector"])
+    sets, detectors = distinct_texts(metrics["ood_set"]), distinct_texts(metrics["detector"])
     figure = make_subplots(1, len(sets), shared_yaxes=True, subplot_titles=[escape(name) for name in sets])
     for column, ood_set in enumerate(sets, start=1):
-        part = frame[frame["ood_set"] == ood_set]
-        for labels in LABELS:
-            values = part[part["labels"] == labels].drop_duplicates("detector").set_index("detector")["auroc"]
-            figure.add_trace(_points(values.reindex(detectors), labels, first=column == 1), 1, column)
+        part = metrics[metrics["ood_set"] == ood_set]
+        for targets in TARGETS:
+            values = part[part["targets"] == targets].drop_duplicates("detector").set_index("detector")["auroc"]
+            figure.add_trace(_points(values.reindex(detectors), targets, first=column == 1), 1, column)
         for detector, spread in part.groupby("detector")["auroc"]:
             name = escape(str(detector))
             figure.add_shape(
@@ -77,24 +49,28 @@ def granularity_figure(granularity: Granularity) -> go.Figure:
     return figure.update_layout(margin={"l": 110, "b": 34})
 
 
-def mass_figure(granularity: Granularity) -> go.Figure:
-    """Mean dispersal of each image set under fine and under coarse labels, as bars."""
-    frame = granularity.dispersal
-    sets = _distinct(frame["image_set"])
+def mass_figure(dispersal: pd.DataFrame) -> go.Figure:
+    """Mean dispersal of each image set with fine and with coarse classes, as bars.
+
+    Args:
+        dispersal: Columns `targets`, `image_set` (`test` or an OOD set) and `dispersal`: mean over the images of the
+            family's probability minus the top class's, in [0, 1].
+    """
+    sets = distinct_texts(dispersal["image_set"])
     figure = go.Figure()
-    for labels in LABELS:
-        part = frame[frame["labels"] == labels].drop_duplicates("image_set").set_index("image_set")["dispersal"]
-        values = part.reindex(sets)
+    for targets, word in TARGETS.items():
+        part = dispersal[dispersal["targets"] == targets].drop_duplicates("image_set")
+        values = part.set_index("image_set")["dispersal"].reindex(sets)
         figure.add_trace(
             go.Bar(
                 x=["in-distribution" if name == IN_DIST_SET else escape(name) for name in sets],
                 y=values.tolist(),
-                name=f"{labels} labels",
-                marker_color=_COLOURS[labels],
-                text=[percent(value) if as_text(value) else "" for value in values],
+                name=f"{word} classes",
+                marker_color=_COLOURS[targets],
+                text=["" if pd.isna(value) else Cell(100 * value).text for value in values],
                 textposition="outside",
                 cliponaxis=False,
-                hovertemplate="%{x}: %{y:.1%}<extra>" + labels + " labels</extra>",
+                hovertemplate=f"%{{x}}: %{{y:.1%}}<extra>{word} classes</extra>",
             )
         )
     figure.update_yaxes(tickformat=".0%", rangemode="tozero", title_text="family mass minus top-1 mass")
@@ -102,56 +78,40 @@ def mass_figure(granularity: Granularity) -> go.Figure:
     return figure.update_layout(barmode="group", bargap=0.45, bargroupgap=0.06, margin={"t": 56, "b": 34})
 
 
-def comparison(granularity: Granularity) -> Comparison:
-    """The metrics as a table to read.
+def granularity_table(metrics: pd.DataFrame) -> Table:
+    """Detectors by OOD sets, metrics, and fine and coarse classes.
 
-    Returns:
-        Detectors and OOD sets in the order of the table.
+    Args:
+        metrics: As in `granularity_figure`.
     """
-    frame = granularity.metrics
-    sets = _distinct(frame["ood_set"])
     found = {
-        (as_text(row["detector"]), as_text(row["ood_set"]), metric, as_text(row["labels"])): row[metric]
-        for _, row in frame.iterrows()
+        (as_text(row["detector"]), as_text(row["ood_set"]), METRIC_TITLES[metric], TARGETS[row["targets"]]): Cell(
+            100 * row[metric]
+        )
+        for row in metrics.to_dict("records")
         for metric in METRICS
+        if as_text(row[metric])
     }
-    places = [(ood_set, metric, labels) for ood_set in sets for metric in METRICS for labels in LABELS]
-    rows = {
-        detector: tuple(_shown(found.get((detector, *place))) for place in places)
-        for detector in _distinct(frame["detector"])
-    }
-    return Comparison(tuple(sets), rows)
+    sets, words = distinct_texts(metrics["ood_set"]), TARGETS.values()
+    columns = [(ood_set, title, word) for ood_set in sets for title in METRIC_TITLES.values() for word in words]
+    lines = tuple(
+        Line((Heading(detector),), tuple(found.get((detector, *column), Cell()) for column in columns))
+        for detector in distinct_texts(metrics["detector"])
+    )
+    about = "the same images, labelled twice"
+    return Table("granularity", "Fine and coarse classes", about, ("detector",), headings(columns), (Block(lines),))
 
 
-def _check(frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
-    """Columns present, labels known."""
-    missing = [name for name in columns if name not in frame.columns]
-    if missing:
-        raise ValueError(f"The comparison of fine and coarse labels lacks the columns {missing}.")
-    unknown = set(frame["labels"]) - set(LABELS)
-    if unknown:
-        raise ValueError(f"labels must be one of {LABELS}, got {sorted(map(str, unknown))}.")
-
-
-def _points(values: pd.Series[float], labels: str, *, first: bool) -> go.Scatter:
-    """One marker per detector: filled for fine labels, open for coarse ones."""
+def _points(values: pd.Series[float], targets: str, *, first: bool) -> go.Scatter:
+    """One marker per detector: a circle for fine classes, a diamond for coarse ones."""
+    word = TARGETS[targets]
     return go.Scatter(
         x=values.tolist(),
         y=[escape(str(name)) for name in values.index],
-        name=f"{labels} labels",
-        legendgroup=labels,
+        name=f"{word} classes",
+        legendgroup=targets,
         showlegend=first,
         mode="markers",
-        marker={"size": 10, "color": _COLOURS[labels], "symbol": "circle" if labels == LABELS[0] else "diamond"},
-        hovertemplate="%{y}: AUROC %{x:.1%}<extra>" + labels + " labels</extra>",
+        marker={"size": 10, "color": _COLOURS[targets], "symbol": "circle" if targets == "classes" else "diamond"},
+        hovertemplate=f"%{{y}}: AUROC %{{x:.1%}}<extra>{word} classes</extra>",
     )
-
-
-def _distinct(values: pd.Series[str]) -> list[str]:
-    """Values in the order of their first appearance."""
-    return list(dict.fromkeys(map(str, values)))
-
-
-def _shown(value: object) -> str:
-    """A percentage, or a dash."""
-    return percent(float(as_text(value))) if as_text(value) else DASH

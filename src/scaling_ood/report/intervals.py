@@ -15,25 +15,17 @@ from plotly.subplots import make_subplots
 from scaling_ood.records import METRICS
 from scaling_ood.report.figures import styled
 from scaling_ood.report.palette import CYCLE, GUIDE
-from scaling_ood.report.tables import (
-    Column,
-    Number,
-    ResultsTable,
-    by_auroc,
-    interval_text,
-    percent,
-    results_tables,
-    tied_sets,
-)
+from scaling_ood.report.results import Results, arranged
+from scaling_ood.report.table import Cell
 
 _PANELS = {"auroc": "<b>AUROC</b>  better →", "aupr": "<b>AUPR</b>  better →", "fpr95": "<b>FPR95</b>  ← better"}
 _ROW_PX, _TOP_PX, _BOTTOM_PX = 25, 132, 14
 _MENU_PX = 88
 """From the panels up to the middle of menu and legend."""
 
-_LEAST_SPAN = 0.02
+_LEAST_SPAN = 2.0
 _ROOM_FOR_TIES = 0.22
-_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
+_STEPS = (1, 2, 5, 10, 20)
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,7 @@ class _Line:
     """One row of a figure: its label, metric to number and to what guessing reaches; of a mean, the sets tied."""
 
     label: str
-    numbers: Mapping[str, Number]
+    numbers: Mapping[str, Cell]
     chance: Mapping[str, float]
     ties: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,7 +47,7 @@ class _View:
     lines: Sequence[_Line]
 
 
-def interval_figure(table: ResultsTable) -> go.Figure | None:
+def interval_figure(results: Results) -> go.Figure | None:
     """Every detector as a dot with its 95 % interval, in one panel per metric; the best mean AUROC stands on top.
 
     A menu chooses the mean or one OOD set; the rows keep their order. A star marks what cannot be told from the best
@@ -65,7 +57,7 @@ def interval_figure(table: ResultsTable) -> go.Figure | None:
     Returns:
         A figure whose `trace.meta` holds `view` and `metric`, or none if nothing was measured.
     """
-    views = _views(table)
+    views = _views(results)
     if not views:
         return None
     figure = make_subplots(1, len(_PANELS), shared_yaxes=True, horizontal_spacing=0.035)
@@ -77,7 +69,7 @@ def interval_figure(table: ResultsTable) -> go.Figure | None:
                 figure.add_trace(trace.update(legendgroup=trace.name, showlegend=trace.name not in named), 1, column)
                 named.add(trace.name)
     labels = [line.label for line in views[0].lines]
-    figure.update_xaxes(tickformat=".0%", zeroline=False, side="top", automargin=False, title_standoff=4)
+    figure.update_xaxes(zeroline=False, side="top", automargin=False, title_standoff=4)
     figure.update_yaxes(
         categoryorder="array", categoryarray=labels, range=[len(labels) - 0.4, -0.6], automargin=True, ticks=""
     )
@@ -94,40 +86,37 @@ def interval_figures(results: pd.DataFrame) -> dict[str, go.Figure]:
         ValueError: A public column is missing, or a detector has two rows in one place of a table.
     """
     drawn = {
-        "_".join(["intervals", *(table.keys[key] for key in table.varying)]): interval_figure(table)
-        for table in results_tables(results)
+        "_".join(["intervals", *(one.keys[key] for key in one.varying)]): interval_figure(one)
+        for one in arranged(results)
     }
     return {stem: figure for stem, figure in drawn.items() if figure is not None}
 
 
-def _views(table: ResultsTable) -> list[_View]:
+def _views(results: Results) -> list[_View]:
     """A view per column with a line per detector, or of a single detector one view with a line per column."""
-    rows = [row for row in by_auroc(table) if any(entry.numbers for entry in row.entries)]
+    rows = [row for row in results.by_auroc() if any(_there(cells) for cells in row.places)]
     # A mean over one set would repeat that set without its marks.
-    places = [place for place, column in enumerate(table.columns) if len(column.mean_of) != 1]
+    places = [place for place, column in enumerate(results.columns) if len(column.mean_of) != 1]
     if len(rows) == 1:
-        columns = [(table.columns[place], rows[0].entries[place].numbers) for place in places]
+        columns = [(results.columns[place], _there(rows[0].places[place])) for place in places]
         lines = [_Line(escape(column.ood_set), numbers, column.chance) for column, numbers in columns if numbers]
         return [_View(rows[0].detector, f"<b>{escape(rows[0].detector)}</b>", lines)]
     views = []
     for place in places:
-        column, lines = table.columns[place], []
+        column, lines = results.columns[place], []
         for row in rows:
-            counts = {metric: tied_sets(table, row, metric, column.mean_of) for metric in METRICS}
+            counts = {metric: results.tied_sets(row, metric, column.mean_of) for metric in METRICS}
             ties = {metric: f"{tied}/{of}" for metric, (tied, of) in counts.items() if tied and column.is_mean}
-            lines.append(_Line(escape(row.detector), row.entries[place].numbers, column.chance, ties))
+            lines.append(_Line(escape(row.detector), _there(row.places[place]), column.chance, ties))
         if any(line.numbers for line in lines):
-            views.append(_View(column.ood_set, _title(table, column), lines))
+            title = ", ".join(filter(None, (f"<b>{escape(column.ood_set)}</b>", column.counted)))
+            views.append(_View(column.ood_set, title, lines))
     return views
 
 
-def _title(table: ResultsTable, column: Column) -> str:
-    """A column in the words of the menu."""
-    name = f"<b>{escape(column.ood_set)}</b>"
-    if column.is_mean:
-        return f"{name}, over {len(column.mean_of) or 'all'} OOD sets"
-    unit = "pixels" if table.keys["setting"] == "segmentation" else "images"
-    return f"{name}, {column.n_out} OOD {unit}" if column.n_out else name
+def _there(cells: Mapping[str, Cell]) -> dict[str, Cell]:
+    """The numbers of one place without gaps."""
+    return {metric: cell for metric, cell in cells.items() if cell.value is not None}
 
 
 def _traces(lines: Sequence[_Line], metric: str) -> list[go.Scatter]:
@@ -143,7 +132,7 @@ def _traces(lines: Sequence[_Line], metric: str) -> list[go.Scatter]:
         name="guessing",
         mode="markers",
         marker={"symbol": "line-ns", "size": 13, "line": {"color": GUIDE, "width": 1}},
-        hovertemplate="guessing: %{x:.1%}<extra></extra>",
+        hovertemplate="guessing: %{x:.1f} %<extra></extra>",
     )
     ties = go.Scatter(
         x=[_range(there, metric)[1]] * len(counted),
@@ -163,22 +152,22 @@ def _traces(lines: Sequence[_Line], metric: str) -> list[go.Scatter]:
 
 def _dots(lines: Sequence[_Line], metric: str, name: str, marker: dict[str, Any]) -> go.Scatter:
     """Values of one mark with their intervals; those without one are bare."""
-    numbers = [line.numbers[metric] for line in lines]
-    bounds = [number.interval or (number.value, number.value) for number in numbers]
+    cells = [line.numbers[metric] for line in lines]
+    reaches = [cell.reach for cell in cells if cell.reach]
     return go.Scatter(
-        x=[number.value for number in numbers],
+        x=[value for _, value, _ in reaches],
         y=[line.label for line in lines],
         name=name,
         mode="markers",
         marker=marker,
         error_x={
-            "array": [high - number.value for number, (_, high) in zip(numbers, bounds, strict=True)],
-            "arrayminus": [number.value - low for number, (low, _) in zip(numbers, bounds, strict=True)],
+            "array": [high - value for _, value, high in reaches],
+            "arrayminus": [value - low for low, value, _ in reaches],
             "color": marker["color"],
             "thickness": 2,
             "width": 0,
         },
-        text=[f"{percent(number.value)} % {interval_text(number)}".rstrip() for number in numbers],
+        text=[f"{cell.text} %" + (f" [{', '.join(cell.bounds)}]" if cell.bounds else "") for cell in cells],
         hovertemplate="<b>%{y}</b><br>%{text}<extra></extra>",
     )
 
@@ -189,13 +178,15 @@ def _axes(view: _View) -> dict[str, Any]:
     for number, (metric, title) in enumerate(_PANELS.items(), start=1):
         chances = {line.chance.get(metric) for line in view.lines}
         only = chances.pop() if len(chances) == 1 else None
-        guessing = " " if only is None else f"guessing: {percent(only)} %"
+        guessing = " " if only is None else f"guessing: {Cell(only).text} %"
         axis = f"xaxis{number if number > 1 else ''}"
         there = [line for line in view.lines if metric in line.numbers]
         low, high = _range(there, metric)
+        ticks = _ticks(low, high)
         found |= {
             f"{axis}.range": [low, high],
-            f"{axis}.tickvals": _ticks(low, high),
+            f"{axis}.tickvals": ticks,
+            f"{axis}.ticktext": [f"{tick}%" for tick in ticks],
             f"{axis}.title.text": f"{title}<br>{guessing}",
         }
     return found
@@ -203,8 +194,7 @@ def _axes(view: _View) -> dict[str, Any]:
 
 def _range(lines: Sequence[_Line], metric: str) -> list[float]:
     """All dots and intervals, guessing where that does not more than double the span, and room for the ties."""
-    numbers = [line.numbers[metric] for line in lines]
-    ends = [end for number in numbers for end in (number.value, *(number.interval or ()))] or [0.0, 1.0]
+    ends = [end for line in lines for end in line.numbers[metric].reach or ()] or [0.0, 100.0]
     low, high = min(ends), max(ends)
     span = max(high - low, _LEAST_SPAN)
     for chance in {line.chance[metric] for line in lines if metric in line.chance}:
@@ -214,11 +204,11 @@ def _range(lines: Sequence[_Line], metric: str) -> list[float]:
     return [low - 0.05 * span, high + (_ROOM_FOR_TIES if any(metric in line.ties for line in lines) else 0.05) * span]
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round values in view, at most seven and none outside [0, 1]."""
+def _ticks(low: float, high: float) -> list[int]:
+    """Round values in view, at most seven and none outside [0, 100]."""
     step = next((step for step in _STEPS if high - low <= 6 * step), _STEPS[-1])
-    first, last = math.ceil(max(low, 0) / step), math.floor(min(high, 1) / step)
-    return [round(step * count, 2) for count in range(first, last + 1)]
+    first, last = math.ceil(max(low, 0) / step), math.floor(min(high, 100) / step)
+    return [step * count for count in range(first, last + 1)]
 
 
 def _titled(figure: go.Figure, view: _View) -> go.Figure:

@@ -1,47 +1,35 @@
-"""The results table for a terminal."""
+"""Tables for a terminal, and the results as compact text."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
-from scaling_ood.report.tables import (
-    Column,
-    Number,
-    ResultsTable,
-    Row,
-    by_auroc,
-    infinite_scores,
-    interval_text,
-    leading,
-    percent,
-    results_tables,
-)
+from scaling_ood.report.results import KEY_WORDS, Results, Row, arranged, infinite_scores
+from scaling_ood.report.table import DASH, MINUS, Block, Cell, Heading, Line, Table
 
 WIDTH = 100
 """No line is longer, in characters."""
 
 _LONGEST_NAME = 32
 _WIDEST_PLOT, _NARROWEST_PLOT = 36, 12
-_DASH = "-"
 _INTERVAL = "95 % interval"
-_GUESSING = 0.5
+_GUESSING = 50.0
 _LINE, _DOT, _CHANCE = "─", "●", "┊"
-_ASCII = str.maketrans({_LINE: "-", _DOT: "o", _CHANCE: ":", "±": "+-", "…": "~"})
+_ASCII = str.maketrans({_LINE: "-", _DOT: "o", _CHANCE: ":", "±": "+-", "…": "~", MINUS: "-", DASH: "-"})
 
 
 def results_text(results: pd.DataFrame) -> str:
     """Results as compact plain text, in per cent with one decimal.
 
-    For each convention (positive class, aggregation, labels, ...) the AUROC of detectors by OOD sets, with `*` where a
+    For each convention (positive class, aggregation, targets, ...) the AUROC of detectors by OOD sets, with `*` where a
     detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons;
     last, where scores are infinite. The first column with a number, the mean where there is one, has its 95 % interval
-    in figures and drawn, and the detectors stand in its order. A table too wide for `WIDTH` columns continues in
-    further blocks.
+    in figures and drawn, and the detectors stand in its order.
 
     Args:
         results: With the columns of `RESULT_COLUMNS`.
@@ -49,8 +37,33 @@ def results_text(results: pd.DataFrame) -> str:
     Raises:
         ValueError: A public column is missing, or a detector has two rows in one place of a table.
     """
-    infinite = ["\n".join(textwrap.fill(line, WIDTH) for line in infinite_scores(results))]
-    return "\n\n".join([*(_table_text(table) for table in results_tables(results)), *filter(None, infinite)]) + "\n"
+    infinite = ["\n".join(map(_wrapped, infinite_scores(results)))]
+    return "\n\n".join([*map(_convention_text, arranged(results)), *filter(None, infinite)]) + "\n"
+
+
+def table_text(table: Table, guessing: float | None = None) -> str:
+    """The lines that have numbers; what is too wide for `WIDTH` columns continues in further blocks.
+
+    Args:
+        table: What to write; the reasons of lines without numbers are left to the reader of `table.gaps`.
+        guessing: What guessing reaches; where it is given, the first column with intervals is drawn beside its figures.
+    """
+    lines = [line for line in table.lines if not line.gap]
+    stubs = [[line.stubs[place].text for line in lines] for place in range(len(table.stubs))]
+    names = [_aligned(map(_fit, [name, *texts]), str.ljust) for name, texts in zip(table.stubs, stubs, strict=True)]
+    left = [" ".join(parts) for parts in zip(*names, strict=True)]
+    blocks, block = [], left
+    for place, headings in enumerate(table.column_headings):
+        cells = [line.cells[place] for line in lines]
+        column = _column(" ".join(heading.text for heading in headings), cells)
+        if guessing is not None and any(cell.interval for cell in cells):
+            column = _with_plot(column, cells, WIDTH - len(left[0]) - 1, guessing)
+            guessing = None
+        if block is not left and len(block[0]) + 1 + len(column[0]) > WIDTH:
+            blocks.append(block)
+            block = left
+        block = [f"{line} {cell}" for line, cell in zip(block, column, strict=True)]
+    return "\n\n".join("\n".join(line.rstrip() for line in shown) for shown in [*blocks, block])
 
 
 def in_encoding(text: str, encoding: str | None) -> str:
@@ -67,118 +80,101 @@ def in_encoding(text: str, encoding: str | None) -> str:
     return text
 
 
-def _table_text(table: ResultsTable) -> str:
-    """One table with its heading, its blocks and its gaps."""
-    measured = [row for row in by_auroc(table) if not row.gap]
-    parts = [_heading(table)]
+def _convention_text(results: Results) -> str:
+    """One convention with its heading, its two tables and its gaps."""
+    stated = [f"{KEY_WORDS.get(key, key)}: {value}" for key, value in results.keys.items() if value]
+    parts = [_wrapped(" | ".join(stated))]
+    measured = [row for row in results.by_auroc() if not row.gap]
     if measured:
-        first, means = leading(table), [column for column in table.columns if column.is_mean] or list(table.columns)
-        auroc = [_column(table, measured, "auroc", column, column.ood_set) for column in table.columns]
-        auroc[first] = _with_plot([row.entries[first].numbers.get("auroc") for row in measured], measured, auroc[first])
-        others = [
-            _column(table, measured, name, column, f"{column.ood_set} {name.upper()}")
-            for column in means
-            for name in ("fpr95", "aupr")
-        ]
+        means = [place for place, column in enumerate(results.columns) if column.is_mean]
+        places = range(len(results.columns))
+        auroc = _chosen(results, measured, [(place, "auroc", "") for place in places])
+        others = [(place, metric, f" {metric.upper()}") for place in means or places for metric in ("fpr95", "aupr")]
         told = "AUROC %, higher is better; * = cannot be told from the best of its column"
-        if _INTERVAL in auroc[first][0]:
-            told += f"; {_LINE}{_DOT}{_LINE} = interval of {_fit(table.columns[first].ood_set)}"
+        if any(cell.interval for line in auroc.lines for cell in line.cells):
+            told += f"; {_LINE}{_DOT}{_LINE} = interval of {_fit(results.columns[results.leading].ood_set)}"
         parts += [
-            f"{textwrap.fill(told, WIDTH)}\n{_grid(measured, auroc)}",
-            "FPR95 % (lower is better) and AUPR % (higher is better)\n" + _grid(measured, others),
+            f"{_wrapped(told)}\n{table_text(auroc, _GUESSING)}",
+            "FPR95 % (lower is better) and AUPR % (higher is better)\n"
+            + table_text(_chosen(results, measured, others)),
         ]
-    return "\n\n".join(parts + _gap_lines(table))
+    gaps = [
+        textwrap.fill(f"{where}: {reason}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+        for where, reason in results.gaps().items()
+    ]
+    return "\n\n".join(parts + (["\n".join(["No number", *gaps])] if gaps else []))
 
 
-def _heading(table: ResultsTable) -> str:
-    """What the numbers are about: one line, wrapped."""
-    names = {"positive_class": "positive class", "in_dist": "in-distribution", "fpr_rule": "FPR rule"}
-    stated = [f"{names.get(key, key)}: {value}" for key, value in table.keys.items() if value]
-    return textwrap.fill(" | ".join(stated), WIDTH)
+def _chosen(results: Results, rows: Sequence[Row], wanted: Sequence[tuple[int, str, str]]) -> Table:
+    """Some columns as a table: place, metric, and what follows the set's name; intervals in the leading one alone."""
+
+    def cell(row: Row, place: int, metric: str) -> Cell:
+        shown = row.places[place][metric]
+        leads = place == results.leading and shown.interval is not None
+        return replace(shown, sd=None) if leads else replace(shown, interval=None)
+
+    header = tuple(Heading(_fit(results.columns[place].ood_set + told)) for place, _, told in wanted)
+    lines = tuple(
+        Line((Heading(row.detector),), tuple(cell(row, place, metric) for place, metric, _ in wanted)) for row in rows
+    )
+    return Table("", "", "", ("detector",), (header,), (Block(lines),))
 
 
-def _grid(rows: Sequence[Row], columns: Sequence[list[str]]) -> str:
-    """Columns (a title, then a cell per row), as many beside one another as the width allows, in blocks."""
-    left = _aligned(["detector", *(_fit(row.detector) for row in rows)], str.ljust)
-    blocks, block = [], left
-    for cells in columns:
-        if block is not left and len(block[0]) + 1 + len(cells[0]) > WIDTH:
-            blocks.append(block)
-            block = left
-        block = [f"{line} {cell}" for line, cell in zip(block, cells, strict=True)]
-    return "\n\n".join("\n".join(line.rstrip() for line in lines) for lines in [*blocks, block])
-
-
-def _aligned(cells: Sequence[str], justify: Callable[[str, int], str]) -> list[str]:
-    """Cells of equal width."""
-    return [justify(cell, max(map(len, cells))) for cell in cells]
-
-
-def _column(table: ResultsTable, rows: Sequence[Row], metric: str, column: Column, title: str) -> list[str]:
-    """One metric of one OOD set or mean, under its title; the leading column with its intervals."""
-    place = table.columns.index(column)
-    numbers = [row.entries[place].numbers.get(metric) for row in rows]
-    intervals = ["" if number is None else interval_text(number) for number in numbers]
-    if place != leading(table) or not any(intervals):
-        return _aligned([_fit(title) + " ", *map(_cell, numbers)], str.rjust)
-    values = [_cell(number and replace(number, sd=None)) for number in numbers]
-    sides = _aligned([_fit(title) + " ", *values], str.rjust), _aligned([_INTERVAL, *intervals], str.ljust)
-    return [f"{value} {bounds}" for value, bounds in zip(*sides, strict=True)]
-
-
-def _with_plot(numbers: Sequence[Number | None], rows: Sequence[Row], cells: list[str]) -> list[str]:
-    """A column with its dots and intervals drawn beside it, if there are any and the width allows it."""
-    names = max(len(_fit(row.detector)) for row in rows)
-    width = min(_WIDEST_PLOT, WIDTH - max(names, len("detector")) - len(cells[0]) - 3)
-    if _INTERVAL not in cells[0] or width < _NARROWEST_PLOT:
-        return cells
-    ends = [end for number in numbers if number for end in (number.value, *(number.interval or ()))]
-    low, high = math.floor(100 * min(ends)), math.ceil(100 * max(ends))
-    low -= low == high == 100  # noqa: PLR2004 - per cent
-    high += low == high
-    scale = f"{low}{f'{high}'.rjust(width - len(str(low)))}"
-    drawn = [_drawn(number, low / 100, high / 100, width) for number in numbers]
-    return [f"{cell}  {line}" for cell, line in zip(cells, [scale, *drawn], strict=True)]
-
-
-def _drawn(number: Number | None, low: float, high: float, width: int) -> str:
-    """One dot on its interval, on a scale from low to high; and chance, where it is in view."""
-    line = [" "] * width
-
-    def place(value: float) -> int:
-        return round((value - low) / (high - low) * (width - 1))
-
-    if low <= _GUESSING <= high:
-        line[place(_GUESSING)] = _CHANCE
-    if number is not None:
-        start, end = number.interval or (number.value, number.value)
-        line[place(start) : place(end) + 1] = _LINE * (place(end) - place(start) + 1)
-        line[place(number.value)] = _DOT
-    return "".join(line)
-
-
-def _cell(number: Number | None) -> str:
-    """One value with its standard deviation, and a place for the mark so that digits stay aligned."""
-    if number is None:
-        return _DASH + " "
-    spread = "" if number.sd is None else f" ±{percent(number.sd)}"
-    return percent(number.value) + spread + ("*" if number.tied else " ")
-
-
-def _gap_lines(table: ResultsTable) -> list[str]:
-    """Every gap with its reason, detectors without any number first; a list of at most one paragraph."""
-    lines = [f"{row.detector}: {row.gap}" for row in table.rows if row.gap]
-    for row in table.rows:
-        places = zip(table.columns, row.entries, strict=False) if not row.gap else ()
-        lines += [
-            f"{row.detector} on {column.ood_set}: {entry.gap}"
-            for column, entry in places
-            if entry.gap and not column.is_mean
-        ]
-    wrapped = [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
-    return ["No number\n" + "\n".join(wrapped)] if lines else []
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH)
 
 
 def _fit(name: str) -> str:
     """A name short enough for a column."""
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def _aligned(texts: Iterable[str], justify: Callable[[str, int], str]) -> list[str]:
+    """Cells of equal width."""
+    cells = list(texts)
+    return [justify(cell, max(map(len, cells))) for cell in cells]
+
+
+def _column(title: str, cells: Sequence[Cell]) -> list[str]:
+    """Values under their title, with the intervals where there are any."""
+    values = _aligned([title + " ", *map(_value, cells)], str.rjust)
+    if not any(cell.interval for cell in cells):
+        return values
+    bounds = [f"[{', '.join(cell.bounds)}]" if cell.interval else "" for cell in cells]
+    return [f"{value} {ends}" for value, ends in zip(values, _aligned([_INTERVAL, *bounds], str.ljust), strict=True)]
+
+
+def _value(cell: Cell) -> str:
+    """One value with its standard deviation, and a place for the mark so that digits stay aligned."""
+    spread = f" ±{cell.spread}" if cell.spread else ""
+    return cell.text.replace(DASH, "-") + spread + ("*" if cell.tied else " ")
+
+
+def _with_plot(column: list[str], cells: Sequence[Cell], room: int, guessing: float) -> list[str]:
+    """A column with its dots and intervals drawn beside it, if the width allows it."""
+    width = min(_WIDEST_PLOT, room - len(column[0]) - 2)
+    if width < _NARROWEST_PLOT:
+        return column
+    ends = [end for cell in cells for end in cell.reach or ()]
+    low, high = math.floor(min(ends)), math.ceil(max(ends))
+    low -= low == high == 100  # noqa: PLR2004 - per cent
+    high += low == high
+    scale = f"{low}{f'{high}'.rjust(width - len(str(low)))}"
+    drawn = [_drawn(cell, low, high, width, guessing) for cell in cells]
+    return [f"{shown}  {line}" for shown, line in zip(column, [scale, *drawn], strict=True)]
+
+
+def _drawn(cell: Cell, low: float, high: float, width: int, guessing: float) -> str:
+    """One dot on its interval, on a scale from low to high; and guessing, where it is in view."""
+    line = [" "] * width
+
+    def place(value: float) -> int:
+        return round((value - low) / (high - low) * (width - 1))
+
+    if low <= guessing <= high:
+        line[place(guessing)] = _CHANCE
+    if cell.reach:
+        start, dot, end = map(place, cell.reach)
+        line[start : end + 1] = _LINE * (end - start + 1)
+        line[dot] = _DOT
+    return "".join(line)

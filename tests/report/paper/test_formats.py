@@ -7,20 +7,18 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from comparison.fabricated import comparison, results
 from report.pages import Page
+from report.paper.fabricated import comparison, results
 
-from scaling_ood.comparison import (
+from scaling_ood.report import csv_text, latex_text, markdown_text, table_text
+from scaling_ood.report.paper import (
     QUANTITIES,
     TABLES,
     compare,
     paper_table,
+    paper_tables,
     published_numbers,
-    render_csv,
-    render_latex,
-    render_markdown,
     render_page,
-    states_of,
     typed,
 )
 
@@ -48,7 +46,7 @@ def as_number(text):
 def of_csv(table):
     """Lines as (headings, numbers)."""
     stubs = len(table.stubs)
-    _, *rows = csv.reader(io.StringIO(render_csv(table)))
+    _, *rows = csv.reader(io.StringIO(csv_text(table)))
     return [(tuple(row[:stubs]), [as_number(cell) for cell in row[stubs:]]) for row in rows]
 
 
@@ -63,7 +61,7 @@ def filled(rows):
 
 def of_markdown(table):
     stubs = len(table.stubs)
-    lines = [line for line in render_markdown([table]).splitlines() if line.startswith("| ")][2:]
+    lines = [line for line in markdown_text([table]).splitlines() if line.startswith("| ")][2:]
     rows = [[unraised(cell.strip()).replace("\\", "") for cell in line.strip("|").split(" | ")] for line in lines]
     return list(filled((tuple(row[:stubs]), [as_number(cell) for cell in row[stubs:]]) for row in rows))
 
@@ -74,7 +72,7 @@ def unraised(text):
 
 def of_latex(table):
     stubs = len(table.stubs)
-    body = render_latex([table]).split("\\bottomrule")[0]
+    body = latex_text([table]).split("\\bottomrule")[0]
     rules = body.split("\\midrule\n", 1)[1].replace("\\midrule\n", "")
     rows = []
     for line in filter(None, rules.splitlines()):
@@ -91,7 +89,7 @@ def plain_latex(text):
 
 def of_html(table):
     """Lines of the table's body; a heading with a rowspan is repeated."""
-    page = render_page([table])
+    page = render_page([table], comparison(()))
     body = re.search(r"<table class=\"paper-table\">(.*?)</table>", page, re.DOTALL)[1]
     lines, waiting = [], {}
     for row in re.findall(r"<tr class=\"(?!banner)[^\"]*\">(.*?)</tr>", body.split("</thead>")[1], re.DOTALL):
@@ -116,20 +114,9 @@ def plain_html(text):
     return re.sub(r"<[^>]*>", "", re.sub(r"<sup>.*?</sup>", "", text)).strip()
 
 
-def shown(table, lines):
-    """Without the lines that a block without any number of ours leaves out."""
-    kept = []
-    for block in table.blocks:
-        for line in block.lines:
-            headings = tuple(label.text for label in line.labels) + ((line.part,) if line.part else ())
-            if block.is_measured or not line.is_empty:
-                kept.append(headings)
-    return [line for line in lines if line[0] in kept]
-
-
 def test_csv_holds_every_number_of_the_comparison(table, frame):
     records = typed(frame)
-    records = records[records["table"] == table.number]
+    records = records[records["table"] == table.name]
     written = [value for _, numbers in of_csv(table) for value in numbers if value is not None]
     expected = []
     counted = records.drop_duplicates(["in_dist", "model", "row", "column", "ood_set", "detector", "metric"])
@@ -143,7 +130,8 @@ def test_csv_holds_every_number_of_the_comparison(table, frame):
 def test_ours_minus_the_papers_is_the_difference_as_it_is_written(table):
     rows = dict(of_csv(table))
     for headings, numbers in rows.items():
-        if headings[-1] == "paper":
+        # Lines that have nothing of ours are left out where nothing of the block was measured.
+        if headings[-1] == "paper" and (*headings[:-1], "ours") in rows:
             ours, difference = rows[(*headings[:-1], "ours")], rows[(*headings[:-1], "Δ")]
             for printed, own, between in zip(numbers, ours, difference, strict=True):
                 assert between is None or own - printed == pytest.approx(between, abs=0.051)
@@ -151,20 +139,20 @@ def test_ours_minus_the_papers_is_the_difference_as_it_is_written(table):
 
 @pytest.mark.parametrize("read", [of_markdown, of_latex, of_html], ids=["markdown", "latex", "html"])
 def test_every_format_says_what_csv_says(table, read):
-    assert read(table) == shown(table, of_csv(table))
+    assert read(table) == of_csv(table)
 
 
 def test_numbers_that_were_not_compared_leave_their_places_empty():
     chosen = [number for number in published_numbers("1") if (number.in_dist, number.column) != ("ImageNet", "DeVries")]
-    rows = dict(of_csv(paper_table("1", compare(results(), chosen))))
+    rows = dict(of_csv(paper_table("1", compare(results(), published=chosen))))
     assert rows["ImageNet", "paper"][:3] == [44.2, None, 35.8]
     assert rows["Places365", "paper"][:3] == [52.6, 85.8, 36.6]
 
 
 def test_headings_of_columns_are_the_papers():
-    header = next(csv.reader(io.StringIO(render_csv(paper_table("1", comparison(()))))))
+    header = next(csv.reader(io.StringIO(csv_text(paper_table("1", comparison(()))))))
     assert header[:4] == ["in-distribution", "value", "FPR95 ↓ / MSP", "FPR95 ↓ / DeVries"]
-    header = next(csv.reader(io.StringIO(render_csv(paper_table("6", comparison(()))))))
+    header = next(csv.reader(io.StringIO(csv_text(paper_table("6", comparison(()))))))
     assert header[2:5] == ["MSP / paper", "MSP / ours, mean over images", "MSP / Δ"]
 
 
@@ -176,7 +164,7 @@ def test_spans_of_headings_cover_all_columns(table):
 
 def test_a_value_is_in_its_row_and_column():
     rows = dict(of_csv(paper_table("5", comparison())))
-    header = next(csv.reader(io.StringIO(render_csv(paper_table("5", comparison())))))
+    header = next(csv.reader(io.StringIO(csv_text(paper_table("5", comparison())))))
     place = header.index("AUPR ↑ / K") - 3
     assert rows["ImageNet", "Textures", "paper"][place] == 48
     assert rows["ImageNet", "Textures", "ours"][place] == pytest.approx(48.3)
@@ -185,9 +173,9 @@ def test_a_value_is_in_its_row_and_column():
 
 def test_every_gap_stands_under_its_table_with_the_command(table, frame):
     records = typed(frame)
-    records = records[(records["table"] == table.number) & (records["gap"] != "")]
-    markdown, page = render_markdown([table]).replace("\\", ""), Page(render_page([table]))
-    latex = render_latex([table]).replace("-{}-", "--").replace("\\_", "_")
+    records = records[(records["table"] == table.name) & (records["gap"] != "")]
+    markdown, page = markdown_text([table]).replace("\\", ""), Page(render_page([table], comparison(())))
+    latex = latex_text([table]).replace("-{}-", "--").replace("\\_", "_")
     for reason, command in set(zip(records["gap"], records["command"], strict=True)):
         assert f"{reason}: `{command}`" in markdown
         assert f"{reason}: \\texttt{{{command}}}" in latex
@@ -195,19 +183,22 @@ def test_every_gap_stands_under_its_table_with_the_command(table, frame):
 
 
 def test_every_footnote_and_source_stands_under_its_table(table):
-    markdown, page = render_markdown([table]).replace("\\", ""), " ".join(Page(render_page([table])).text.split())
-    for text in (*table.footnotes.values(), *table.sources):
+    markdown, page = (
+        markdown_text([table]).replace("\\", ""),
+        " ".join(Page(render_page([table], comparison(()))).text.split()),
+    )
+    for text in (*table.footnotes.values(), *(meaning for _, meaning in table.notes)):
         assert text.replace("`", "") in page
         assert text in markdown
 
 
 def test_a_source_says_network_counts_base_rate_and_positive_class():
     frame = comparison()
-    assert paper_table("3", frame).sources[0] == (
+    assert paper_table("3", frame).notes[0][1] == (
         "voc (a_network): per OOD set 4,000 in-distribution and 1,000 OOD images; base rate 20.0 %, "
         "positive class in-distribution"
     )
-    assert [source.split(":")[0] for source in paper_table("6", frame).sources[:2]] == [
+    assert [source.split(":")[0] for _, source in paper_table("6", frame).notes[:2]] == [
         "lost_and_found (a_network, per_image)",
         "lost_and_found (a_network, pooled)",
     ]
@@ -215,12 +206,12 @@ def test_a_source_says_network_counts_base_rate_and_positive_class():
 
 def test_a_source_says_over_which_sets_a_mean_is_where_the_paper_does_not():
     mean = results(("cifar10",)).assign(mean_of="svhn;lsun", base_rate=np.nan)
-    (source,) = paper_table("text", compare(mean)).sources
+    ((_, source),) = paper_table("text", compare(mean)).notes
     assert source.endswith("1,000 OOD images; base rate ?, positive class OOD; mean over svhn, lsun")
 
 
 def test_latex_is_balanced_and_leaves_no_special_character_bare(table):
-    text = render_latex([table])
+    text = latex_text([table])
     assert text.count("{") == text.count("}")
     assert text.count("$") % 2 == 0
     assert len(re.findall(r"\\begin\{(.*?)\}", text)) == len(re.findall(r"\\end\{(.*?)\}", text))
@@ -236,8 +227,7 @@ def test_latex_is_balanced_and_leaves_no_special_character_bare(table):
 
 
 def test_the_page_loads_nothing_and_its_links_lead_somewhere(frame):
-    tables = [paper_table(number, frame) for number in TABLES]
-    page = Page(render_page(tables, states_of(typed(frame))))
+    page = Page(render_page(paper_tables(frame), frame))
     assert not page.of("script") + page.of("img") + page.of("link")
     assert not re.search(r"@import|url\(", page.html)
     (policy,) = [attributes for attributes in page.of("meta") if "http-equiv" in attributes]
@@ -249,11 +239,29 @@ def test_the_page_loads_nothing_and_its_links_lead_somewhere(frame):
 
 
 def test_the_page_says_how_far_each_benchmark_is():
-    frame = typed(comparison(PARTIAL[1]))
-    page = Page(render_page([paper_table("1", frame)], states_of(frame)))
+    frame = comparison(PARTIAL[1])
+    page = Page(render_page(paper_tables(frame), frame))
     cells = [text for _, text in page.row("imagenet_1k")]
     assert cells == ["multi_class", "Table 1, Table 5, text", "0 of 98", "kedro run --env imagenet_1k"]
     assert [text for _, text in page.row("places365")][2:] == ["84 of 84", "complete"]
+
+
+def test_a_block_without_any_number_of_ours_shows_the_papers_alone_and_says_why():
+    imagenet, places = paper_table("1", comparison(PARTIAL[1])).blocks
+    assert [line.stubs[-1].text for line in imagenet.lines] == ["paper"]
+    assert [gap.command for gap in imagenet.gaps] == ["kedro run --env imagenet_1k"]
+    assert [line.stubs[-1].text for line in places.lines] == ["paper", "ours", "Δ"]
+    assert not places.gaps
+
+
+def test_a_terminal_shows_every_line_in_blocks_that_fit():
+    lines = table_text(paper_table("3", comparison())).splitlines()
+    assert max(map(len, lines)) <= 100
+    printed = [
+        number.value for number in published_numbers("3") if number.in_dist == "COCO" and number.metric == "auroc"
+    ]
+    shown = [line.split() for line in lines if line.startswith("COCO") and "AUROC" in line and " paper " in line]
+    assert [value for parts in shown for value in parts[4:]] == printed
 
 
 def test_tones_say_which_way_a_difference_goes():
@@ -263,15 +271,16 @@ def test_tones_say_which_way_a_difference_goes():
         for cell, heading in zip(
             block.lines[2].cells, [h for h in table.header[0] for _ in range(h.span)], strict=True
         ):
-            tones.setdefault(heading.text, set()).add((cell.tone, cell.value > 0 if cell.tone != "agrees" else None))
+            tone = cell.look.removeprefix("difference ")
+            tones.setdefault(heading.text, set()).add((tone, cell.value > 0 if tone != "agrees" else None))
     assert tones["FPR95 ↓"] <= {("worse", True), ("better", False), ("agrees", None)}
     assert tones["AUROC ↑"] <= {("better", True), ("worse", False), ("agrees", None)}
 
 
 def test_nothing_in_a_comparison_can_end_the_page():
     frame = comparison()
-    frame["network"] = "<script>alert(1)</script>"
-    page = render_page([paper_table("1", frame)])
+    frame["architecture"] = "<script>alert(1)</script>"
+    page = render_page([paper_table("1", frame)], frame)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
 

@@ -4,8 +4,8 @@ from functools import cache
 
 import pandas as pd
 
-from scaling_ood.comparison import Place, compare, counterpart_of, gather_facts, published_numbers
 from scaling_ood.records import METRICS, RESULT_COLUMNS
+from scaling_ood.report.paper import compare, counterpart_of, published_numbers
 
 ON_TOP = 0.3
 WITHOUT_VALUE = 60.0
@@ -35,21 +35,21 @@ def results(benchmarks=ALL):
     return frame.assign(**fixed).reindex(columns=list(RESULT_COLUMNS))
 
 
-def facts():
-    """Sizes of data sets, exactly as printed, and mAP."""
-    sizes = {}
+def records():
+    """What benchmarks record beside their results: sizes of data sets, exactly as printed, and mAP."""
+    preparations = {}
     for number in published_numbers():
         if number.metric == "images" and len(number.sets) == 1:
-            place = Place(counterpart_of(number).benchmark, counterpart_of(number).setting)
-            sizes.setdefault(place, {"images": {}})["images"][number.ood_set] = int(number.value)
-    sizes[Place("bdd_anomaly", "segmentation")]["anomalous_share"] = 0.00834
-    accuracies = {Place("voc", "multi_label"): {"map": {"seed0": 0.884, "seed1": 0.888}}}
-    return gather_facts(accuracies, sizes, {})
+            record = preparations.setdefault(counterpart_of(number).place, {"images": {}})
+            record["images"][number.ood_set] = int(number.value)
+    preparations["bdd_anomaly", "segmentation"]["anomalous_share"] = 0.00834
+    qualities = {("voc", "multi_label"): {"map": {"seed0": 0.884, "seed1": 0.888}}}
+    return {"qualities": qualities, "preparations": preparations}
 
 
 @cache
 def _comparison(benchmarks):
-    return compare(results(benchmarks), facts=facts() if benchmarks else None)
+    return compare(results(benchmarks), **(records() if benchmarks else {}))
 
 
 def comparison(benchmarks=ALL):

@@ -10,26 +10,25 @@ from report.pages import Page
 
 from scaling_ood.report import (
     Illustration,
-    ReportContent,
     dispersal_figure,
     histogram_figure,
     render_report,
     roc_figure,
 )
-from scaling_ood.report.tables import DASH
+from scaling_ood.report.table import DASH
 
 EVIL = '<script>alert("x")</script>&amp;'
 
 
 def page_of(table, **content):
-    return Page(render_report(ReportContent("tiny_imagenet", "multi_class", table, **content)))
+    return Page(render_report("tiny_imagenet", "multi_class", table, **content))
 
 
 @pytest.fixture(scope="module")
 def full():
     frames, table = scores(), results()
     return page_of(
-        pd.concat([table, gap_rows(table, "knn", KL_GAP)]),
+        pd.concat([table, gap_rows(table, "knn", KL_GAP), gap_rows(table, "grad_norm", "no gradients")]),
         facts={
             "Data": {"test images": 1128, "sha256 of the test ids": "60303ae2"},
             "Run": {"seeds": [0, 1], "amp": None},
@@ -40,7 +39,6 @@ def full():
             "Score histograms": Illustration(histogram_figure(frames, list(OOD_SETS))),
             "Dispersed probability": Illustration(dispersal_figure([example()]), "Foxes."),
         },
-        gaps={"grad_norm": "no gradients"},
         granularity=granularity(),
     )
 
@@ -94,7 +92,7 @@ def test_every_column_names_its_counts_base_rate_and_the_table_its_positive_clas
     assert "base rate 13.8 % OOD" in page.text
     assert "noise (pixel range)" in page.text
     assert "positive class: OOD" in page.text
-    assert "mean_noise = mean over gaussian, rademacher, blobs" in page.text
+    assert "mean_noise: mean over gaussian, rademacher, blobs" in page.text
 
 
 def test_intervals_are_seen_before_the_numbers_and_name_what_they_leave_out(full):
@@ -132,8 +130,8 @@ def test_a_gap_on_one_set_is_named_below_the_table():
     part = table[~((table["detector"] == "msp") & (table["ood_set"] == "blobs"))]
     hole = gap_rows(table, "msp", "one class missing")
     page = page_of(pd.concat([part, hole[hole["ood_set"] == "blobs"]]))
-    attributes, text = page.row("msp")[-1]
-    assert (text, attributes["title"], attributes["colspan"]) == (DASH, "one class missing", "3")
+    assert [text for _, text in page.row("msp")[-3:]] == [DASH] * 3
+    assert page.html.count('title="one class missing"') == 3
     assert "msp on blobs: one class missing" in " ".join(page.text.split())
 
 
@@ -151,6 +149,15 @@ def test_values_under_one_half_are_shown_as_they_are():
     assert expected in [text.split()[0] for _, text in page_of(table).row("msp")]
 
 
+def test_the_network_of_a_detector_is_named_where_it_is_not_the_shared_one():
+    table = results()
+    assert "network:" not in page_of(table).text
+    table["network"] = np.where(table["detector"] == "msp", "rotation", "classifier")
+    page = page_of(table)
+    assert page.text.count("network: rotation") == 1
+    assert "network: classifier" not in page.text
+
+
 def test_conventions_have_tables_of_their_own():
     page = page_of(pd.concat([results(), results(positive_class="in_dist")]))
     headings = [row for row in page.rows if row and row[0][1] == "detector"]
@@ -159,7 +166,7 @@ def test_conventions_have_tables_of_their_own():
     assert "base rate 86.2 % in-distribution" in page.text
 
 
-def test_fine_and_coarse_labels_are_compared(full):
+def test_fine_and_coarse_classes_are_compared(full):
     row = next(row for row in full.rows if row and row[0][1] == "grouped_msp")
     assert [text for _, text in row[1:5]] == ["45.6", DASH, "74.4", DASH]
 
@@ -182,14 +189,10 @@ def test_names_are_never_markup():
     frames = {EVIL: scores()["msp"].replace("blobs", EVIL)}
     table = results(scores(detectors={EVIL: 1.0})).replace("blobs", EVIL)
     page = page_of(
-        table,
+        pd.concat([table, gap_rows(table, EVIL + "2", EVIL)]),
         facts={EVIL: {EVIL: EVIL}},
         caveats=[EVIL],
         figures={EVIL: Illustration(roc_figure(frames, [EVIL]), EVIL)},
-        gaps={EVIL + "2": EVIL},
-    )
-    assert (
-        "alert(" not in re.sub(r"<script>.*?</script>", "", page.html.replace(EVIL, "BROKEN"), flags=re.DOTALL) or True
     )
     assert EVIL not in page.html
     assert EVIL in page.text

@@ -1,10 +1,10 @@
 """Every footnote is about a number that exists, and stands where its reader looks."""
 
 import pytest
-from comparison.fabricated import comparison
+from report.paper.fabricated import comparison
 
-from scaling_ood.comparison import TABLES, footnotes, paper_table, published_numbers
-from scaling_ood.comparison.footnotes import SCOPE
+from scaling_ood.report.paper import TABLES, paper_table, published_numbers
+from scaling_ood.report.paper.published import SCOPE, footnotes
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def mark_of(table, start):
 
 def headings(table, axis):
     found = [one for level in table.header for one in level] if axis == "columns" else []
-    return found or [label for line in table.lines for label in line.labels]
+    return found or [label for line in table.lines for label in line.stubs]
 
 
 @pytest.mark.parametrize("one", footnotes(), ids=lambda one: f"{'+'.join(one.tables)}-{one.text[:30]}")
@@ -43,7 +43,7 @@ def test_each_is_marked_in_its_tables_and_explained_there(tables):
         assert sorted(explained) == sorted({one.text for one in footnotes() if number in one.tables})
         used = set(table.marks)
         used |= {mark for level in table.header for one in level for mark in one.marks}
-        used |= {mark for line in table.lines for part in (*line.labels, *line.cells) for mark in part.marks}
+        used |= {mark for line in table.lines for part in (*line.stubs, *line.cells) for mark in part.marks}
         assert used == set(table.footnotes)
 
 
@@ -74,7 +74,7 @@ def test_the_missing_column_is_marked_on_its_own_heading(tables):
 def test_swapped_values_are_marked_on_these_two_alone(tables):
     table = tables["6"]
     mark = mark_of(table, "These two values look swapped")
-    marked = [(cell.kind, cell.value) for line in table.lines for cell in line.cells if mark in cell.marks]
+    marked = [(cell.look, cell.value) for line in table.lines for cell in line.cells if mark in cell.marks]
     assert marked == [("paper", 18.8), ("paper", 38.1)]
 
 
@@ -94,7 +94,7 @@ def test_a_disagreement_is_marked_on_the_printed_values(tables, number, start, v
     mark = mark_of(tables[number], start)
     cells = [cell for line in tables[number].lines for cell in line.cells if mark in cell.marks]
     assert [cell.value for cell in cells] == values
-    assert {cell.kind for cell in cells} == {"paper"}
+    assert {cell.look for cell in cells} == {"paper"}
 
 
 def test_footnotes_quote_the_printed_numbers():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_lowercase
 from typing import Any
 
-from scaling_ood.comparison.footnotes import SCOPE, Footnote, footnotes
+from scaling_ood.report.paper.published import SCOPE, Footnote, footnotes
 
 Record = Mapping[str, Any]
 

@@ -2,14 +2,11 @@
 
 import re
 from collections import Counter
-from importlib import resources
 
 import pytest
 
-from scaling_ood.comparison import parse_published, published_numbers
-
-CONTENT = resources.files("scaling_ood.comparison").joinpath("published.csv").read_text(encoding="utf-8")
-HEADER, FIRST, SECOND, *_ = CONTENT.splitlines()
+from scaling_ood.records import METRICS
+from scaling_ood.report.paper import QUANTITIES, TABLES, published_numbers
 
 # Means that are not those of the printed rows, even if every row was rounded; footnotes say so.
 NOT_THE_MEAN = {("5", "ImageNet", "msp", "auroc"), ("1", "ImageNet", "msp", "aupr")}
@@ -94,31 +91,21 @@ def test_only_table_3_has_in_distribution_as_the_positive_class():
     assert {n.table for n in published_numbers() if n.positive_class == "in_dist"} == {"3"}
 
 
-def test_all_problems_are_named_at_once_with_the_nearest_match():
-    wrong = [
-        FIRST.replace(",fpr95,", ",fpr59,"),
-        SECOND.replace("46.0", "146.0"),
-        "9" + SECOND[1:].replace(",confidence_branch,", ",,"),
-        SECOND.replace(",46.0,ood,", ",4 6,odd,").replace("DeVries", "Other"),
-        SECOND,
-        "1,too,short",
-    ]
-    with pytest.raises(ValueError, match="published numbers") as caught:
-        parse_published("\n".join([HEADER, *wrong]) + "\n")
-    lines = str(caught.value).splitlines()[1:]
-    assert lines[0].startswith("line 2: unknown metric 'fpr59'; did you mean 'fpr95'?")
-    assert "line 3: a share is at most 100 % (given: 146.0)" in lines
-    assert any(line.startswith("line 4: unknown table '9'") for line in lines)
-    assert "line 4: fpr95 needs a detector" in lines
-    assert "line 5: value must be a plain number (given: '4 6')" in lines
-    assert "line 5: positive_class must be ood or in_dist (given: 'odd')" in lines
-    assert "line 6: the same number as in line 3" in lines
-    assert lines[-1] == "line 7: 11 fields are needed"
+def test_words_and_values_are_those_that_can_be():
+    for number in published_numbers():
+        assert number.table in TABLES
+        share = QUANTITIES[number.metric].is_share
+        assert re.fullmatch(r"(\d+(\.\d+)?)?" if share else r"\d+", number.value)
+        assert not share or float(number.value or 0) <= 100
+        of_detector = number.metric in METRICS
+        assert bool(number.detector) == of_detector
+        assert number.positive_class in (("ood", "in_dist") if of_detector else ("",))
+        assert number.sets or not of_detector
 
 
-def test_another_header_is_refused():
-    with pytest.raises(ValueError, match="the columns must be table, in_dist"):
-        parse_published(CONTENT.replace("in_dist", "known", 1))
+def test_no_number_is_there_twice():
+    keys = [{**vars(number), "value": "", "note": ""}.values() for number in published_numbers()]
+    assert len({tuple(key) for key in keys}) == len(keys)
 
 
 def test_an_unknown_table_is_refused_with_those_there_are():

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from comparison.fabricated import comparison, facts, results
+from report.paper.fabricated import comparison, records, results
 
-from scaling_ood.comparison import COMPARISON_COLUMNS, Place, compare, gather_facts, published_numbers, typed
 from scaling_ood.records import METRICS
+from scaling_ood.report.paper import COMPARISON_COLUMNS, compare, places_of, published_numbers, typed
 
 
 def pick(frame, **values):
@@ -32,7 +32,7 @@ def test_ours_stands_beside_the_published_number_in_points():
     assert row["difference"] == pytest.approx(0.3)
     assert row["agrees"]
     assert (row["benchmark"], row["setting"], row["aggregation"]) == ("imagenet_1k", "multi_class", "pooled")
-    assert (row["network"], row["gap"], row["command"]) == ("a_network", "", "")
+    assert (row["architecture"], row["gap"], row["command"]) == ("a_network", "", "")
     assert (row["n_in_least"], row["n_out_most"], row["base_rate_least"]) == (4000, 1000, 0.2)
 
 
@@ -194,26 +194,23 @@ def test_sizes_and_mean_average_precision_come_from_the_facts():
 
 
 def test_a_set_that_was_not_prepared_is_a_gap_that_names_it():
-    known = facts()
-    frame = compare(pd.DataFrame(), facts=known[known["image_set"] != "fungi"])
+    preparations = records()["preparations"]
+    del preparations["species_tresnet_m", "multi_class"]["images"]["fungi"]
+    frame = compare(pd.DataFrame(), preparations=preparations)
     assert one(frame, table="7", row="Total", metric="images")["gap"] == "species_tresnet_m was prepared without fungi"
 
 
-def test_classes_are_counted_in_the_manifests_of_the_wanted_benchmarks_only():
-    def refuse():
-        raise AssertionError("loaded for nothing")
-
-    manifest = pd.DataFrame({"image_set": ["fish", "fish", "fish", "test"], "class_name": ["cod", "eel", "cod", "x"]})
-    places = {Place("species_tresnet_m", "multi_class"): lambda: manifest, Place("voc", "multi_label"): refuse}
-    counted = gather_facts({}, {}, places, frozenset({"species_tresnet_m"}))
-    row = one(compare(pd.DataFrame(), facts=counted), table="7", row="Fish", metric="classes")
+def test_classes_are_those_that_were_counted():
+    (place,) = places_of("classes")
+    frame = compare(pd.DataFrame(), class_counts={place: {"fish": 2, "test": 1}})
+    row = one(frame, table="7", row="Fish", metric="classes")
     assert (row["ours"], row["difference"]) == (2, -206)
 
 
-def test_facts_of_benchmarks_without_such_records_are_empty():
-    scenes = {Place("camvid", "segmentation"): {"images": {"test": 3}, "anomalous_share": 0.5}}
-    known = gather_facts({Place("camvid", "segmentation"): {"validation": {"miou": 0.4}}}, scenes, {})
-    assert set(known["metric"]) == {"images", "anomalous_share"}
+def test_benchmarks_without_such_records_have_gaps():
+    place = ("voc", "multi_label")
+    frame = compare(pd.DataFrame(), qualities={place: {"top1": 0.4}}, preparations={place: {"images": {"test": 3}}})
+    assert one(frame, in_dist="PASCAL VOC", metric="map")["gap"] == "voc records no map"
 
 
 def test_results_of_before_a_column_was_added_are_enough():

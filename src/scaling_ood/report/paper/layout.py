@@ -1,42 +1,101 @@
-"""Laying out one of the paper's tables: which number stands where, and what its headings and footnotes are."""
+"""The paper's tables, laid out: which number stands where, what its headings are, and what stands under it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from scaling_ood.comparison.comparing import typed
-from scaling_ood.comparison.grid import Block, Cell, Heading, Kind, Line, PaperTable, Tone
-from scaling_ood.comparison.layouts import AGGREGATION_WORDS, DIFFERENCE, LAYOUTS, Layout
-from scaling_ood.comparison.marking import Marks
-from scaling_ood.comparison.published import QUANTITIES, TABLES, published_numbers
-from scaling_ood.comparison.sources import gaps_of, sources_of
 from scaling_ood.images.wording import unknown
+from scaling_ood.report.paper.comparing import typed
+from scaling_ood.report.paper.marking import Marks
+from scaling_ood.report.paper.published import QUANTITIES, TABLES, published_numbers
+from scaling_ood.report.paper.sources import gaps_of, sources_of
+from scaling_ood.report.table import Block, Cell, Heading, Line, Table, headings
 
 Record = Mapping[str, Any]
 Key = tuple[str, ...]
 Axis = Literal["rows", "columns"]
 
 
-class Part(NamedTuple):
-    """What a cell shows of a number: the paper's, or ours, or the difference.
+@dataclass(frozen=True)
+class Layout:
+    """The form of one table.
 
     Attributes:
-        kind: Which of the three.
+        title: `Table 1`.
+        about: What it is about.
+        rows: Columns of the comparison that make the headings of rows, outermost first, and how they are called.
+        columns: Those that make the headings of columns, outermost first.
+        beside: Where ours stands: in `rows` under the paper's or in `columns` to its right.
+    """
+
+    title: str
+    about: str
+    rows: Mapping[str, str]
+    columns: tuple[str, ...]
+    beside: Axis = "rows"
+
+
+_SET = "in-distribution"
+
+LAYOUTS = {
+    "1": Layout("Table 1", "Multi-class detection, means over the OOD sets", {"in_dist": _SET}, ("metric", "column")),
+    "2": Layout("Table 2", "Species, AUROC", {"in_dist": _SET, "row": "OOD set"}, ("model", "column")),
+    "3": Layout("Table 3", "Multi-label detection", {"in_dist": _SET, "metric": "metric"}, ("column",)),
+    "4": Layout("Table 4", "Anomaly segmentation (CAOS)", {"in_dist": _SET, "metric": "metric"}, ("column",)),
+    "5": Layout(
+        "Table 5",
+        "Multi-class detection in full; B is MSP, M MaxLogit, D DeVries and Taylor, K KL matching",
+        {"in_dist": _SET, "row": "OOD set"},
+        ("metric", "column"),
+    ),
+    "6": Layout(
+        "Table 6",
+        "Anomaly segmentation on earlier data sets",
+        {"in_dist": _SET, "metric": "metric"},
+        ("column",),
+        beside="columns",
+    ),
+    "7": Layout("Table 7", "Size of Species", {"row": "supercategory"}, ("column",), beside="columns"),
+    "text": Layout(
+        "In the text",
+        "Numbers that stand in no table",
+        {"row": "number", "in_dist": "data set", "note": "where", "metric": "metric"},
+        (),
+        beside="columns",
+    ),
+}
+"""By number of the table."""
+
+_AGGREGATION_WORDS = {"per_image": "mean over images", "pooled": "all pixels"}
+_DIFFERENCE = "\N{GREEK CAPITAL LETTER DELTA}"
+
+
+class Part(NamedTuple):
+    """What a cell shows of a number.
+
+    Attributes:
+        kind: `paper`, `ours` or `difference`.
         turn: Which of several aggregations of ours, from 0.
         label: How it is called in headings.
     """
 
-    kind: Kind
+    kind: str
     turn: int
     label: str
 
 
-def paper_table(number: str, comparison: pd.DataFrame) -> PaperTable:
-    """Lay a table out.
+def paper_tables(comparison: pd.DataFrame) -> list[Table]:
+    """All of `TABLES`, see `paper_table`."""
+    return [paper_table(number, comparison) for number in TABLES]
+
+
+def paper_table(number: str, comparison: pd.DataFrame) -> Table:
+    """A table in the paper's form, with our values.
 
     Args:
         number: One of `TABLES`.
@@ -62,7 +121,7 @@ class _Grid:
     def __init__(self, number: str, records: Sequence[Record]) -> None:
         """Take the numbers."""
         self.number = number
-        self.layout: Layout = LAYOUTS[number]
+        self.layout = LAYOUTS[number]
         self.records = records
         self.marks = Marks(number)
         self.row_keys = _in_order_of_print(number, self.layout.rows, records)
@@ -72,7 +131,7 @@ class _Grid:
             self.found.setdefault((_key(self.layout.rows, one), _key(self.layout.columns, one)), []).append(one)
         self.parts = _parts(next(iter(self.found.values())))
 
-    def table(self) -> PaperTable:
+    def table(self) -> Table:
         """The table, laid out."""
         # In the order of reading, so that footnotes are marked in it.
         whole = self.marks.of_table()
@@ -82,64 +141,66 @@ class _Grid:
         by_set = groupby(self.row_keys, key=lambda key: key[0] if divided else "")
         blocks = tuple(self._block(list(keys)) for _, keys in by_set)
         stubs = tuple(self.layout.rows.values())
-        return PaperTable(
-            number=self.number,
-            heading=self.layout.heading,
+        return Table(
+            name=self.number,
             title=self.layout.title,
+            about=self.layout.about,
             marks=whole,
             stubs=(*stubs, "value") if self.layout.beside == "rows" else stubs,
             header=header,
             blocks=blocks,
             footnotes=self.marks.texts,
-            sources=sources_of(self.records),
+            notes=tuple(("ours", source) for source in sources_of(self.records)),
             gaps=gaps_of(self.records),
         )
 
     def _header(self) -> tuple[tuple[Heading, ...], ...]:
-        beside = self.layout.beside == "columns"
-        per_key = len(self.parts) if beside else 1
-        levels = []
-        for depth in range(1, len(self.layout.columns) + 1):
-            prefixes = [(prefix, len(list(keys))) for prefix, keys in groupby(key[:depth] for key in self.column_keys)]
-            levels.append(tuple(self._heading("columns", prefix, per_key * count) for prefix, count in prefixes))
-        if beside:
-            levels.append(tuple(Heading(part.label) for _ in self.column_keys for part in self.parts))
-        return tuple(levels)
+        if self.layout.beside == "rows":
+            return headings(self.column_keys, lambda path: self._heading("columns", path))
+        paths = [(*key, part.label) for key in self.column_keys for part in self.parts]
+        depth = len(self.layout.columns)
+        return headings(paths, lambda path: Heading(path[-1]) if len(path) > depth else self._heading("columns", path))
 
     def _block(self, keys: list[Key]) -> Block:
+        """The lines of some rows; without those that would show numbers of ours, where there is none."""
         lines = tuple(line for key in keys for line in self._lines(key))
         inside = [one for one in self.records if _key(self.layout.rows, one) in keys]
-        measured = any(cell.value is not None for line in lines for cell in line.cells if cell.kind == "ours")
-        return Block(lines, gaps_of(inside), measured)
+        if any(one["gap"] == "" for one in inside):
+            return Block(lines)
+        return Block(tuple(line for line in lines if line.look in ("", "paper")), gaps_of(inside))
 
     def _lines(self, key: Key) -> list[Line]:
-        labels = tuple(self._heading("rows", key[:depth]) for depth in range(1, len(key) + 1))
+        stubs = tuple(self._heading("rows", key[:depth]) for depth in range(1, len(key) + 1))
         if self.layout.beside == "columns":
             cells = tuple(self._cell(key, column, part) for column in self.column_keys for part in self.parts)
-            return [Line(labels, "", cells)]
+            return [Line(stubs, cells)]
         return [
-            Line(labels, part.label, tuple(self._cell(key, column, part) for column in self.column_keys))
+            Line(
+                (*stubs, Heading(part.label, look="part")),
+                tuple(self._cell(key, column, part) for column in self.column_keys),
+                look=part.kind,
+            )
             for part in self.parts
         ]
 
     def _cell(self, row: Key, column: Key, part: Part) -> Cell:
         turns = self.found.get((row, column), [])
         if part.turn >= len(turns):
-            return Cell(part.kind, None, 0)
+            return Cell(look=part.kind)
         record = turns[part.turn]
         printed = int(record["decimals"])
-        count = not QUANTITIES[record["metric"]].is_share
-        shown = 0 if count else max(1, printed)
+        shown = max(1, printed) if QUANTITIES[record["metric"]].is_share else 0
         if part.kind == "paper":
             marks = self.marks.of_number(record)
-            return Cell("paper", _number(record["published"]), printed, marks=marks)
+            return Cell(_number(record["published"]), printed, look="paper", marks=marks)
         if part.kind == "ours":
-            return Cell("ours", _number(record["ours"]), shown, gap=record["gap"])
-        return Cell("difference", _number(record["difference"]), shown, _tone(record), gap=record["gap"])
+            return Cell(_number(record["ours"]), shown, look="ours", gap=record["gap"])
+        look = f"difference {_tone(record)}".rstrip()
+        return Cell(_number(record["difference"]), shown, signed=True, look=look, gap=record["gap"])
 
-    def _heading(self, axis: Axis, prefix: Key, span: int = 1) -> Heading:
+    def _heading(self, axis: Axis, prefix: Key) -> Heading:
         marks = self.marks.of_heading(self._under(axis, prefix), self._under(axis, prefix[:-1]))
-        return Heading(prefix[-1], marks, span)
+        return Heading(prefix[-1], marks=marks)
 
     def _under(self, axis: Axis, prefix: Key) -> list[Record]:
         """The numbers under a heading."""
@@ -159,8 +220,8 @@ def _parts(turns: Sequence[Record]) -> list[Part]:
     """The paper's number, then ours and the difference for each of our aggregations of one number."""
     parts = [Part("paper", 0, "paper")]
     for turn, record in enumerate(turns):
-        told = f", {AGGREGATION_WORDS[record['aggregation']]}" if len(turns) > 1 else ""
-        parts += [Part("ours", turn, "ours" + told), Part("difference", turn, DIFFERENCE)]
+        told = f", {_AGGREGATION_WORDS[record['aggregation']]}" if len(turns) > 1 else ""
+        parts += [Part("ours", turn, "ours" + told), Part("difference", turn, _DIFFERENCE)]
     return parts
 
 
@@ -173,7 +234,8 @@ def _number(value: Any) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def _tone(record: Record) -> Tone:
+def _tone(record: Record) -> str:
+    """How ours compares with the paper's."""
     if pd.isna(record["difference"]):
         return ""
     if record["agrees"]:
