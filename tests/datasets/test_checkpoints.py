@@ -17,37 +17,35 @@ from kedro.io import DatasetError
 from torch import nn
 
 from scaling_ood.datasets import CheckpointDataset, DamagedPartError
+from scaling_ood.models import ClassHead
 from scaling_ood.plans import TrainingPlan
-from scaling_ood.training import Recipe, TrainingState, train_classifiers
+from scaling_ood.training import ResumableState
+from scaling_ood.training.classification import Classification, ClassificationRecipe
 from scaling_ood.training.images import CachedFeatures
 
 EPOCHS = 3
-LABELS = torch.arange(24) % 4
+RECIPE = ClassificationRecipe(epochs=EPOCHS, batch_images=8, learning_rate=0.05, weight_decay=0.1)
 
 
-def network(seed: int, classes: int) -> nn.Module:
+def network(seed: int) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, classes))
+        return ClassHead(5, 4, hidden=8, dropout=0.5)
 
 
 class Training:
-    """Two variants on the same features; remembers its epochs, and can be stopped after some of them."""
+    """Two networks on the same features; remembers its epochs, and can be stopped after some of them."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.stop_after = stop_after
         self.epochs: list[tuple[str, int]] = []
 
-    def __call__(self, state: TrainingState | None) -> Iterator[TrainingState]:
-        features = torch.randn(24, 5, generator=torch.Generator().manual_seed(0))
-        for latest in train_classifiers(
-            {"fine": lambda: network(0, 4), "coarse": lambda: network(1, 2)},
-            CachedFeatures(features, torch.device("cpu")),
-            {"fine": LABELS, "coarse": LABELS % 2},
-            {"fine": 0, "coarse": 1},
-            Recipe(EPOCHS, 8, 0.05, 0.1, 0.1),
-            state,
-        ):
+    def __call__(self, state: ResumableState | None) -> Iterator[ResumableState]:
+        cpu = torch.device("cpu")
+        features = CachedFeatures(torch.randn(24, 5, generator=torch.Generator().manual_seed(0)), cpu)
+        lesson = Classification(features, torch.arange(24) % 4, RECIPE, cpu)
+        build = {"seed0": lambda: network(0), "seed1": lambda: network(1)}
+        for latest in lesson.train(build, {"seed0": 0, "seed1": 1}, state):
             self.epochs.append((latest["current"], latest["epoch"]))
             yield latest
             if len(self.epochs) == self.stop_after:
@@ -58,7 +56,7 @@ def plan(training: Training, key: str = "key") -> TrainingPlan:
     return TrainingPlan(key, 2 * EPOCHS, training, {"recipe": key})
 
 
-ALL = [(variant, epoch) for variant in ("fine", "coarse") for epoch in (1, 2, 3)]
+ALL = [(name, epoch) for name in ("seed0", "seed1") for epoch in (1, 2, 3)]
 
 
 @pytest.fixture
@@ -87,7 +85,7 @@ def test_interrupted_after_any_epoch_the_weights_equal_an_uninterrupted_training
     assert timeless[0] == timeless[1]
 
 
-def test_a_loaded_model_has_key_about_history_and_one_state_per_variant(folder: Path) -> None:
+def test_a_loaded_model_has_key_about_history_and_two_states_per_network(folder: Path) -> None:
     dataset = CheckpointDataset(filepath=str(folder))
     training = Training()
     dataset.save(plan(training))
@@ -96,8 +94,8 @@ def test_a_loaded_model_has_key_about_history_and_one_state_per_variant(folder: 
     assert [(row["variant"], row["epoch"]) for row in model.history] == ALL
     assert all(row["seconds"] > 0 for row in model.history)
     states = model.states()
-    for variant, module in (("fine", network(0, 4)), ("coarse", network(1, 2))):
-        module.load_state_dict(states[variant])
+    for name in ("seed0.best", "seed0.last", "seed1.best", "seed1.last"):
+        network(0).load_state_dict(states[name])
     assert {path.name for path in folder.iterdir()} == {"model.safetensors", "record.json"}
 
 
@@ -135,7 +133,7 @@ def test_until_a_new_training_is_finished_the_old_model_stays(folder: Path) -> N
     with pytest.raises(DatasetError):
         dataset.save(plan(Training(stop_after=2), "other"))
     assert dataset.load().key == "key"
-    assert dataset.load().states().keys() == {"fine", "coarse"}
+    assert dataset.load().states().keys() == {f"seed{seed}.{which}" for seed in (0, 1) for which in ("last", "best")}
 
 
 def test_an_unfinished_model_is_not_there_and_not_loaded(folder: Path) -> None:
@@ -172,7 +170,7 @@ def test_weights_of_another_model_are_refused_and_trained_again(folder: Path) ->
     again = Training()
     dataset.save(plan(again))
     assert again.epochs == ALL
-    assert dataset.load().states().keys() == {"fine", "coarse"}
+    assert dataset.load().states().keys() == {f"seed{seed}.{which}" for seed in (0, 1) for which in ("last", "best")}
 
 
 @pytest.mark.parametrize("content", [b"", b"half a sta"])
@@ -220,7 +218,7 @@ def test_the_state_of_an_interrupted_training_holds_no_code(folder: Path) -> Non
         dataset.save(plan(Training(stop_after=2)))
     kept = torch.load(folder / "state.pt", weights_only=True)
     assert kept["key"] == "key"
-    assert (kept["state"]["current"], kept["state"]["epoch"]) == ("fine", 2)
+    assert (kept["state"]["current"], kept["state"]["epoch"]) == ("seed0", 2)
 
 
 def test_a_failed_write_of_a_state_leaves_the_one_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,18 +245,22 @@ KILLED = """
     from torch import nn
     from scaling_ood.datasets import CheckpointDataset, DamagedPartError
     from scaling_ood.plans import TrainingPlan
-    from scaling_ood.training import Recipe, train_classifiers
+    from scaling_ood.models import ClassHead
+    from scaling_ood.training.classification import Classification, ClassificationRecipe
     from scaling_ood.training.images import CachedFeatures
+
+    RECIPE = ClassificationRecipe(epochs=8, batch_images=6, learning_rate=0.1, weight_decay=0.01)
 
     def build():
         torch.manual_seed(0)
-        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+        return ClassHead(4, 3, hidden=8, dropout=0.5)
 
     def train(folder, pause):
         def run(state):
-            images = CachedFeatures(torch.arange(120.0).reshape(30, 4) / 60 - 1, torch.device("cpu"))
-            labels = {"one": torch.arange(30) // 10}
-            for state in train_classifiers({"one": build}, images, labels, {"one": 0}, Recipe(8, 6, 0.1, 0.01), state):
+            cpu = torch.device("cpu")
+            images = CachedFeatures(torch.arange(120.0).reshape(30, 4) / 60 - 1, cpu)
+            lesson = Classification(images, torch.arange(30) // 10, RECIPE, cpu)
+            for state in lesson.train({"one": build}, {"one": 0}, state):
                 yield state
                 time.sleep(pause)
 

@@ -13,8 +13,8 @@ from miniatures import rendering_workers
 from miniatures.composite import CompositeSpec, category_ids, composite_folders, draw_composite, kinds
 from miniatures.composite.composing import compose
 from scaling_ood.detectors import Outputs, build_detector
-from scaling_ood.models import architecture, build_multilabel_head
-from scaling_ood.training.multilabel import MultiLabelRecipe, train_multilabel
+from scaling_ood.models import MultiLabelHead, architecture, build_head
+from scaling_ood.training.multilabel import MultiLabel, MultiLabelRecipe
 from scaling_ood.training.multilabel_sets import LabelledFeatures, MultiLabelSets
 
 pytestmark = pytest.mark.slow
@@ -50,16 +50,16 @@ def logits():
     parts = {part: features(part) for part in ("train", "val", "control", "ood")}
     (train, shown), (val, shown_too) = parts["train"], parts["val"]
     validation = LabelledFeatures(val[:VALIDATION], shown_too[:VALIDATION])
-    build = partial(build_multilabel_head, BACKBONE, len(category_ids(SPEC)))
+    build = partial(build_head, BACKBONE, partial(MultiLabelHead, classes=len(category_ids(SPEC))), seed=0)
     recipe = MultiLabelRecipe(epochs=15, learning_rate=1e-3)
     sets = MultiLabelSets(LabelledFeatures(train, shown), validation)
-    *_, last = train_multilabel({"a": build}, sets, {"a": 0}, recipe, torch.device("cpu"))
+    *_, last = MultiLabel(sets, recipe, torch.device("cpu")).train({"a": build}, {"a": 0})
     assert max(row["validation_map"] for row in last["history"]) > 0.6
     head = build()
     head.load_state_dict(last["models"]["a.best"])
     tested = {"test": val[VALIDATION:], "control": parts["control"][0], "ood": parts["ood"][0]}
     with torch.inference_mode():
-        return {name: head.eval()(inputs) for name, inputs in tested.items()}
+        return {name: head.eval()(inputs)["logits"] for name, inputs in tested.items()}
 
 
 def auroc(logits, detector, other):

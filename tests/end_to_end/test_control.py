@@ -14,7 +14,7 @@ from scaling_ood.detectors import Outputs, build_detector
 from scaling_ood.images.scenes import label_map
 from scaling_ood.models.segmentation import build_segmenter, segmenter, upsample
 from scaling_ood.training.scenes import SceneSets, network_pixels
-from scaling_ood.training.segmentation import SegmentationRecipe, train_segmenters
+from scaling_ood.training.segmentation import Segmentation, SegmentationRecipe
 
 pytestmark = pytest.mark.slow
 
@@ -49,17 +49,11 @@ def trained():
     sets = SceneSets(drawn("train/images/training"), drawn("train/images/validation"), segmenter(NETWORK).preprocessing)
     recipe = SegmentationRecipe(epochs=5, batch_images=8)
     torch.set_num_threads(2)
-    states = train_segmenters(
-        {"a": lambda: build_segmenter(NETWORK, 13, pretrained=True, width=64)},
-        sets,
-        {"a": 0},
-        recipe,
-        torch.device("cpu"),
-    )
-    last = list(states)[-1]
+    build = partial(build_segmenter, NETWORK, 13, seed=0, start="published", width=64)
+    *_, last = Segmentation(sets, recipe, torch.device("cpu")).train({"a": build}, {"a": 0})
     torch.set_num_threads(1)
     assert max(row["validation_miou"] for row in last["history"]) > 0.25
-    network = build_segmenter(NETWORK, 13, pretrained=False, width=64)
+    network = build()
     network.load_state_dict(last["models"]["a.best"])
     return network.eval()
 

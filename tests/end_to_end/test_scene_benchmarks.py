@@ -65,7 +65,7 @@ def test_a_benchmark_that_trains_runs_on_its_official_layout(bare, environment):
 @pytest.mark.parametrize("environment", ["lost_and_found", "road_anomaly"])
 def test_a_checkpoint_is_evaluated_as_it_is(bare, environment):
     lay_out(bare, environment)
-    network = build_segmenter("pspnet_resnet10", 19, pretrained=False, width=8)
+    network = build_segmenter("pspnet_resnet10", 19, seed=0, start="random", width=8)
     weights = {f"module.{name}": value for name, value in network.state_dict().items()}
     missing = bare.kedro("run", "--params", params(), env=environment)
     assert missing.code != 0
@@ -83,7 +83,7 @@ def test_a_checkpoint_is_evaluated_as_it_is(bare, environment):
 
 def test_the_released_codes_network_is_evaluated_by_the_command_of_the_data_page(bare):
     lay_out(bare, "streethazards")
-    network = build_segmenter("pspnet_resnet101_deepstem", 13, pretrained=False)
+    network = build_segmenter("pspnet_resnet101_deepstem", 13, seed=0, start="random")
     save_file(network.state_dict(), bare.path / "segmenter.safetensors")
     page = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
     (given,) = re.findall(r"^kedro run --env streethazards --params (\S+deepstem\S+)$", page, flags=re.MULTILINE)
@@ -111,7 +111,8 @@ def test_a_copy_of_road_anomaly_with_converted_labels_is_refused_in_words(bare):
 
 def test_a_checkpoint_of_another_network_is_refused(bare):
     lay_out(bare, "road_anomaly")
-    torch.save(build_segmenter("pspnet_resnet10", 7, pretrained=False, width=8).state_dict(), bare.path / "wrong.pth")
+    wrong = build_segmenter("pspnet_resnet10", 7, seed=0, start="random", width=8)
+    torch.save(wrong.state_dict(), bare.path / "wrong.pth")
     outcome = bare.kedro("run", "--params", f"{params()},checkpoint=wrong.pth", env="road_anomaly")
     assert outcome.code != 0
     assert "Traceback" not in outcome.output

@@ -8,7 +8,7 @@ from torch import nn
 from scaling_ood.models import ClassHead, ImageNetwork
 from scaling_ood.training.classification import Classification, ClassificationRecipe
 from scaling_ood.training.images import CachedFeatures
-from scaling_ood.training.rotation import RotationObjective, TurnedFeatures, TurnedImages, rotated, turned
+from scaling_ood.training.rotation import RotationObjective, TurnedFeatures, TurnedImages, rotated
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_all_images_in_each_rotation(images):
 
 def test_only_square_images():
     with pytest.raises(ValueError, match="only square images can be turned, not 4 x 6"):
-        turned(torch.zeros(1, 3, 4, 6), 0)
+        rotated(torch.zeros(1, 3, 4, 6))
 
 
 def loss_of(network, images, labels, weight=1.0):

@@ -170,8 +170,7 @@ class Training(Generic[Batch]):
         with torch.random.fork_rng(devices=[self.lesson.device] if self.lesson.device.type == "cuda" else []):
             torch.manual_seed((self.seed << 20) + number)
             for step, batch in enumerate(self.lesson.batches(self.seed, number)):
-                self._set_rate(self.lesson.rate(number, step))
-                for quantity, (value, over) in self._step(batch).items():
+                for quantity, (value, over) in self._step(batch, self.lesson.rate(number, step)).items():
                     total, count = sums.get(quantity, (0.0, 0.0))
                     sums[quantity] = total + value, count + over
         rate = self.optimiser.param_groups[0]["lr"]
@@ -181,11 +180,10 @@ class Training(Generic[Batch]):
         means = {quantity: total / max(1.0, count) for quantity, (total, count) in sums.items()}
         return {**means, **self.extra, "learning_rate": rate, **measured}
 
-    def _set_rate(self, rate: float | None) -> None:
-        for group in self.optimiser.param_groups if rate is not None else ():
-            group["lr"] = rate
-
-    def _step(self, batch: Batch) -> Mapping[str, tuple[float, float]]:
+    def _step(self, batch: Batch, rate: float | None) -> Mapping[str, tuple[float, float]]:
+        if rate is not None:
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
         step = self.lesson.step(self.module, batch, self.extra)
         self.optimiser.zero_grad(set_to_none=True)
         step.loss.backward()  # type: ignore[no-untyped-call]

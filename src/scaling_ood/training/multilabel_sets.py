@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,39 +30,10 @@ class MultiLabelError(ValueError):
 
 
 class MultiLabelBatch(NamedTuple):
-    """Inputs (N, ...) for `MultiLabelSource.network_input`, and targets (N, C), float32, 1 where a class is present."""
+    """Inputs (N, ...) for `network_input` of their source, and targets (N, C), float32, 1 where a class is present."""
 
     inputs: torch.Tensor
     targets: torch.Tensor
-
-
-class MultiLabelSource(Protocol):
-    """Labelled images."""
-
-    @property
-    def targets(self) -> torch.Tensor:
-        """(N, C): 1 present, 0 absent, `UNLABELLED`."""
-        ...
-
-    def __len__(self) -> int:
-        """How many images there are."""
-        ...
-
-    def name(self, index: int) -> str:
-        """What an error calls an image."""
-        ...
-
-    def training_batches(self, sampling: Sampling, epoch: int) -> Iterable[MultiLabelBatch]:
-        """The batches of one epoch, changed by chance; they depend on the sampling and the epoch alone."""
-        ...
-
-    def evaluation_batches(self) -> Iterable[torch.Tensor]:
-        """Inputs of all images, in order, unchanged."""
-        ...
-
-    def network_input(self, inputs: torch.Tensor) -> torch.Tensor:
-        """What the module takes, of inputs that are on its device."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +42,7 @@ class LabelledFeatures:
 
     Attributes:
         features: (N, D), float32.
-        targets: (N, C).
+        targets: (N, C): 1 present, 0 absent, `UNLABELLED`.
     """
 
     features: torch.Tensor
@@ -82,11 +53,11 @@ class LabelledFeatures:
         return len(self.features)
 
     def name(self, index: int) -> str:
-        """The number of the image."""
+        """What an error calls an image: its number."""
         return f"image {index}"
 
     def training_batches(self, sampling: Sampling, epoch: int) -> Iterable[MultiLabelBatch]:
-        """Features and targets of each step."""
+        """Features and targets of each step of an epoch; they depend on the sampling and the epoch alone."""
         for indices in torch.from_numpy(sampling.order(len(self), epoch)):
             yield MultiLabelBatch(self.features[indices], self.targets[indices].float())
 
@@ -95,7 +66,7 @@ class LabelledFeatures:
         return (self.features,)
 
     def network_input(self, inputs: torch.Tensor) -> torch.Tensor:
-        """The features."""
+        """What the module takes: the features as they are."""
         return inputs
 
 
@@ -132,7 +103,7 @@ class LabelledPhotographs:
 
     Attributes:
         paths: Of the files.
-        targets: (N, C).
+        targets: (N, C): 1 present, 0 absent, `UNLABELLED`.
         preprocessing: Of the network's weights; training images have its normalisation and interpolation.
         crop: Of the training images.
         loading: Processes that decode, and images per batch of an evaluation; changes speed, never results.
@@ -149,11 +120,11 @@ class LabelledPhotographs:
         return len(self.paths)
 
     def name(self, index: int) -> str:
-        """The image's path."""
+        """What an error calls an image: its path."""
         return path_of(self.paths[index])
 
     def training_batches(self, sampling: Sampling, epoch: int) -> DataLoader[MultiLabelBatch]:
-        """Random crops of each step, uint8."""
+        """Random crops of each step of an epoch, uint8; they depend on the sampling and the epoch alone."""
         batches = _Crops(self, sampling, epoch, sampling.order(len(self), epoch))
         # A generator of its own: the loader must not take numbers from the one that dropout uses.
         return DataLoader(batches, batch_size=None, num_workers=self.loading.workers, generator=torch.Generator())
@@ -163,7 +134,7 @@ class LabelledPhotographs:
         return self.loading.batches(Photographs(self.paths, self.preprocessing), pin_memory=False)
 
     def network_input(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Normalised images, in the memory order that is fastest for convolutions."""
+        """What the module takes: normalised images, in the memory order that is fastest for convolutions."""
         return self.preprocessing.normalise(inputs).contiguous(memory_format=torch.channels_last)
 
 
@@ -188,6 +159,9 @@ class _Crops(Dataset[MultiLabelBatch]):
             images = [read_image(self.source.paths[index], orientation) for index in indices]
             pixels = [self.source.crop.apply(image, self.source.preprocessing) for image in images]
         return MultiLabelBatch(torch.stack(pixels), self.source.targets[torch.from_numpy(indices)].float())
+
+
+MultiLabelSource = LabelledFeatures | LabelledPhotographs
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,9 @@ def rotated(images: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: The images (N, channels, H, W) are not square: turned, they would have another shape.
     """
-    return torch.cat([turned(images, quarter) for quarter in range(ROTATIONS)])
-
-
-def turned(images: torch.Tensor, quarter: int) -> torch.Tensor:
-    """Square images (N, channels, H, H) turned anticlockwise by so many quarters.
-
-    Raises:
-        ValueError: They are not square.
-    """
     if images.shape[2] != images.shape[3]:
         raise ValueError(f"only square images can be turned, not {images.shape[2]} x {images.shape[3]}")
-    return images.rot90(quarter, (2, 3))
+    return torch.cat([images.rot90(quarter, (2, 3)) for quarter in range(ROTATIONS)])
 
 
 @dataclass(frozen=True)
