@@ -5,22 +5,29 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import mlflow
+from filelock import FileLock, Timeout
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog, DatasetError
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from scaling_ood import structure
-from scaling_ood.datasets import DamagedPartError
 from scaling_ood.downloads import BY_HAND, PAPER
 from scaling_ood.images.wording import in_bytes
 from scaling_ood.models.file_forms import CheckpointError, form_of
+from scaling_ood.pipeline_registry import whole_graph
+from scaling_ood.products.kept_files import DamagedPartError
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.staleness import Graph
 from scaling_ood.report import in_encoding
 
 # What a person can put right. Everything else is a bug and keeps its traceback.
@@ -34,6 +41,9 @@ _SHARED_MEMORY = re.compile(
 """What torch says where a worker process cannot hand over its images."""
 
 
+Producers = dict[str, tuple[Callable[[Mapping[str, Any]], Origin], Mapping[str, str]]]
+
+
 class ProjectHooks:
     """Tells the graph which settings there are, and stops a run that cannot succeed before it starts."""
 
@@ -41,6 +51,7 @@ class ProjectHooks:
         """Nothing is known before the context is there."""
         self.environment: str | None = None
         self.params: dict[str, Any] = {}
+        self.locks: list[FileLock] = []
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -50,12 +61,18 @@ class ProjectHooks:
         structure.setting_specs()
         self.environment = context.env
 
+    @hook_impl
+    def after_catalog_created(self, catalog: DataCatalog) -> None:
+        """Hand over typed parameters, in place of what YAML said."""
+        for name, value in structure.typed_parameters().items():
+            catalog[f"params:{name}"] = MemoryDataset(value, copy_mode="assign")
+
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """End with one message if any input is missing: before any node, and before any tracked run.
+        """End with one message if any input is missing or stale: before any node, and before any tracked run.
 
         Raises:
-            click.ClickException: Names everything that is missing, and the command that makes each.
+            click.ClickException: Names everything that is wrong, and the command that mends each.
         """
         self.params = run_params.get("runtime_params") or run_params.get("extra_params") or {}
         unreadable = self._unreadable(pipeline, catalog)
@@ -66,10 +83,16 @@ class ProjectHooks:
         if missing:
             listed = "\n".join(f"- {problem}" for problem in missing)
             raise click.ClickException(f"Some inputs are missing; nothing was run.\n{listed}")
+        stale = self._stale(pipeline, catalog)
+        if stale:
+            listed = "\n".join(f"- {problem}" for problem in stale)
+            raise click.ClickException(f"Some inputs are stale; nothing was run.\n{listed}")
+        self._lock(pipeline, catalog)
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Print the results tables that were written, and where to look further."""
+        self._unlock()
         written = sorted(name for name in pipeline.outputs() if name.endswith(".summary"))
         for name in written:
             report = _place(catalog, name.replace(".summary", ".report"))
@@ -94,6 +117,7 @@ class ProjectHooks:
         Raises:
             click.ClickException: In place of the error.
         """
+        self._unlock()
         cause: BaseException = error
         while isinstance(cause, DatasetError) and cause.__cause__ is not None:  # Kedro wraps what it wrapped before
             cause = cause.__cause__
@@ -107,6 +131,13 @@ class ProjectHooks:
             if not name.startswith("params:") and name != "data_root" and not catalog[name].exists()
         ]
 
+    def _stale(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
+        """What the run would read that the present parameters would make otherwise."""
+        read = [name for name in sorted(pipeline.inputs()) if not name.startswith("params:")]
+        graph = Graph(_producers(), partial(_peek, catalog))
+        found = {name: reasons for name in read if (reasons := graph.reasons(name))}
+        return [f"{name}: {'; '.join(reasons)}. Renew it: {self._remedy(name)}" for name, reasons in found.items()]
+
     def _unreadable(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         """Files of weights that are there, but that nothing can read."""
         return [
@@ -116,8 +147,8 @@ class ProjectHooks:
             if (problem := _why_unreadable(Path(place)))
         ]
 
-    def _remedy(self, name: str, place: Path) -> str:
-        if name.endswith(".checkpoint"):
+    def _remedy(self, name: str, place: Path | None = None) -> str:
+        if name.endswith(".checkpoint") and place is not None:
             told = "docs/data.md says what weights; name the file that holds them: --params checkpoint=FILE"
             here = [each.message(_root_of(place, each.name)) for each in BY_HAND if place.match(each.name)]
             return "\n".join([told, *here])
@@ -126,8 +157,66 @@ class ProjectHooks:
     def _options(self) -> str:
         """The options of the present command that its remedy needs too."""
         environment = f" --env {self.environment}" if self.environment not in (None, "local") else ""
-        params = ",".join(f"{name}={value}" for name, value in self.params.items())
+        params = ",".join(f"{name}={value}" for name, value in _dotted(self.params))
         return environment + (f" --params {params}" if params else "")
+
+    def _lock(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Refuse a second run that would write the same products.
+
+        Raises:
+            click.ClickException: Another process writes them; names it.
+        """
+        for setting in structure.setting_specs():
+            if not any(name.startswith(f"{setting}.") for name in pipeline.all_outputs()):
+                continue
+            place = Path(_place(catalog, f"{setting}.manifest")).parent / ".running"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(place.with_suffix(".lock"), timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                self._unlock()
+                other = place.read_text(encoding="utf-8") if place.is_file() else "another process"
+                raise click.ClickException(
+                    f"{other} is writing the products of {setting} in {place.parent}: wait until it is done"
+                ) from None
+            self.locks.append(lock)
+            place.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+
+    def _unlock(self) -> None:
+        while self.locks:
+            self.locks.pop().release()
+
+
+def _producers() -> Producers:
+    """Of every product of the whole graph, whatever part of it runs."""
+    producers: Producers = {}
+    for node in whole_graph().nodes:
+        inputs = node._inputs
+        if isinstance(inputs, dict) and hasattr(node.func, "origin_of"):
+            for name in node.outputs:
+                producers[name] = (node.func.origin_of, inputs)
+    return producers
+
+
+def _peek(catalog: DataCatalog, name: str) -> Any:
+    """What is there under a name, without its content; None where nothing is, or nothing can be told of it."""
+    if name.startswith("params:"):
+        return catalog[name].load()
+    dataset = catalog[name]
+    try:
+        return dataset.peek() if hasattr(dataset, "peek") and dataset.exists() else None
+    except (OSError, RuntimeError, DatasetError):  # the node that reads it says more
+        return None
+
+
+def _dotted(params: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Run-time parameters as they were given on the command line."""
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
@@ -138,11 +227,11 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     if os.path.exists(str(root)) and not os.path.isdir(str(root)):
         return [f"data_root: {root} is a file; name the folder that holds the photographs: --params data_root=DIR"]
     wanted: dict[str, list[str]] = {}
-    for setting, spec in structure.setting_specs().items():
-        if f"{setting}.manifest" not in pipeline.outputs() | pipeline.datasets():
+    for name, setting in structure.setting_specs().items():
+        if f"{name}.manifest" not in pipeline.outputs() | pipeline.datasets():
             continue
-        for name, folder in spec.photographs().items():
-            wanted.setdefault(f"{root}/{folder}", []).append(f"{setting} {name}")
+        for data_set, folder in setting.spec.data.photographs().items():
+            wanted.setdefault(f"{root}/{folder}", []).append(f"{name} {data_set}")
     missing = [
         f"no folder {folder}, for {', '.join(names)}" for folder, names in wanted.items() if not os.path.isdir(folder)
     ]

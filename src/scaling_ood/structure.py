@@ -105,10 +105,24 @@ def setting_specs() -> dict[str, Setting]:
     return checked(_bound["parameters"] if "parameters" in _bound else _without_session())
 
 
+def typed_parameters() -> dict[str, Any]:
+    """What nodes are given under `params:`, by the same names as in the YAML, but checked and typed."""
+    raw = _bound["parameters"]
+    typed: dict[str, Any] = {"runtime": RuntimeSpec.model_validate(raw.get("runtime", {}))}
+    for name, (_, spec) in setting_specs().items():
+        own: dict[str, Any] = {"data": spec.data, "extraction": spec.extraction, "reporting": spec.reporting}
+        own |= {"fabrication": spec.fabrication} if spec.fabrication else {}
+        own |= {f"networks.{network}": each for network, each in spec.networks.items()}
+        own |= {f"detectors.{detector}": each for detector, each in spec.methods.items()}
+        typed |= {f"{name}.{key}": value for key, value in own.items()}
+    return typed
+
+
 def checked(parameters: Mapping[str, Any]) -> dict[str, Setting]:
     """Settings by name, from merged parameters.
 
-    `detector: {}` switches a detector on, `false` off; a bare key is an error. `setting: false` drops a setting.
+    `detector: {}` switches a detector on, `false` off; a bare key is an error. A setting without `data`, or `setting:
+    false`, is no part of the benchmark.
 
     Raises:
         click.ClickException: Unknown keys, values out of range; all problems at once, with the nearest allowed word.
@@ -120,9 +134,7 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Setting]:
         if name in parameters and not (isinstance(parameters[name], str) and parameters[name].strip())
     ]
     names = (*known, "runtime", "data_sets", "benchmark", *RUN_TIME)
-    problems += [
-        f"{name}: no such parameter{did_you_mean(name, names)}" for name in parameters if name not in names
-    ]
+    problems += [f"{name}: no such parameter{did_you_mean(name, names)}" for name in parameters if name not in names]
     problems += unfit_names("benchmark", [str(parameters.get("benchmark", "miniature"))])
     library = parameters.get("data_sets", {})
     for name, model in (("runtime", RuntimeSpec), ("data_sets", DataSets)):
@@ -134,14 +146,14 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Setting]:
     # Files are merged in the order in which the disk lists them; messages and graphs must not depend on it.
     for name, task in known.items():
         raw = parameters.get(name, False)
-        if raw is False:
+        if raw is False or (isinstance(raw, Mapping) and "data" not in raw):
             continue
         try:
             found[name] = Setting(task, task.spec.model_validate(raw, context={"data_sets": library}))
         except ValidationError as error:
             problems += _readable(name, raw, error)
     if not found and not problems:
-        problems.append(f"no setting is switched on (there are: {', '.join(known)})")
+        problems.append(f"no setting has `data` (there are: {', '.join(known)})")
     if problems:
         listed = "\n".join(f"- {problem}" for problem in dict.fromkeys(problems))
         raise click.ClickException(f"The parameters are not valid; nothing was run.\n{listed}")

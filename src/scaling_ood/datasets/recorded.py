@@ -23,6 +23,7 @@ KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Manifest, Qualit
 
 RECORD = "record.json"
 _SHOWN_ROWS = 20
+_REPAIRED = "the next `kedro run` of the stage that makes it repairs it"
 
 
 class RecordedDataset(AbstractDataset[Any, Any]):
@@ -78,7 +79,7 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         for name, written in record["sums"].items():
             place = self._folder / f"{name}.parquet"
             if not is_intact(place, written):
-                raise DamagedPartError(f"{place} is damaged: the next `kedro run` of the stage that makes it repairs it")
+                raise DamagedPartError(f"{place} is damaged: {_REPAIRED}")
             try:
                 tables[name] = pd.read_parquet(place)
             except (pa.ArrowException, OSError, ValueError) as error:
@@ -112,7 +113,7 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         if not record:
             raise FileNotFoundError(f"{self._folder} is not there, or not finished")
         if record.pop("sum", "") != digest(record) or record["kind"] not in KINDS:
-            raise DamagedPartError(f"{place} is damaged: the next `kedro run` of the stage that makes it repairs it")
+            raise DamagedPartError(f"{place} is damaged: {_REPAIRED}")
         return record
 
     def _exists(self) -> bool:
@@ -129,4 +130,3 @@ def _values(data: Any) -> dict[str, Any]:
 
 def _is_model(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, BaseModel)
-

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from scaling_ood.datasets.planned import PlannedDataset
 from scaling_ood.products.stored import StoredShards, Tensors
 
+
 class ShardsDataset(PlannedDataset[Tensors]):
     """One safetensors file per part of a plan.
 

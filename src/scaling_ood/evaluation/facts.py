@@ -37,9 +37,7 @@ def in_measure(measure: str, value: float) -> str:
     return f"{MEASURES.get(measure, measure)} {shown}"
 
 
-def training_run(
-    network: str, model: StoredModel, benchmark: str, setting: str, validated: str
-) -> RunRecord:
+def training_run(network: str, model: StoredModel, benchmark: str, setting: str, validated: str) -> RunRecord:
     """What the tracked run of a training shows: a curve per seed and quantity, and how long it took.
 
     Args:
@@ -126,7 +124,7 @@ def detector_run(
 
 
 def _measured(results: pd.DataFrame, reporting: ReportingSpec) -> dict[str, float]:
-    """Metrics by OOD set: those per image and of the first positive class have plain names, others say what they are."""
+    """Metrics by OOD set; those per image and of the first positive class have plain names."""
     values: dict[str, float] = {}
     several = results["aggregation"].nunique() > 1
     for row in results[results["auroc"].notna()].to_dict("records"):

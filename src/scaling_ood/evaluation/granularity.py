@@ -51,9 +51,7 @@ def dispersal_by_targets(
         manifest: All images.
         image_sets: Which are measured.
     """
-    rows = pd.DataFrame(
-        row for targets, own in outputs.items() for row in _spread(targets, own, manifest, image_sets)
-    )
+    rows = pd.DataFrame(row for targets, own in outputs.items() for row in _spread(targets, own, manifest, image_sets))
     return rows.groupby(["targets", "image_set"], sort=False).mean().reset_index()
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from scaling_ood.detectors import Detector
+from scaling_ood.detectors import Detector, OutputsView
 from scaling_ood.evaluation.chunks import seed_name, shards_of, stored_scenes
 from scaling_ood.evaluation.scene_tables import score_pixels
-from scaling_ood.evaluation.scoring import FitView, fitted
+from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.images import read_image
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels
@@ -42,7 +43,7 @@ class ScoreMaps:
     manifest: Manifest
     methods: Mapping[str, Method]
     outputs: Mapping[str, StoredShards]
-    fit_view: FitView
+    fit_view: Callable[[StoredShards, Manifest, Method, int], OutputsView]
     seeds: Mapping[str, Sequence[int]]
     shown: Sequence[str]
     kept: bool
@@ -70,7 +71,9 @@ class ScoreMaps:
                 number, shard = rest.split("-", 1)
                 seed, shown = int(number.removeprefix("seed")), self._of_shard(shard, outputs)
             if (name, seed) not in detectors:
-                detectors[name, seed] = fitted(method, self.fit_view, seed, self.manifest)
+                detectors[name, seed] = fitted(
+                    method, partial(self.fit_view, outputs, self.manifest), seed, self.manifest
+                )
             scenes = stored_scenes(outputs, self.manifest, "test", shown)
             maps = {str(s.row["id"]): score_pixels(detectors[name, seed], s, seed) for s in scenes}
             yield part.name, {scene: torch.from_numpy(scores) for scene, scores in maps.items()}

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from scaling_ood.detectors import Detector, NonFiniteOutputError, NotApplicableError, OutputsView
-from scaling_ood.detectors.base import no_numbers
+from scaling_ood.detectors.outputs import no_numbers
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.images.wording import listed
 from scaling_ood.metrics import NonFiniteScoreError
@@ -153,7 +153,7 @@ def naming(detector: str, view: Any, ids: Sequence[str]) -> Iterator[None]:
         yield
     except NonFiniteOutputError as error:
         every = [chunk[error.field] for chunk in view]
-        bad = no_numbers(torch.cat(every), finite=view.image_set == "fit" or error.field == "features")
+        bad = no_numbers(torch.cat(every), finite=error.finite)
         raise DetectorError(
             f"detector {detector}: the {error.field} of {len(bad):,} of {len(ids):,} images of {view.image_set} "
             f"are NaN or infinite ({listed([str(ids[row]) for row in bad], most=3)}; {view.network}). Delete "

@@ -56,9 +56,7 @@ def measure_scores(scores: Scores, prepared: Preparation, reporting: ReportingSp
     return pd.DataFrame(rows, columns=["seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, *TIES])
 
 
-def summarise(
-    metrics: pd.DataFrame, scores: Scores, prepared: Preparation, reporting: ReportingSpec
-) -> pd.DataFrame:
+def summarise(metrics: pd.DataFrame, scores: Scores, prepared: Preparation, reporting: ReportingSpec) -> pd.DataFrame:
     """Rows of the results table for one detector: OOD sets, then means."""
     tables = [_summary(metrics, scores, prepared, reporting, positive) for positive in reporting.positive_classes]
     return pd.concat(tables, ignore_index=True)
@@ -196,9 +194,7 @@ def _bounds(estimates: Mapping[str, Sequence[DetectionEstimates]], members: Sequ
     return bounds_of(list(zip(*(estimates[name] for name in members), strict=True))) if estimates else {}
 
 
-def _estimates(
-    scores: Scores, ood_set: str, reporting: ReportingSpec, positive: str
-) -> list[DetectionEstimates]:
+def _estimates(scores: Scores, ood_set: str, reporting: ReportingSpec, positive: str) -> list[DetectionEstimates]:
     """Estimates of one detector on one OOD set, one per seed."""
     names = ("test", ood_set) if positive == "ood" else (ood_set, "test")
     pairs = (_pair(scores.of(seed), ood_set) for seed in scores.seeds)

@@ -124,7 +124,7 @@ def _detailed(error: ErrorDetails, known: Iterable[str]) -> InitErrorDetails:
     message = f"no such parameter{did_you_mean(str(error['loc'][0]), known)}" if own else error["msg"]
     # Braces would be taken for places to fill in.
     escaped = message.replace("{", "{{").replace("}", "}}")
-    told = PydanticCustomError(error["type"] if not own else "unknown", escaped)  # type: ignore[arg-type]
+    told = PydanticCustomError(error["type"] if not own else "unknown", escaped)
     return InitErrorDetails(type=told, loc=error["loc"], input=error["input"])
 
 
@@ -165,6 +165,23 @@ class SharingSpec(Spec):
 
     most_shared: Annotated[float, Field(ge=0, le=1), Silent] = 0.01
     near_duplicates: Annotated[bool, Silent] = False
+
+
+class AnyDataSpec(SharingSpec):
+    """What the data of every setting can tell."""
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Data set to `photographs`, `fabricated` or `noise`."""
+        return {}
+
+    def photographs(self) -> dict[str, str]:
+        """Data sets of photographs: name to folder, relative to the data root."""
+        return {}
+
+    def curated(self) -> list[str]:
+        """Data sets that are curated."""
+        return []
 
 
 class ReportingSpec(Spec):

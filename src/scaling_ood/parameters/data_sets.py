@@ -20,10 +20,10 @@ from scaling_ood.images.counts import known_part
 from scaling_ood.images.quality import quality_measure
 from scaling_ood.parameters.common import (
     RESERVED,
+    AnyDataSpec,
     Count,
     Name,
     Share,
-    SharingSpec,
     Silent,
     Spec,
     did_you_mean,
@@ -213,7 +213,7 @@ class PartSpec(Spec):
         return self
 
 
-class DataSpec(SharingSpec):
+class DataSpec(AnyDataSpec):
     """Which images of which data sets play which role.
 
     Attributes:
@@ -238,7 +238,7 @@ class DataSpec(SharingSpec):
     seed: Annotated[int, Field(ge=0)] = 0
     most_unreadable: Annotated[float, Field(ge=0, le=1), Silent] = 0.01
     orientation: Orientation = "stored"
-    sets: dict[str, DataSetSpec] = {}
+    sets: dict[str, DataSetSpec] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

@@ -22,11 +22,11 @@ from scaling_ood.images.scenes import (
 )
 from scaling_ood.models.segmentation import Difference, segmenter
 from scaling_ood.parameters.common import (
+    AnyDataSpec,
     Count,
     Name,
     RenderingSpec,
     ReportingSpec,
-    SharingSpec,
     Silent,
     Spec,
 )
@@ -98,7 +98,7 @@ class PairedFoldersSpec(Spec):
         return tuple(Pairing(name, **split.model_dump(exclude={"role"})) for name, split in self.splits.items())
 
 
-class SceneDataSpec(SharingSpec):
+class SceneDataSpec(AnyDataSpec):
     """Labelled scenes, and which of them play which role.
 
     Attributes:
@@ -145,10 +145,6 @@ class SceneDataSpec(SharingSpec):
     def photographs(self) -> dict[str, str]:
         """Data sets of photographs: name to folder, relative to the data root."""
         return {self.in_dist: self.folder} if self.source == "photographs" else {}
-
-    def curated(self) -> list[str]:
-        """None: a scene is used with its labels, and nobody publishes scenes that are sorted out by their looks."""
-        return []
 
     def labels(self) -> LabelMap:
         """What each id of the label images means."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from scaling_ood.detectors import Need, NotApplicableError, refuse_network
-from scaling_ood.parameters.common import Count, Name, ReportingSpec, SharingSpec, Spec, did_you_mean, unfit_names
+from scaling_ood.parameters.common import Count, Name, ReportingSpec, Spec, did_you_mean, unfit_names
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
 
@@ -47,7 +47,7 @@ class SettingSpec(Spec):
     not_inherited: ClassVar[frozenset[str]] = frozenset({"objective", "targets"})
 
     fabrication: Any = False
-    data: SharingSpec
+    data: AnyDataSpec
     networks: Mapping[Name, Any]
     extraction: ExtractionSpec = ExtractionSpec()
     detectors: Switches
@@ -93,7 +93,7 @@ class SettingSpec(Spec):
             problems += [f"detectors: {line}" for line in str(error).splitlines()]
         else:
             problems += self._unknown_networks()
-        rendered = [name for name, source in self._sources().items() if source == "fabricated"]
+        rendered = [name for name, source in self.data.sources.items() if source == "fabricated"]
         if rendered and not self.fabrication:
             problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
         problems += self.own_problems()
@@ -104,10 +104,6 @@ class SettingSpec(Spec):
     def own_problems(self) -> list[str]:
         """What is wrong beside what all settings check."""
         return []
-
-    def _sources(self) -> Mapping[str, str]:
-        sources: Mapping[str, str] = getattr(self.data, "sources", {})
-        return sources
 
     def _unknown_networks(self) -> list[str]:
         return [
@@ -151,4 +147,3 @@ class SettingSpec(Spec):
         except NotApplicableError as reason:
             return str(reason)
         return f"its network ({network}) {spec.untrainable}" if spec.untrainable else ""
-

@@ -80,6 +80,10 @@ class Origin:
         return cls(**{name: value for name, value in record.items() if name in names})
 
 
+NOT_MADE = Origin()
+"""Of what no node has made."""
+
+
 @runtime_checkable
 class Product(Protocol):
     """What bears a key."""
@@ -162,6 +166,8 @@ class Keyed:
             return self(**fixed, **inputs)
 
         node.__signature__ = _without(self.function, fixed)  # type: ignore[attr-defined]
+        # The structure hands over typed parameters; Kedro must not make other ones by the annotations.
+        node.__annotations__ = {}
         node.origin_of = lambda inputs: self.origin({**fixed, **inputs})  # type: ignore[attr-defined]
         return node
 

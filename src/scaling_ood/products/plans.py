@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from scaling_ood.products.keys import Origin
+from scaling_ood.products.keys import NOT_MADE, Origin
 
 Content = TypeVar("Content")
 
@@ -41,7 +41,7 @@ class Plan(Generic[Content]):
     parts: Sequence[Part]
     make: Callable[[Sequence[Part]], Iterator[tuple[str, Content]]]
     about: Mapping[str, Any] = field(default_factory=dict)
-    origin: Origin = Origin()
+    origin: Origin = NOT_MADE
 
     @property
     def key(self) -> str:
@@ -65,7 +65,7 @@ class TrainingPlan:
     epochs: int
     run: Callable[[dict[str, Any] | None], Iterator[dict[str, Any]]]
     about: Mapping[str, Any] = field(default_factory=dict)
-    origin: Origin = Origin()
+    origin: Origin = NOT_MADE
 
     @property
     def key(self) -> str:

@@ -14,7 +14,7 @@ from scaling_ood.images import Orientation, RecordedFile, recorded_files
 from scaling_ood.images.scenes import LabelMap, label_map
 from scaling_ood.images.sharing import Shared
 from scaling_ood.parameters.data_sets import NoiseSpec
-from scaling_ood.products.keys import Origin, digest
+from scaling_ood.products.keys import NOT_MADE, Origin, digest
 
 
 class Record(BaseModel):
@@ -152,7 +152,7 @@ class Manifest:
     rows: pd.DataFrame
     preparation: Preparation
     roots: Mapping[str, str] = field(default_factory=dict)
-    origin: Origin = Origin()
+    origin: Origin = NOT_MADE
 
     def of(self, image_set: str) -> pd.DataFrame:
         """Rows of one image set, in their order."""

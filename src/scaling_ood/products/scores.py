@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling_ood.products.keys import Origin
+from scaling_ood.products.keys import NOT_MADE, Origin
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Quality:
     by_set: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
     warning: str = ""
-    origin: Origin = Origin()
+    origin: Origin = NOT_MADE
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Scores:
     about: Mapping[str, Any] = field(default_factory=dict)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     images_per_second: float = 0.0
-    origin: Origin = Origin()
+    origin: Origin = NOT_MADE
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -86,4 +86,4 @@ class Measured:
 
     results: pd.DataFrame
     metrics: pd.DataFrame
-    origin: Origin = Origin()
+    origin: Origin = NOT_MADE

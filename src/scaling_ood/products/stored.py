@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from scaling_ood.products.keys import Origin
 from scaling_ood.products.kept_files import DamagedPartError, is_intact
+from scaling_ood.products.keys import Origin
 
 Tensors = dict[str, torch.Tensor]
 

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from scaling_ood.records import METRICS
+from scaling_ood.products.records import METRICS
 from scaling_ood.report.figures import styled
 from scaling_ood.report.palette import CYCLE, GUIDE
 from scaling_ood.report.results import Results, arranged

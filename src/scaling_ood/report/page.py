@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.offline
 from markupsafe import Markup
 
-from scaling_ood.records import METRICS
+from scaling_ood.products.records import METRICS
 from scaling_ood.report.embedding import Embedded, Illustration, embed
 from scaling_ood.report.granularity import granularity_figure, granularity_table, mass_figure
 from scaling_ood.report.html import page

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scaling_ood.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.report.table import DASH, STAR, Block, Cell, Gap, Heading, Line, Table, headings
 
 TABLE_KEYS = ("benchmark", "setting", "in_dist", "model", "targets", "positive_class", "aggregation", "fpr_rule")

@@ -58,7 +58,9 @@ def find(
     for difference in differences:
         _logger.warning("The copy of a data set differs from what was published. %s", difference)
     if turned:
-        _logger.warning("Images with an EXIF orientation: %s (data.orientation)", oriented_in_words(turned, orientation))
+        _logger.warning(
+            "Images with an EXIF orientation: %s (data.orientation)", oriented_in_words(turned, orientation)
+        )
     for note in notes:
         _logger.warning(note)
     return Findings(

@@ -104,8 +104,7 @@ def list_set(
 
 def prepare_images(
     data: DataSpec,
-    setting: str,
-    benchmark: str,
+    whose: tuple[str, str],
     places: Mapping[str, Place],
     listed: Mapping[str, Listed],
     divide: Callable[[pd.DataFrame], KnownImages],
@@ -119,8 +118,7 @@ def prepare_images(
 
     Args:
         data: What the benchmark is made of.
-        setting: Whose.
-        benchmark: Its id.
+        whose: Setting, and id of the benchmark.
         places: Data set to its place.
         listed: Data set to what was found of it; the in-distribution set among them.
         divide: In-distribution rows to their roles and classes.
@@ -154,12 +152,12 @@ def prepare_images(
         unreadable=len(bad),
         notes=notes,
         differences=[told for one in listed.values() for told in one.differences],
-        curated={} if curation is None else curation.groupby("data_set").size().to_dict(),
+        curated={} if curation is None else curation["data_set"].astype(str).value_counts().to_dict(),
     )
     trained = set(rows.loc[rows["image_set"] == "train", "id"])
     record = Preparation(
-        benchmark=benchmark,
-        setting=setting,
+        setting=whose[0],
+        benchmark=whose[1],
         in_dist=data.in_dist,
         ood=data.ood,
         places=dict(places),

@@ -25,7 +25,7 @@ from scaling_ood.images.one_sided import refuse_one_sided_classes
 from scaling_ood.images.wording import listed as some_of
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import ClassHead, Forward, Head, architecture
-from scaling_ood.parameters.common import RenderingSpec, ReportingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSpec, FolderSpec, NoiseSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.multi_class import ClassifierSpec, MultiClassSpec
@@ -34,7 +34,7 @@ from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.preparation import Classes, Manifest, Preparation
 from scaling_ood.products.scores import Quality
 from scaling_ood.products.stored import StoredShards
-from scaling_ood.report import Granularity, Illustration, dispersal_figure
+from scaling_ood.report import Illustration, dispersal_figure
 from scaling_ood.tasks.image_sets import (
     KnownImages,
     divide,
@@ -72,7 +72,7 @@ class MultiClass(WholeImages):
 
     def prepare(
         self,
-        data: SharingSpec,
+        data: AnyDataSpec,
         benchmark: str,
         roots: Mapping[str, str],
         workers: int,
@@ -102,7 +102,7 @@ class MultiClass(WholeImages):
             return KnownImages(labelled, classes, _grouped(own, classes))
 
         return prepare_images(
-            data, self.name, benchmark, places, found, roles, {"label": -1}, _refuse, roots, workers, curation
+            data, (self.name, benchmark), places, found, roles, {"label": -1}, _refuse, roots, workers, curation
         )
 
     # Networks
@@ -159,7 +159,9 @@ class MultiClass(WholeImages):
         device = Forward(runtime.device).torch_device
         if features is not None:
             blocks = [stored_features(features, "train", quarter) for quarter in self.quarters(network)]
-            return CachedFeatures(blocks[0], device) if len(blocks) == 1 else TurnedFeatures(torch.stack(blocks), device)
+            return (
+                CachedFeatures(blocks[0], device) if len(blocks) == 1 else TurnedFeatures(torch.stack(blocks), device)
+            )
         preprocessing, files = self.preprocessing(network, manifest.preparation), manifest.files(manifest.of("train"))
         source = Photographs(files, preprocessing)
         if len(files) * 3 * preprocessing.crop_px**2 > HELD_BYTES:
@@ -241,7 +243,7 @@ class MultiClass(WholeImages):
             of_targets = {"classes": outputs[shared], "coarse": outputs[coarse[0]]}
             spread = dispersal_by_targets(of_targets, manifest, ("test", *manifest.preparation.ood))
             drawn |= {"granularity": compared, "dispersal": spread}
-            granularity = Granularity(compared, spread)
+            granularity = (compared, spread)
         return {"In-distribution images of low confidence": illustration}, drawn, granularity
 
 

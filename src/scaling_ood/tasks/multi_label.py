@@ -26,7 +26,7 @@ from scaling_ood.images.one_sided import refuse_one_sided_labels, unlearned_labe
 from scaling_ood.metrics import mean_average_precision
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import Forward, Head, MultiLabelHead
-from scaling_ood.parameters.common import RenderingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, RuntimeSpec
 from scaling_ood.parameters.multi_label import LabelledDataSpec, MultiLabelNetworkSpec, MultiLabelSpec
 from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.preparation import Classes, Manifest
@@ -73,13 +73,11 @@ class MultiLabelTask(WholeImages):
         """Plan the rendering of scenes of several objects: `in_dist` in COCO's layout, `ood` and `control` by class."""
         request: CompositeSpec = fabrication.request()
         parts = [Part(_place(name), folder.images) for name, folder in composite_folders(request).items()]
-        return Plan(
-            [Part(ANNOTATIONS, len(SPLITS)), *parts], partial(_render, request), {"composite": vars(request)}
-        )
+        return Plan([Part(ANNOTATIONS, len(SPLITS)), *parts], partial(_render, request), {"composite": vars(request)})
 
     def prepare(
         self,
-        data: SharingSpec,
+        data: AnyDataSpec,
         benchmark: str,
         roots: Mapping[str, str],
         workers: int,
@@ -113,7 +111,7 @@ class MultiLabelTask(WholeImages):
 
         others = {"label": -1, "labels": None}
         return prepare_images(
-            data, self.name, benchmark, places, listed, roles, others, _refuse, roots, workers, curation
+            data, (self.name, benchmark), places, listed, roles, others, _refuse, roots, workers, curation
         )
 
     # Networks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -49,7 +49,7 @@ from scaling_ood.models.segmentation import (
     build_segmenter,
     segmenter,
 )
-from scaling_ood.parameters.common import RenderingSpec, ReportingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.segmentation import (
@@ -65,7 +65,7 @@ from scaling_ood.products.preparation import Manifest, Preparation, Scenes
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
-from scaling_ood.report import Illustration, ReportContent, interval_figures, render_report, scene_figure
+from scaling_ood.report import Illustration, interval_figures, render_report, scene_figure
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import folder_of, place_of
 from scaling_ood.tasks.task import Task, WrongNetworkError
@@ -74,7 +74,6 @@ from scaling_ood.training.loop import Lesson
 from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
 from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets
 from scaling_ood.training.segmentation import Segmentation, SegmentationRecipe
-
 
 _logger = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class SegmentationTask(Task):
 
     def prepare(
         self,
-        data: SharingSpec,
+        data: AnyDataSpec,
         benchmark: str,
         roots: Mapping[str, str],
         workers: int,
@@ -183,12 +182,7 @@ class SegmentationTask(Task):
         runtime: RuntimeSpec,
         device: torch.device,
     ) -> Lesson[Any]:
-        own = {
-            "epochs": network.epochs,
-            "batch_images": network.batch_images,
-            "steps_per_epoch": network.steps_per_epoch,
-            "learning_rate": network.learning_rate,
-        }
+        own: Any = network.model_dump(include={"epochs", "batch_images", "steps_per_epoch", "learning_rate"})
         if isinstance(network, AutoencoderSpec):
             edge = network.input_edge
             edges = network.short_edges if edge == network.test_edge else (edge,) if edge else ()
@@ -386,10 +380,10 @@ class SegmentationTask(Task):
         assert maps is not None
         prepared, shared = manifest.preparation, next(iter(outputs))
         figure = scene_figure(scene_examples(maps, manifest))
-        content = ReportContent(
-            benchmark=prepared.benchmark,
-            setting=prepared.setting,
-            results=results,
+        report = render_report(
+            prepared.benchmark,
+            prepared.setting,
+            results,
             facts={
                 "Data": data_facts(prepared),
                 "Network": network_facts(outputs[shared], quality),
@@ -405,7 +399,7 @@ class SegmentationTask(Task):
             },
             tie_level=reporting.tie_level,
         )
-        return render_report(content), {"scene_examples": figure}
+        return report, {"scene_examples": figure}
 
     def run(
         self,
@@ -441,12 +435,12 @@ def _has_truth(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) 
     return isinstance(network, SegmenterSpec) and _classes(network, prepared) == len(prepared.classes)
 
 
-def _built(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation, seed: int, trained: bool = False) -> Network:
+def _built(
+    network: SegmenterSpec | AutoencoderSpec, prepared: Preparation, seed: int, trained: bool = False
+) -> Network:
     """A network with its initial weights, or for weights that are loaded next."""
     if isinstance(network, AutoencoderSpec):
-        return build_autoencoder(
-            seed=seed, skips=network.skips, dropout=network.dropout, difference=network.difference
-        )
+        return build_autoencoder(seed=seed, skips=network.skips, dropout=network.dropout, difference=network.difference)
     return build_segmenter(
         network.architecture,
         _classes(network, prepared),

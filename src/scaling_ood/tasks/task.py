@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from scaling_ood.detectors import Need
-from scaling_ood.parameters.common import RenderingSpec, ReportingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.setting import ExtractionSpec, SettingSpec
@@ -52,14 +52,14 @@ class Task(ABC):
         """Plan the rendering of images, a part per folder."""
         raise ValueError(f"{self.name} renders nothing ({fabrication})")
 
-    def curate(self, data: SharingSpec, roots: Mapping[str, str], workers: int) -> pd.DataFrame:
+    def curate(self, data: AnyDataSpec, roots: Mapping[str, str], workers: int) -> pd.DataFrame:
         """Find the images that are left out for their quality."""
         raise ValueError(f"{self.name} curates nothing ({data}, {roots}, {workers})")
 
     @abstractmethod
     def prepare(
         self,
-        data: SharingSpec,
+        data: AnyDataSpec,
         benchmark: str,
         roots: Mapping[str, str],
         workers: int,
@@ -220,7 +220,9 @@ class Task(ABC):
 def tasks() -> tuple[Task, ...]:
     """Every setting there is, in the order of the alphabet."""
     package = importlib.import_module("scaling_ood.tasks")
-    modules = [importlib.import_module(f"{package.__name__}.{each.name}") for each in pkgutil.iter_modules(package.__path__)]
+    modules = [
+        importlib.import_module(f"{package.__name__}.{each.name}") for each in pkgutil.iter_modules(package.__path__)
+    ]
     found = {each.__name__: each for module in modules for each in vars(module).values() if _is_setting(each)}
     return tuple(sorted((each() for each in found.values()), key=lambda task: task.name))
 

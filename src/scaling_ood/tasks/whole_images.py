@@ -37,6 +37,7 @@ from scaling_ood.models import (
     Forward,
     Head,
     ImageNetwork,
+    Start,
     adopted_state,
     architecture,
     build_head,
@@ -45,7 +46,7 @@ from scaling_ood.models import (
     published_network,
     read_checkpoint,
 )
-from scaling_ood.parameters.common import ReportingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.common import AnyDataSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import ImageNetworkSpec, NetworkSpec
@@ -55,7 +56,7 @@ from scaling_ood.products.preparation import Manifest, Preparation
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
-from scaling_ood.report import Illustration, ReportContent, interval_figures, render_report
+from scaling_ood.report import Illustration, interval_figures, render_report
 from scaling_ood.tasks.image_sets import curate_sets
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.loop import Lesson
@@ -125,7 +126,7 @@ class WholeImages(Task):
 
     # Data
 
-    def curate(self, data: SharingSpec, roots: Mapping[str, str], workers: int) -> pd.DataFrame:
+    def curate(self, data: AnyDataSpec, roots: Mapping[str, str], workers: int) -> pd.DataFrame:
         """Find the images that are left out for their quality."""
         assert isinstance(data, DataSpec)
         return curate_sets(data, roots, workers)
@@ -199,7 +200,7 @@ class WholeImages(Task):
         head = self.head(network, classes)
         build: Callable[..., nn.Module] = partial(build_head, name, head)
         if network.source.trained == "everything":
-            start = "published" if network.source.start == "published" else "random"
+            start: Start = "published" if network.source.start == "published" else "random"
             build = partial(build_network, name, head, start=start)
         lesson = self.lesson(network, manifest, runtime, features)
 
@@ -383,10 +384,10 @@ class WholeImages(Task):
         figures: dict[str, Any] = score_figures(list(scores.values()), prepared, reporting)
         shown = score_illustrations(figures)
         more, tables, granularity = self.more(methods, metrics, manifest, reporting, outputs)
-        content = ReportContent(
-            benchmark=prepared.benchmark,
-            setting=prepared.setting,
-            results=results,
+        report = render_report(
+            prepared.benchmark,
+            prepared.setting,
+            results,
             facts={
                 "Data": data_facts(prepared),
                 "Network": network_facts(outputs[shared], quality),
@@ -399,7 +400,7 @@ class WholeImages(Task):
             granularity=granularity,
             tie_level=reporting.tie_level,
         )
-        return render_report(content), figures | tables
+        return report, figures | tables
 
     def more(
         self,

@@ -1,6 +1,6 @@
 """The graph of the comparison with the paper; no part of `kedro run`, and the same in every environment.
 
-all_results, all_accuracies, all_preparations, all_manifests -> compare_with_paper -> comparison
+all_results, all_qualities, all_manifests -> compare_with_paper -> comparison
 comparison -> render_tables -> tables_html, tables_markdown, tables_latex, tables_csv
 """
 
@@ -13,7 +13,7 @@ from scaling_ood.pipelines.comparison import nodes
 
 def create_pipeline() -> Pipeline:
     """The comparison of everything that has been run."""
-    products = ["all_results", "all_accuracies", "all_preparations", "all_manifests"]
+    products = ["all_results", "all_qualities", "all_manifests"]
     tables = ["tables_html", "tables_markdown", "tables_latex", "tables_csv"]
     return Pipeline(
         [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling_ood.parameters.common import RenderingSpec, RuntimeSpec, SharingSpec
+from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, RuntimeSpec
 from scaling_ood.products.keys import keyed
 from scaling_ood.products.plans import Plan
 from scaling_ood.products.preparation import Manifest
@@ -29,7 +29,7 @@ def fabricate_images(task: Task, fabrication: RenderingSpec[Any]) -> Plan[Any]:
 def curate_images(
     task: Task,
     data_root: str,
-    data: SharingSpec,
+    data: AnyDataSpec,
     runtime: RuntimeSpec,
     fabricated: StoredParts | None = None,
 ) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def prepare_manifest(
     task: Task,
     benchmark: str,
     data_root: str,
-    data: SharingSpec,
+    data: AnyDataSpec,
     runtime: RuntimeSpec,
     fabricated: StoredParts | None = None,
     curation: pd.DataFrame | None = None,

@@ -50,6 +50,4 @@ def train_networks(
 
 def record_trainings(task: Task, benchmark: str, **models: StoredModel) -> dict[str, RunRecord]:
     """What the tracked run of each network shows."""
-    return {
-        name: training_run(name, model, benchmark, task.name, task.validated) for name, model in models.items()
-    }
+    return {name: training_run(name, model, benchmark, task.name, task.validated) for name, model in models.items()}

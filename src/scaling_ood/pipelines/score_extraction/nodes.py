@@ -23,9 +23,12 @@ def _passed_images(given: Mapping[str, Any]) -> Any:
     return given["manifest"].contents(task.passed_sets(network, given["manifest"].preparation))
 
 
+def _scored_images(given: Mapping[str, Any]) -> Any:
+    return given["manifest"].contents(given["manifest"].preparation.digests)
+
+
 def _stored_needs(given: Mapping[str, Any]) -> Any:
     return sorted(map(field_of, given["needs"]))
-
 
 
 @keyed(manifest=_passed_images, needs=_stored_needs)
@@ -66,9 +69,7 @@ def check_quality(
     return task.check(network, outputs, model, manifest)
 
 
-@keyed(manifest=_passed_images)
-def score_images(
-    task: Task, network: NetworkSpec, outputs: StoredShards, quality: Quality, manifest: Manifest, detector: Method
-) -> Scores:
+@keyed(manifest=_scored_images)
+def score_images(task: Task, outputs: StoredShards, quality: Quality, manifest: Manifest, detector: Method) -> Scores:
     """Fit one detector on the fit images and score every test image, for the network of each seed."""
     return task.score(detector, outputs, quality, manifest)

@@ -3,7 +3,7 @@
     <network>.model, manifest -> extract_outputs -> <network>.outputs -> check_quality -> <network>.quality
     outputs and quality of a detector's network -> score_images -> <detector>.scores
 
-A network that is a head on the shared one's frozen backbone reads that one's outputs, where they hold all that it needs.
+A network that is a head on the shared one's frozen backbone reads that one's outputs, where they hold all it needs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ def _score(setting: Setting) -> Pipeline:
             "outputs": f"{method.network}.outputs",
             "quality": f"{method.network}.quality",
             "manifest": "manifest",
-            "network": f"params:networks.{method.network}",
             "detector": f"params:detectors.{name}",
         }
         nodes.append(setting.node(score_images, inputs, f"{name}.scores", owner=name))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling_ood.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.report.paper.published import Counterpart, Place, PublishedNumber, counterpart_of, published_numbers
 from scaling_ood.report.results import as_text
 
