@@ -7,7 +7,7 @@ Without a session (`kedro registry`, a notebook) the environment is that of `KED
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ class Setting(NamedTuple):
         self,
         function: Keyed | Callable[..., Any],
         inputs: Mapping[str, str],
-        outputs: str | Mapping[str, str],
+        outputs: str | Sequence[str] | Mapping[str, str],
         *,
         owner: str = "",
         **fixed: Any,
@@ -68,11 +68,17 @@ class Setting(NamedTuple):
             fixed: Further arguments that the graph fixes.
         """
         bound = function if isinstance(function, Keyed) else Keyed(function, 1, {})
-        named = {key: self.full(name) for key, name in outputs.items()} if isinstance(outputs, Mapping) else None
+        left: str | list[str] | dict[str, str]
+        if isinstance(outputs, str):
+            left = self.full(outputs)
+        elif isinstance(outputs, Mapping):
+            left = {key: self.full(name) for key, name in outputs.items()}
+        else:
+            left = [self.full(name) for name in outputs]
         return Node(
             bound.bind(task=self.task, **fixed),
             {argument: self.full(name) for argument, name in inputs.items()},
-            named or self.full(str(outputs)),
+            left,
             name=bound.__name__,
             namespace=".".join(filter(None, (self.task.name, owner))),
             tags=self.task.name,

@@ -28,6 +28,9 @@ from scaling_ood.products.stored import StoredModel
 
 _logger = logging.getLogger(__name__)
 
+_BEST = ".best"
+"""Ends the names of the weights that are used; those of the last epoch are of use to a training alone."""
+
 
 class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     """A folder with `model.safetensors` and `record.json`; while training, also `state.pt` of the last whole epoch.
@@ -109,10 +112,9 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
 
     def _finish(self, plan: TrainingPlan, state: dict[str, Any]) -> None:
         (self._folder / "record.json").unlink(missing_ok=True)
+        best = {name.removesuffix(_BEST): state for name, state in state["models"].items() if name.endswith(_BEST)}
         tensors = {
-            f"{variant}/{name}": t.contiguous().clone()
-            for variant, m in state["models"].items()
-            for name, t in m.items()
+            f"{network}/{name}": t.contiguous().clone() for network, own in best.items() for name, t in own.items()
         }
         beside = self._folder / ".model.safetensors.part"
         save_file(tensors, beside)

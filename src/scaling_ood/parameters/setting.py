@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from scaling_ood.detectors import Need, NotApplicableError, refuse_network
-from scaling_ood.parameters.common import Count, Name, ReportingSpec, Spec, did_you_mean, unfit_names
+from scaling_ood.parameters.common import AnyDataSpec, Count, Name, ReportingSpec, Spec, did_you_mean, unfit_names
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
 
@@ -82,11 +82,6 @@ class SettingSpec(Spec):
             known = did_you_mean(self.shared, self.networks)
             raise ValueError(f"networks lacks '{self.shared}', whose outputs all detectors share{known}")
         problems = unfit_names("network", self.networks)
-        problems += [
-            f"network '{name}' is called like a detector: give it another name"
-            for name in self.networks
-            if name in self.detectors
-        ]
         try:
             methods_of(self.detectors)
         except ValueError as error:

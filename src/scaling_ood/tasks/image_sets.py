@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -152,7 +153,7 @@ def prepare_images(
         unreadable=len(bad),
         notes=notes,
         differences=[told for one in listed.values() for told in one.differences],
-        curated={} if curation is None else curation["data_set"].astype(str).value_counts().to_dict(),
+        curated={} if curation is None else dict(Counter(map(str, curation["data_set"]))),
     )
     trained = set(rows.loc[rows["image_set"] == "train", "id"])
     record = Preparation(

@@ -43,8 +43,8 @@ def compare_with_paper(
         share = {"anomalous_share": scenes.anomalous_share} if scenes else {}
         prepared[benchmark, setting] = {"images": of.preparation.images, **share}
         if (benchmark, setting) in places_of("classes"):
-            rows = of.rows.groupby("image_set")["class_name"].nunique()
-            counts[benchmark, setting] = {str(image_set): int(count) for image_set, count in rows.items()}
+            known = of.rows.groupby("image_set")["class_name"].nunique()
+            counts[benchmark, setting] = {str(image_set): int(count) for image_set, count in known.items()}
     return compare(
         pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(),
         qualities=found,

@@ -30,5 +30,5 @@ def _prepare(setting: Setting) -> Pipeline:
         nodes.append(setting.node(curate_images, inputs, "curation"))
         inputs |= {"curation": "curation"}
     inputs |= {"benchmark": "params:benchmark"}
-    nodes.append(setting.node(prepare_manifest, inputs, {"manifest": "manifest", "quarantine": "quarantine"}))
+    nodes.append(setting.node(prepare_manifest, inputs, ["manifest", "quarantine"]))
     return Pipeline(nodes)

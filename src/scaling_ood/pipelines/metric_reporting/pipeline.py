@@ -47,7 +47,7 @@ def _fan_in(setting: Setting) -> Pipeline:
     tables = {"results": "results", "metrics": "metrics"}
     maps = {"score_maps": "score_maps"} if spec.dense else {}
     nodes: list[Node] = [
-        setting.node(collect_results, {**rules, **scores, **measured}, {"results": "results", "metrics": "metrics"})
+        setting.node(collect_results, {**rules, **scores, **measured}, ["results", "metrics"])
     ]
     if spec.dense:
         read = {f"{name}_outputs": f"{name}.outputs" for name in spec.used_networks}
