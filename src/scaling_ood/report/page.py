@@ -9,7 +9,7 @@ import plotly.offline
 from markupsafe import Markup
 
 from scaling_ood.records import METRICS
-from scaling_ood.report.embedding import Embedded, Illustration, embed
+from scaling_ood.report.embedding import Illustration
 from scaling_ood.report.granularity import granularity_figure, granularity_table, mass_figure
 from scaling_ood.report.html import page
 from scaling_ood.report.intervals import interval_figure
@@ -54,10 +54,11 @@ def render_report(
         TypeError: A figure is neither Plotly nor Matplotlib.
     """
     shown = arranged(results)
-    overviews = [_overview(one, n) for n, one in enumerate(shown, start=1)]
-    embedded = [embed(title, one, f"figure-{n}") for n, (title, one) in enumerate((figures or {}).items(), start=1)]
-    controlled = _controlled(*granularity) if granularity else []
-    interactive = any(one.data for one in [*filter(None, overviews), *embedded, *controlled])
+    overviews = [_overview(one) for one in shown]
+    metrics, dispersal = granularity or (None, None)
+    auroc = None if metrics is None else Illustration(granularity_figure(metrics))
+    mass = None if dispersal is None else Illustration(mass_figure(dispersal))
+    drawn = filter(None, [*overviews, *(figures or {}).values(), auroc])
     return page(
         "report.html",
         benchmark=benchmark,
@@ -75,15 +76,14 @@ def render_report(
             for name, reason in one.gaps().items()
         },
         facts={name: {label: _fact(value) for label, value in told.items()} for name, told in (facts or {}).items()},
-        figures=embedded,
-        controlled=controlled,
-        controlled_table=granularity_table(granularity[0]) if granularity else None,
+        figures=figures or {},
+        granularity=None if metrics is None else (auroc, mass, granularity_table(metrics)),
         # Plotly's own file never holds "</script"; it is the one part of the page that is not escaped.
-        plotly_js=Markup(plotly.offline.get_plotlyjs()) if interactive else "",
+        plotly_js=Markup(plotly.offline.get_plotlyjs()) if any(one.is_interactive for one in drawn) else "",
     )
 
 
-def _overview(results: Results, number: int) -> Embedded | None:
+def _overview(results: Results) -> Illustration | None:
     """The dot-and-interval plot above a table; none where nothing was measured."""
     figure = interval_figure(results)
     if figure is None:
@@ -98,25 +98,7 @@ def _overview(results: Results, number: int) -> Embedded | None:
         )
     absent = results.gaps()
     told += f" No number: {', '.join(absent)}; the reasons stand under the tables." if absent else ""
-    return embed("95 % intervals", Illustration(figure, told), f"intervals-{number}")
-
-
-def _controlled(metrics: pd.DataFrame, dispersal: pd.DataFrame) -> list[Embedded]:
-    """Both figures on fine and coarse classes."""
-    auroc = Illustration(
-        granularity_figure(metrics),
-        "AUROC of each detector, in one panel per OOD set. The length of a line is what the granularity of the classes "
-        "costs or brings; the images are the same.",
-    )
-    mass = Illustration(
-        mass_figure(dispersal),
-        "Probability of the family minus that of its top class, mean over the images of each set: the mass that a "
-        "confidence score does not see.",
-    )
-    return [
-        embed("AUROC by granularity", auroc, "granularity-auroc"),
-        embed("Probability outside the top class", mass, "granularity-mass"),
-    ]
+    return Illustration(figure, told)
 
 
 def _headline(results: pd.DataFrame) -> dict[str, str]:
@@ -137,7 +119,7 @@ def _leaders(results: Results) -> list[str]:
     """Best detectors of the first column by each metric, for the sentence above a table; ties are not tested there."""
     told = []
     for metric in METRICS:
-        first = [(row.detector, row.places[0][metric]) for row in results.rows if row.places]
+        first = [(row.detector, row.places[0][metric]) for row in results.rows]
         reached = [(cell.value, detector, cell.text) for detector, cell in first if cell.value is not None]
         if reached:
             _, detector, text = (min if metric == "fpr95" else max)(reached, key=lambda one: one[0])
