@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.offline
 from markupsafe import Markup
 
-from scaling_ood.records import METRICS
+from scaling_ood.records import METRICS, RESULT_COLUMNS
 from scaling_ood.report.embedding import Illustration
 from scaling_ood.report.granularity import granularity_figure, granularity_table, mass_figure
 from scaling_ood.report.html import page
@@ -65,8 +65,7 @@ def render_report(
         setting=setting,
         tie_level=tie_level,
         conventions=[
-            (one, results_table(one, f"results-{n}"), overview, _leaders(one))
-            for n, (one, overview) in enumerate(zip(shown, overviews, strict=True), start=1)
+            (one, results_table(one), overview, _leaders(one)) for one, overview in zip(shown, overviews, strict=True)
         ],
         caveats=[*caveats, *infinite_scores(results)],
         headline=_headline(results),
@@ -103,8 +102,8 @@ def _overview(results: Results) -> Illustration | None:
 
 def _headline(results: pd.DataFrame) -> dict[str, str]:
     """What the page is about, in a few figures; what the results do not say is left out."""
-    frame = results.reindex(columns=[*results.columns.union(["seeds", "model", "mean_of"], sort=False)])
-    is_set = (frame["mean_of"].map(as_text) == "") & ~frame["ood_set"].map(as_text).str.startswith("mean")
+    frame = results.reindex(columns=list(RESULT_COLUMNS)).map(as_text)
+    is_set = (frame["mean_of"] == "") & ~frame["ood_set"].str.startswith("mean")
     stated = {
         "in-distribution": ", ".join(distinct_texts(frame["in_dist"])),
         "model": ", ".join(distinct_texts(frame["model"])),
