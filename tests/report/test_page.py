@@ -230,5 +230,5 @@ def test_the_same_content_gives_the_same_file():
 
 
 def test_another_kind_of_figure_is_refused():
-    with pytest.raises(TypeError, match="'Sketch' must be a Plotly or a Matplotlib figure, got str"):
+    with pytest.raises(TypeError, match="must be a Plotly or a Matplotlib figure, got str"):
         page_of(results(), figures={"Sketch": Illustration("a drawing")})

@@ -16,67 +16,50 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True, eq=False)
 class Illustration:
-    """A Plotly or Matplotlib figure and the sentence under it."""
+    """A Plotly or Matplotlib figure and the sentence under it.
+
+    Raises:
+        TypeError: It is neither.
+    """
 
     figure: Any
     caption: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be shown."""
+        if not isinstance(self.figure, (go.Figure, Figure)):
+            raise TypeError(f"A figure must be a Plotly or a Matplotlib figure, got {type(self.figure).__name__}.")
 
-@dataclass(frozen=True)
-class Embedded:
-    """A figure ready for the page.
+    @property
+    def is_interactive(self) -> bool:
+        """Whether Plotly draws it."""
+        return isinstance(self.figure, go.Figure)
 
-    Attributes:
-        title: Its heading.
-        caption: Its text.
-        anchor: Its id on the page.
-        data: JSON of an interactive figure, safe inside a script element; empty for an image.
-        image: A `data:` address of an image; empty for an interactive figure.
-        height: Height of an interactive figure in pixels.
-        min_width: Width below which the page scrolls the figure instead of squeezing it, in pixels.
-    """
+    @property
+    def height(self) -> int:
+        """Of an interactive figure, in pixels."""
+        return int(self.figure.layout.height or 450)
 
-    title: str
-    caption: str
-    anchor: str
-    data: str = ""
-    image: str = ""
-    height: int = 0
-    min_width: int = 0
+    @property
+    def min_width(self) -> int:
+        """Width below which the page scrolls the figure instead of squeezing it, in pixels."""
+        if not self.is_interactive:
+            return 560
+        meta = self.figure.layout.meta
+        return int(meta.get("min_width", 320)) if isinstance(meta, dict) else 320
 
+    @property
+    def data(self) -> Markup:
+        """JSON of an interactive figure; no character can end the script element around it, so it is not escaped."""
+        json = plotly.io.to_json(self.figure)
+        for character in "<>&":
+            json = json.replace(character, f"\\u{ord(character):04x}")
+        return Markup(json)
 
-def embed(title: str, illustration: Illustration, anchor: str) -> Embedded:
-    """Turn a figure into text.
-
-    Raises:
-        TypeError: It is neither a Plotly nor a Matplotlib figure.
-    """
-    figure = illustration.figure
-    if isinstance(figure, go.Figure):
-        meta = figure.layout.meta if isinstance(figure.layout.meta, dict) else {}
-        return Embedded(
-            title,
-            illustration.caption,
-            anchor,
-            data=_inert(plotly.io.to_json(figure)),
-            height=int(figure.layout.height or 450),
-            min_width=int(meta.get("min_width", 320)),
-        )
-    if isinstance(figure, Figure):
-        return Embedded(title, illustration.caption, anchor, image=_svg_address(figure), min_width=560)
-    raise TypeError(f"The figure {title!r} must be a Plotly or a Matplotlib figure, got {type(figure).__name__}.")
-
-
-def _inert(json: str) -> Markup:
-    """JSON in which no character can end the script element around it, so that escaping it is not needed."""
-    for character in "<>&":
-        json = json.replace(character, f"\\u{ord(character):04x}")
-    return Markup(json)
-
-
-def _svg_address(figure: Figure) -> str:
-    """The figure as an SVG in a `data:` address; the same figure gives the same text."""
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "scaling-ood"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    @property
+    def image(self) -> str:
+        """Any other figure as an SVG in a `data:` address; the same figure gives the same text."""
+        buffer = io.BytesIO()
+        with mpl.rc_context({"svg.hashsalt": "scaling-ood"}):
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
+        return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -30,7 +30,7 @@ def roc_figure(
     """ROC curves: one panel per OOD set, one curve per detector, the 95 % recall line marked.
 
     Args:
-        scores: Detector to its scores under one classifier (one seed, one kind of labels): columns `image_set` (`test`
+        scores: Detector to its scores under one classifier (one seed, one kind of targets): columns `image_set` (`test`
             is in-distribution, otherwise an OOD set's name) and `score` (higher = more anomalous). A detector without
             scores of a set has no curve there.
         ood_sets: The panels, in their order.

@@ -16,11 +16,12 @@ def _section(table: Table) -> str:
     names = [*table.stubs, *(" / ".join(map(_heading, levels)) for levels in table.column_headings)]
     rule = [":--"] * len(table.stubs) + ["--:"] * table.columns
     lines = [_row(names), _row(rule), *(line for block in table.blocks for line in _lines(block))]
+    columns = [(one.text, ", ".join(one.under)) for level in table.header for one in level if one.under]
     gaps = [_escaped(gap.reason) + (f": `{gap.command}`" if gap.command else "") for gap in table.gaps]
     parts = [
         f"## {_escaped(table.title)}. {_escaped(table.about)}{_raised(table.marks)}",
         "\n".join(lines),
-        "\n".join(f"- {_escaped(term)}: {_escaped(meaning)}" for term, meaning in table.notes),
+        "\n".join(f"- {_escaped(term)}: {_escaped(meaning)}" for term, meaning in (*columns, *table.notes)),
         "\n".join(f"<sup>{mark}</sup> {_escaped(text)}  " for mark, text in table.footnotes.items()),
         "\n".join(["No number:", "", *(f"- {gap}" for gap in gaps)]) if gaps else "",
     ]
@@ -29,7 +30,7 @@ def _section(table: Table) -> str:
 
 def _lines(block: Block) -> Iterator[str]:
     for line, begun in opened(block):
-        stubs = ["" if one is None else _heading(one[0]) for one in begun]
+        stubs = ["" if one is None else "<br>".join([_heading(one[0]), *map(_escaped, one[0].under)]) for one in begun]
         if line.gap:
             yield _row([*stubs, f"{DASH} {_escaped(line.gap)}", *[""] * (len(line.cells) - 1)])
         else:
@@ -41,7 +42,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _heading(heading: Heading) -> str:
-    return "<br>".join(map(_escaped, (heading.text, *heading.under))) + _raised(heading.marks)
+    return _escaped(heading.text) + _raised(heading.marks)
 
 
 def _cell(cell: Cell) -> str:

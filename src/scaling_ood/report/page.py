@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.offline
 from markupsafe import Markup
 
-from scaling_ood.products.records import METRICS
-from scaling_ood.report.embedding import Embedded, Illustration, embed
+from scaling_ood.records import METRICS, RESULT_COLUMNS
+from scaling_ood.report.embedding import Illustration
 from scaling_ood.report.granularity import granularity_figure, granularity_table, mass_figure
 from scaling_ood.report.html import page
 from scaling_ood.report.intervals import interval_figure
@@ -54,18 +54,18 @@ def render_report(
         TypeError: A figure is neither Plotly nor Matplotlib.
     """
     shown = arranged(results)
-    overviews = [_overview(one, n) for n, one in enumerate(shown, start=1)]
-    embedded = [embed(title, one, f"figure-{n}") for n, (title, one) in enumerate((figures or {}).items(), start=1)]
-    controlled = _controlled(*granularity) if granularity else []
-    interactive = any(one.data for one in [*filter(None, overviews), *embedded, *controlled])
+    overviews = [_overview(one) for one in shown]
+    metrics, dispersal = granularity or (None, None)
+    auroc = None if metrics is None else Illustration(granularity_figure(metrics))
+    mass = None if dispersal is None else Illustration(mass_figure(dispersal))
+    drawn = filter(None, [*overviews, *(figures or {}).values(), auroc])
     return page(
         "report.html",
         benchmark=benchmark,
         setting=setting,
         tie_level=tie_level,
         conventions=[
-            (one, results_table(one, f"results-{n}"), overview, _leaders(one))
-            for n, (one, overview) in enumerate(zip(shown, overviews, strict=True), start=1)
+            (one, results_table(one), overview, _leaders(one)) for one, overview in zip(shown, overviews, strict=True)
         ],
         caveats=[*caveats, *infinite_scores(results)],
         headline=_headline(results),
@@ -75,15 +75,14 @@ def render_report(
             for name, reason in one.gaps().items()
         },
         facts={name: {label: _fact(value) for label, value in told.items()} for name, told in (facts or {}).items()},
-        figures=embedded,
-        controlled=controlled,
-        controlled_table=granularity_table(granularity[0]) if granularity else None,
+        figures=figures or {},
+        granularity=None if metrics is None else (auroc, mass, granularity_table(metrics)),
         # Plotly's own file never holds "</script"; it is the one part of the page that is not escaped.
-        plotly_js=Markup(plotly.offline.get_plotlyjs()) if interactive else "",
+        plotly_js=Markup(plotly.offline.get_plotlyjs()) if any(one.is_interactive for one in drawn) else "",
     )
 
 
-def _overview(results: Results, number: int) -> Embedded | None:
+def _overview(results: Results) -> Illustration | None:
     """The dot-and-interval plot above a table; none where nothing was measured."""
     figure = interval_figure(results)
     if figure is None:
@@ -98,31 +97,13 @@ def _overview(results: Results, number: int) -> Embedded | None:
         )
     absent = results.gaps()
     told += f" No number: {', '.join(absent)}; the reasons stand under the tables." if absent else ""
-    return embed("95 % intervals", Illustration(figure, told), f"intervals-{number}")
-
-
-def _controlled(metrics: pd.DataFrame, dispersal: pd.DataFrame) -> list[Embedded]:
-    """Both figures on fine and coarse classes."""
-    auroc = Illustration(
-        granularity_figure(metrics),
-        "AUROC of each detector, in one panel per OOD set. The length of a line is what the granularity of the classes "
-        "costs or brings; the images are the same.",
-    )
-    mass = Illustration(
-        mass_figure(dispersal),
-        "Probability of the family minus that of its top class, mean over the images of each set: the mass that a "
-        "confidence score does not see.",
-    )
-    return [
-        embed("AUROC by granularity", auroc, "granularity-auroc"),
-        embed("Probability outside the top class", mass, "granularity-mass"),
-    ]
+    return Illustration(figure, told)
 
 
 def _headline(results: pd.DataFrame) -> dict[str, str]:
     """What the page is about, in a few figures; what the results do not say is left out."""
-    frame = results.reindex(columns=[*results.columns.union(["seeds", "model", "mean_of"], sort=False)])
-    is_set = (frame["mean_of"].map(as_text) == "") & ~frame["ood_set"].map(as_text).str.startswith("mean")
+    frame = results.reindex(columns=list(RESULT_COLUMNS)).map(as_text)
+    is_set = (frame["mean_of"] == "") & ~frame["ood_set"].str.startswith("mean")
     stated = {
         "in-distribution": ", ".join(distinct_texts(frame["in_dist"])),
         "model": ", ".join(distinct_texts(frame["model"])),
@@ -137,7 +118,7 @@ def _leaders(results: Results) -> list[str]:
     """Best detectors of the first column by each metric, for the sentence above a table; ties are not tested there."""
     told = []
     for metric in METRICS:
-        first = [(row.detector, row.places[0][metric]) for row in results.rows if row.places]
+        first = [(row.detector, row.places[0][metric]) for row in results.rows]
         reached = [(cell.value, detector, cell.text) for detector, cell in first if cell.value is not None]
         if reached:
             _, detector, text = (min if metric == "fpr95" else max)(reached, key=lambda one: one[0])

@@ -149,7 +149,7 @@ def arranged(results: pd.DataFrame) -> list[Results]:
     return [_of_one_convention(rows, dict(zip(TABLE_KEYS, values, strict=True)), varying) for values, rows in groups]
 
 
-def results_table(results: Results, name: str = "results") -> Table:
+def results_table(results: Results) -> Table:
     """All metrics of all columns, with intervals, ties and counts, ready to be written in any format."""
     columns = [(column.ood_set, title) for column in results.columns for title in METRIC_TITLES.values()]
     means = [column.ood_set for column in results.columns if column.is_mean]
@@ -170,7 +170,7 @@ def results_table(results: Results, name: str = "results") -> Table:
         *((one.ood_set, f"mean over {', '.join(one.mean_of)}") for one in results.columns if one.mean_of),
     )
     return Table(
-        name=name,
+        name="results",
         title=", ".join(filter(None, (results.keys["benchmark"], results.keys["setting"]))) or "Results",
         about=results.title or "OOD detection",
         stubs=("detector",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, groupby, takewhile
+from itertools import accumulate, groupby
 
 DASH = "\N{EN DASH}"
 """Stands where there is no number."""
@@ -214,8 +214,6 @@ def opened(block: Block) -> Iterator[tuple[Line, list[tuple[Heading, int] | None
         begun: list[tuple[Heading, int] | None] = []
         for depth, stub in enumerate(line.stubs, start=1):
             own = paths[place][:depth]
-            if place and paths[place - 1][:depth] == own:
-                begun.append(None)
-            else:
-                begun.append((stub, len(list(takewhile(lambda path: path[: len(own)] == own, paths[place:])))))  # noqa: B023
+            end = next((n for n in range(place, len(paths)) if paths[n][:depth] != own), len(paths))
+            begun.append(None if place and paths[place - 1][:depth] == own else (stub, end - place))
         yield line, begun

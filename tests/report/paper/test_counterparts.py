@@ -46,4 +46,8 @@ def test_a_benchmark_that_exists_has_the_setting_sets_and_detectors_of_the_paper
     assert wanted(benchmark, "detectors") <= {
         name for name, options in parameters["detectors"].items() if options is not False
     }
+    numbers = [n for n in published_numbers() if counterpart_of(n).benchmark == benchmark]
+    positive = parameters["reporting"]["positive_class"]
+    counted = {"ood", "in_dist"} if positive == "both" else {positive}
+    assert {n.positive_class for n in numbers if n.metric in METRICS} <= counted
     assert parameters["reporting"].get("fpr_rule", "nearest") == "nearest"

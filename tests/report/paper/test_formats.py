@@ -142,13 +142,6 @@ def test_every_format_says_what_csv_says(table, read):
     assert read(table) == of_csv(table)
 
 
-def test_numbers_that_were_not_compared_leave_their_places_empty():
-    chosen = [number for number in published_numbers("1") if (number.in_dist, number.column) != ("ImageNet", "DeVries")]
-    rows = dict(of_csv(paper_table("1", compare(results(), published=chosen))))
-    assert rows["ImageNet", "paper"][:3] == [44.2, None, 35.8]
-    assert rows["Places365", "paper"][:3] == [52.6, 85.8, 36.6]
-
-
 def test_headings_of_columns_are_the_papers():
     header = next(csv.reader(io.StringIO(csv_text(paper_table("1", comparison(()))))))
     assert header[:4] == ["in-distribution", "value", "FPR95 ↓ / MSP", "FPR95 ↓ / DeVries"]

@@ -68,7 +68,6 @@ def compare(
     qualities: Mapping[Place, Mapping[str, Any]] | None = None,
     preparations: Mapping[Place, Mapping[str, Any]] | None = None,
     class_counts: Mapping[Place, Mapping[str, int]] | None = None,
-    published: Sequence[PublishedNumber] | None = None,
 ) -> pd.DataFrame:
     """Find our number for each published one.
 
@@ -77,7 +76,6 @@ def compare(
         qualities: How good networks are; `map` is one fraction, or one per trained network, which are averaged.
         preparations: Records of the data: `images` by image set, and `anomalous_share` of the test's pixels.
         class_counts: Number of classes by image set; wanted of `places_of("classes")` alone.
-        published: All of the paper's by default.
 
     Returns:
         With the columns of `COMPARISON_COLUMNS`, in the order of print.
@@ -87,8 +85,7 @@ def compare(
     """
     runs = _runs(results)
     facts = _facts(qualities or {}, preparations or {}, class_counts or {})
-    numbers = published_numbers() if published is None else published
-    rows = [row for number in numbers for row in _rows(number, runs, facts)]
+    rows = [row for number in published_numbers() for row in _rows(number, runs, facts)]
     return pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
 
 

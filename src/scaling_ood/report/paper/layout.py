@@ -12,7 +12,7 @@ import pandas as pd
 from scaling_ood.images.wording import unknown
 from scaling_ood.report.paper.comparing import typed
 from scaling_ood.report.paper.marking import Marks
-from scaling_ood.report.paper.published import QUANTITIES, TABLES, published_numbers
+from scaling_ood.report.paper.published import QUANTITIES, TABLES
 from scaling_ood.report.paper.sources import gaps_of, sources_of
 from scaling_ood.report.table import Block, Cell, Heading, Line, Table, headings
 
@@ -124,8 +124,8 @@ class _Grid:
         self.layout = LAYOUTS[number]
         self.records = records
         self.marks = Marks(number)
-        self.row_keys = _in_order_of_print(number, self.layout.rows, records)
-        self.column_keys = _in_order_of_print(number, self.layout.columns, records)
+        self.row_keys = list(dict.fromkeys(_key(self.layout.rows, one) for one in records))
+        self.column_keys = list(dict.fromkeys(_key(self.layout.columns, one) for one in records))
         self.found: dict[tuple[Key, Key], list[Record]] = {}
         for one in records:
             self.found.setdefault((_key(self.layout.rows, one), _key(self.layout.columns, one)), []).append(one)
@@ -206,14 +206,6 @@ class _Grid:
         """The numbers under a heading."""
         levels = tuple(self.layout.rows) if axis == "rows" else self.layout.columns
         return [one for one in self.records if _key(levels, one)[: len(prefix)] == prefix]
-
-
-def _in_order_of_print(table: str, levels: Iterable[str], records: Sequence[Record]) -> list[Key]:
-    """Headings of rows or columns; the paper's order holds where only part of a table is compared."""
-    printed = [_key(levels, vars(number)) for number in published_numbers(table)]
-    there = [_key(levels, one) for one in records]
-    known = set(there)
-    return list(dict.fromkeys([key for key in printed if key in known] + there))
 
 
 def _parts(turns: Sequence[Record]) -> list[Part]:
