@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.offline
 from markupsafe import Markup
 
-from scaling_ood.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.report.embedding import Illustration
 from scaling_ood.report.granularity import granularity_figure, granularity_table, mass_figure
 from scaling_ood.report.html import page

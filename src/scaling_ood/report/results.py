@@ -1,4 +1,4 @@
-"""The results as they are read: detectors by OOD sets, arranged for each convention (positive class, targets, ...)."""
+"""The results as they are read: detectors by OOD sets, arranged for each convention (positive class, ...)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.report.table import DASH, STAR, Block, Cell, Gap, Heading, Line, Table, headings
 
-TABLE_KEYS = ("benchmark", "setting", "in_dist", "model", "targets", "positive_class", "aggregation", "fpr_rule")
+TABLE_KEYS = ("benchmark", "setting", "in_dist", "positive_class", "aggregation", "fpr_rule")
 """Columns of the results that must agree for numbers to stand in one table."""
 
 KEY_WORDS = {"in_dist": "in-distribution", "positive_class": "positive class", "fpr_rule": "FPR rule"}
@@ -143,7 +143,7 @@ def arranged(results: pd.DataFrame) -> list[Results]:
     missing = [name for name in _PUBLIC_COLUMNS if name not in results.columns]
     if missing:
         raise ValueError(f"The results lack the columns {missing}; they have {list(results.columns)}.")
-    frame = results.reindex(columns=list(dict.fromkeys([*RESULT_COLUMNS, *TABLE_KEYS, "network"]))).map(as_text)
+    frame = results.reindex(columns=list(RESULT_COLUMNS)).map(as_text)
     groups = [(tuple(map(str, values)), rows) for values, rows in frame.groupby(list(TABLE_KEYS), sort=False)]
     varying = tuple(key for place, key in enumerate(TABLE_KEYS) if len({values[place] for values, _ in groups}) > 1)
     return [_of_one_convention(rows, dict(zip(TABLE_KEYS, values, strict=True)), varying) for values, rows in groups]
@@ -160,7 +160,7 @@ def results_table(results: Results) -> Table:
 
     lines = tuple(_line(results, row) for row in results.rows)
     has_spread = any(cell.sd is not None for line in lines for cell in line.cells)
-    wanted = ("positive_class", "aggregation", "fpr_rule", "targets")
+    wanted = ("positive_class", "aggregation", "fpr_rule")
     notes = (
         (STAR, "best of its column, or statistically tied with it"),
         (f"a{DASH}b", "the 95 % interval of the value"),

@@ -58,4 +58,4 @@ def render_tables(comparison: pd.DataFrame) -> tuple[str, str, str, dict[str, st
     tables = {number: paper_table(number, comparison) for number in TABLES}
     shown = list(tables.values())
     csv = {f"table_{number}": csv_text(table) for number, table in tables.items()}
-    return render_page(shown, typed(comparison)), markdown_text(shown), latex_text(shown), csv
+    return render_page(shown, typed(comparison)), markdown_text(shown), latex_text(shown, " of the paper"), csv

@@ -46,9 +46,7 @@ def _fan_in(setting: Setting) -> Pipeline:
     measured = {f"{name}_measured": f"{name}.measured" for name in spec.methods}
     tables = {"results": "results", "metrics": "metrics"}
     maps = {"score_maps": "score_maps"} if spec.dense else {}
-    nodes: list[Node] = [
-        setting.node(collect_results, {**rules, **scores, **measured}, ["results", "metrics"])
-    ]
+    nodes: list[Node] = [setting.node(collect_results, {**rules, **scores, **measured}, ["results", "metrics"])]
     if spec.dense:
         read = {f"{name}_outputs": f"{name}.outputs" for name in spec.used_networks}
         nodes.append(setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods))
