@@ -1,0 +1,1 @@
+"""Stages: templates over the settings, wired through the catalog."""
