@@ -37,7 +37,7 @@ from scaling_ood.products.preparation import Manifest, Place, Preparation
 
 IMAGES = int(sys.argv[1]) if len(sys.argv) > 1 else 600
 SETS = ("fit", "test", "unseen")
-CLASSES = 60
+CLASSES = IMAGES // 10
 LOGITS = ("msp", "max_logit", "energy", "kl_matching", "gen", "temperature_scaling")
 FEATURES = ("mahalanobis", "knn", "vim", "react", "ash")
 PLAIN = (*LOGITS, *FEATURES, "logit_avg")

@@ -338,7 +338,7 @@ def page() -> str:
     lines = [
         "# Capabilities",
         "",
-        "What is there in which setting, or why not. *Not yet* means: it would mean something, and nobody has written it.",
+        "What is there in which setting, or why not. *Not yet*: it would mean something, and nobody has written it.",
         "`python docs/capabilities.py` makes this page from the code, and a test compares the two.",
     ]
     header = f"| | {' | '.join(f'`{name}`' for name in names)} |"

@@ -2,13 +2,21 @@
 
 import doctest
 import re
+import shutil
+import sys
+import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
+from torch import nn
 
+from scaling_ood.configuration import ConfigLoader
+from scaling_ood.detectors import Given, Outputs, OutputsList, base, build_detector
 from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
 from scaling_ood.images import layout_names, quality
 from scaling_ood.images.counts import counted_data_sets, expected_counts
@@ -16,11 +24,13 @@ from scaling_ood.images.multi_label import multi_label_layout_names
 from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
 from scaling_ood.images.scenes.layouts import find_scene_layout
-from scaling_ood.parameters.segmentation import SceneDataSpec, SegmenterSpec
+from scaling_ood.models import ClassHead, ImageNetwork
+from scaling_ood.parameters.segmentation import SceneDataSpec
+from scaling_ood.structure import checked
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md"])
-SET_LIBRARY = ROOT / "conf" / "base" / "settings" / "multi_class" / "parameters_data_sets.yml"
+SET_LIBRARY = ROOT / "conf" / "base" / "parameters_data_sets.yml"
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 
@@ -58,14 +68,14 @@ def test_make_targets_and_environments_exist(page):
 
 def test_the_data_page_names_every_set_layout_and_benchmark():
     page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-    library = yaml.safe_load(SET_LIBRARY.read_text(encoding="utf-8"))["multi_class"]["data_sets"]
+    library = yaml.safe_load(SET_LIBRARY.read_text(encoding="utf-8"))["data_sets"]
     photographs = {entry["folder"] for entry in library.values() if entry["source"] == "photographs"}
     noise = {name for name, entry in library.items() if entry["source"] == "noise"}
     assert all(f"`{name}`" in page for name in photographs | {source.name for source in SAMPLES})
     assert all(name in page for name in noise)
     assert all(f"| `{name}` |" in page for name in [*layout_names(), *multi_label_layout_names()])
     for folder in (ROOT / "conf").iterdir():
-        if (folder / "globals.yml").is_file() and folder.name not in ("base", "local"):
+        if (folder / "parameters.yml").is_file() and folder.name not in ("base", "local"):
             assert f"| `{folder.name}` |" in page
 
 
@@ -142,10 +152,54 @@ def test_every_masked_label_map_is_named():
     assert all(f"`{name}`" in page for name in label_map_names())
 
 
-def test_the_benchmark_of_scenes_that_the_guide_shows_is_valid():
-    shown = yaml.safe_load(block_of(GUIDE, "yaml", "pspnet_"))["segmentation"]
-    assert SceneDataSpec(**shown["data"]).labels == "bdd100k_masked"
-    assert SegmenterSpec(**shown["model"]).short_edges
+BENCHMARKS = re.findall(
+    r"^   ```yaml\n((?:(?!```).)*?^ *data:.*?)^ *```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+)
+
+
+@pytest.mark.parametrize("shown", BENCHMARKS, ids=lambda shown: re.search(r"in_dist: (\w+)", shown)[1])
+def test_a_benchmark_that_the_guide_shows_is_valid(shown, tmp_path):
+    shutil.copytree(ROOT / "conf" / "base", tmp_path / "base")
+    (tmp_path / "my_benchmark").mkdir()
+    (tmp_path / "my_benchmark" / "parameters.yml").write_text(textwrap.dedent(shown))
+    strategy = {"parameters": "soft", "globals": "soft"}
+    loader = ConfigLoader(str(tmp_path), "my_benchmark", base_env="base", merge_strategy=strategy)
+    (setting,) = checked(loader["parameters"]).values()
+    assert setting.spec.methods["max_logit"].network == setting.spec.shared
+
+
+DETECTORS = [
+    block
+    for block in re.findall(r"^```python\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    if "@detector" in block
+]
+
+
+@pytest.mark.parametrize("shown", DETECTORS, ids=lambda shown: re.search(r"class (\w+)\(Detector", shown)[1])
+def test_a_detector_that_the_guide_shows_scores_images(shown, monkeypatch):
+    name = re.search(r"class (\w+)\(Detector", shown)[1].lower()
+    module = ModuleType(f"scaling_ood.detectors.{name}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    exec(shown, vars(module))
+    layer = {"layer": "backbone.0"} if name == "quiet" else {}
+    made = build_detector(name, **layer)
+    backbone = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = ImageNetwork(backbone, ClassHead(5, 4)).eval()
+    inputs = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        encoded = network.encode(inputs)
+        given = Given(network, inputs, encoded, network.decode(encoded))
+    fields = {need if isinstance(need, str) else need.name: _of(need, given) for need in made.needs}
+    chunk = Outputs(**fields)
+    score = made.fit(OutputsList([chunk])).score(chunk)
+    assert score.shape == (6,)
+    assert score.isfinite().all()
+    assert len(score.unique()) == len(score)
+
+
+def _of(need, given):
+    return given.outputs[need] if isinstance(need, str) else need.make(given)
 
 
 def test_folders_of_ones_own_are_read_as_the_guide_shows(tmp_path):
@@ -182,5 +236,5 @@ def test_a_scraped_data_set_is_curated_as_the_data_page_shows(tmp_path, monkeypa
 
 def test_the_scenes_of_ones_own_that_the_guide_shows_are_valid():
     shown = SceneDataSpec(**yaml.safe_load(block_of(GUIDE, "yaml", "paired_folders"))["data"])
-    assert shown.label_map().classes == ("road", "sidewalk", "building")
+    assert shown.labels().classes == ("road", "sidewalk", "building")
     assert shown.scene_source("DIR").pairings[0].label_suffix == "_gtFine_labelTrainIds"
