@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 import textwrap
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from kedro.framework.cli.utils import _split_params
 from PIL import Image
 from torch import nn
 
@@ -64,6 +66,28 @@ def test_make_targets_and_environments_exist(page):
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, flags=re.MULTILINE)) <= targets
     named = set(re.findall(r"kedro run --env (\w+)", text)) - {"my_benchmark"}
     assert all((ROOT / "conf" / environment).is_dir() for environment in named)
+
+
+@cache
+def settings_of(environment, params=""):
+    strategy = {"parameters": "soft", "globals": "soft"}
+    given = _split_params(None, None, params)
+    loader = ConfigLoader(str(ROOT / "conf"), environment, given, base_env="base", merge_strategy=strategy)
+    return checked(loader["parameters"])
+
+
+@every_page
+def test_commands_name_what_there_is(page):
+    for command in re.findall(r"kedro run((?: +--[\w-]+[ =][^\s`\]]+)+)", page.read_text(encoding="utf-8")):
+        if "<" in command or "my_benchmark" in command:
+            continue
+        given = dict(re.findall(r"--([\w-]+)[ =](\S+)", command))
+        settings = settings_of(given.get("env", "miniature"), given.get("params", ""))
+        parts = {name: {*found.spec.networks, *found.spec.methods} for name, found in settings.items()}
+        named = [*given.get("namespaces", "").split(","), *given.get("to-outputs", "").split(",")]
+        for setting, _, rest in (name.partition(".") for name in named if name):
+            assert setting in parts, command
+            assert rest.split(".")[0] in {*parts[setting], "", "margin"}, command
 
 
 def test_the_data_page_names_every_set_layout_and_benchmark():
