@@ -214,11 +214,6 @@ class MultiClass(WholeImages):
         """The shared network, and that of the coarse classes where there is one."""
         return (spec.shared, *_coarse(spec))
 
-    def figures(self, spec: SettingSpec) -> Sequence[str]:
-        """Also images of low confidence, and the comparison of fine with coarse classes where there is one."""
-        more = ("granularity", "dispersal") if _coarse(spec) else ()
-        return (*super().figures(spec), "low_confidence", *more)
-
     def more(
         self,
         methods: Mapping[str, Method],

@@ -360,10 +360,6 @@ class SegmentationTask(Task):
         )
         return Plan(make.parts(), make)
 
-    def figures(self, spec: SettingSpec) -> Sequence[str]:  # noqa: ARG002
-        """Score maps of a few scenes."""
-        return ("scene_examples",)
-
     def report(
         self,
         methods: Mapping[str, Method],  # noqa: ARG002
@@ -399,7 +395,7 @@ class SegmentationTask(Task):
             },
             tie_level=reporting.tie_level,
         )
-        return report, {"scene_examples": figure}
+        return report, {"score_maps": figure}
 
     def run(
         self,

@@ -363,10 +363,6 @@ class WholeImages(Task):
         """Marks from paired comparisons on the identical images."""
         return mark_ties(results, list(scores.values()), manifest.preparation, reporting)
 
-    def figures(self, spec: SettingSpec) -> Sequence[str]:  # noqa: ARG002
-        """ROC curves and histograms of scores."""
-        return ("roc_curves", "score_histograms")
-
     def report(
         self,
         methods: Mapping[str, Method],
