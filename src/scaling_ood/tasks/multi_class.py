@@ -141,6 +141,7 @@ class MultiClass(WholeImages):
             batch_images=network.batch_images,
             learning_rate=network.learning_rate,
             weight_decay=network.weight_decay,
+            precision=network.precision,
         )
         device = Forward(runtime.device).torch_device
         targets = _targets(network.targets, manifest, "train")
