@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -437,10 +438,10 @@ def _stored_bytes(
     """What the outputs of some scenes take: at stride 8 those of a segmenter, every pixel those of an autoencoder."""
     classes, area = _classes(network, make.manifest.preparation) if isinstance(network, SegmenterSpec) else 1, 0
     stride = STRIDE if isinstance(network, SegmenterSpec) else 1
-    for (height, width), count in rows.groupby(["height", "width"]).size().items():
+    for (height, width), count in Counter(zip(rows["height"], rows["width"], strict=True)).items():
         for edge in network.edges:
             sides = (-(-side // STRIDE) * STRIDE // stride for side in scaled_size((width, height), edge, make.longest))
-            area += int(count) * math.prod(sides)
+            area += count * math.prod(sides)
     widths = [classes if name_of(need) in ("logits", "odin_logits") else 1 for need in needs]
     return area * len(network.seeds) * sum(w * make.dtype_of(n).itemsize for w, n in zip(widths, needs, strict=True))
 
