@@ -55,7 +55,7 @@ HELD_BYTES = 4 * 10**9
 """Training images that take more, decoded, are decoded anew for each batch."""
 
 
-class MultiClass(WholeImages):
+class MultiClassTask(WholeImages):
     """One class per image: ImageNet-1K, ImageNet-21K-P with Species, Places365."""
 
     name = "multi_class"

@@ -52,13 +52,12 @@ from scaling_ood.models.segmentation import (
     build_segmenter,
     segmenter,
 )
-from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
+from scaling_ood.parameters.common import AnyDataSpec, PixelReportingSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.segmentation import (
     AutoencoderSpec,
     SceneDataSpec,
-    SceneReportingSpec,
     SegmentationSpec,
     SegmenterSpec,
 )
@@ -323,7 +322,7 @@ class SegmentationTask(Task):
         outputs: StoredShards | None,
     ) -> Measured:
         """Metrics per seed and scene, and of all test scenes and their subsets."""
-        assert isinstance(reporting, SceneReportingSpec)
+        assert isinstance(reporting, PixelReportingSpec)
         metrics, per_scene = pd.DataFrame(), pd.DataFrame(columns=list(SCENE_COLUMNS))
         if not scores.gap:
             assert method is not None
@@ -342,7 +341,7 @@ class SegmentationTask(Task):
         reporting: ReportingSpec,
     ) -> pd.DataFrame:
         """Marks from paired comparisons over the scenes."""
-        assert isinstance(reporting, SceneReportingSpec)
+        assert isinstance(reporting, PixelReportingSpec)
         per_scene = {name: one.metrics for name, one in measured.items()}
         return mark_scene_ties(results, per_scene, manifest, reporting)
 
@@ -354,7 +353,7 @@ class SegmentationTask(Task):
         reporting: ReportingSpec,
     ) -> Plan[Tensors]:
         """Plan the score maps of the scenes that are shown, and of all where they are to be kept."""
-        assert isinstance(reporting, SceneReportingSpec)
+        assert isinstance(reporting, PixelReportingSpec)
         make = ScoreMaps(
             manifest,
             dict(methods),
