@@ -21,7 +21,7 @@ from scaling_ood.evaluation.passes import loading_of
 from scaling_ood.images import Photographs
 from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.manifest import PartitionError
-from scaling_ood.images.one_sided import refuse_one_sided_classes
+from scaling_ood.images.one_sided import refuse_one_sided_classes, untested_classes
 from scaling_ood.images.wording import listed as some_of
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import ClassHead, Forward, Head, architecture
@@ -263,7 +263,7 @@ def _targets(kind: str, manifest: Manifest, image_set: str) -> torch.Tensor:
 
 def _refuse(manifest: pd.DataFrame, _classes: Sequence[str]) -> Sequence[str]:
     refuse_one_sided_classes(manifest)
-    return ()
+    return untested_classes(manifest)
 
 
 def _classes(name: str, spec: FolderSpec | NoiseSpec, folder: str, known: pd.DataFrame) -> list[str]:
