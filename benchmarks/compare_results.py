@@ -1,4 +1,4 @@
-"""Compare two `results.csv` number by number: python benchmarks/compare_results.py OLD NEW [--within]
+"""Compare two `results.csv` number by number: `python benchmarks/compare_results.py OLD NEW [--within]`.
 
 Prints the columns and detectors whose numbers differ by more than 1e-9. With `--within`, which of the new values lie
 outside the old one's interval: for networks whose training draws chance in another order.
