@@ -1,9 +1,9 @@
 """Memory and time of segmentation at full size: 200 rendered frames of 720 x 1280 pixels.
 
-Run: `python benchmarks/scene_memory.py [FRAMES]`. Renders the frames, runs an untrained segmenter over them, and
-measures one detector (per image and pooled, exact), each step in a process of its own, for a quarter of the frames and
-for all of them: peak memory must not grow with their number. Beside it, the time of the metrics alone, with the scores
-at hand: ours per image and pooled, and the three scikit-learn calls for the per-image numbers.
+Run: `python benchmarks/scene_memory.py [FRAMES]`, at least 4. Renders the frames, runs an untrained segmenter over
+them, and measures one detector (per image and pooled, exact), each step in a process of its own, for a quarter of the
+frames and for all of them: peak memory must not grow with their number. Beside it, the time of the metrics alone, with
+the scores at hand: ours per image and pooled, and the three scikit-learn calls for the per-image numbers.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ from scaling_ood.evaluation.scene_tables import measure_scenes, score_pixels
 from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import PooledThresholds, image_metrics
 from scaling_ood.models.segmentation import build_segmenter
-from scaling_ood.parameters.common import RuntimeSpec
+from scaling_ood.parameters.common import PixelReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.segmentation import (
     SceneDataSpec,
-    SceneReportingSpec,
     SegmenterSpec,
     StreetFabricationSpec,
 )
@@ -50,7 +49,7 @@ SPEC = SegmenterSpec(
     architecture="pspnet_efficientnet_lite0_short", weights="trained", width=64, test_edge=720, longest_edge=1280
 )
 EXTRACTION = ExtractionSpec(stored="float16", shard_images=32)
-REPORTING = SceneReportingSpec()
+REPORTING = PixelReportingSpec()
 RUNTIME = RuntimeSpec(device="cpu", workers=0)
 DETECTOR = Method("max_logit", "max_logit")
 

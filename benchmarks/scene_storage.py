@@ -30,7 +30,7 @@ from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import ANOMALY, VOID, read_labels
 from scaling_ood.metrics import PerImageMean, PooledThresholds
-from scaling_ood.models.segmentation import upsample
+from scaling_ood.models.upsampling import upsample
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.preparation import Manifest

@@ -33,6 +33,7 @@ from scaling_ood.detectors import (
 from scaling_ood.images.scenes import label_map
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.setting import SettingSpec
+from scaling_ood.parameters.weights import WEIGHTS
 from scaling_ood.products.keys import NOT_MADE
 from scaling_ood.products.preparation import Classes, Manifest, Preparation, Scenes
 from scaling_ood.products.stored import StoredModel, StoredShards
@@ -72,7 +73,6 @@ REASONS: dict[tuple[str, str], str] = {
     ("A network that rebuilds its input", "multi_class"): PIXELS,
     ("A network that rebuilds its input", "multi_label"): PIXELS,
     ("Coarse classes beside fine ones", "multi_label"): OWN_SIGMOID,
-    ("The disk that outputs take is told", "segmentation"): NOT_YET,
     ("Maps of the scores", "multi_class"): "an image has one score",
     ("Maps of the scores", "multi_label"): "an image has one score",
     ("autoencoder", "multi_class"): PIXELS,
@@ -139,8 +139,8 @@ def weights(word: str) -> Probe:
     """Can the shared network's weights come from there?"""
 
     def probe(task: Task) -> str:
-        trains = {} if task.name != "multi_class" or word not in ("published", "checkpoint") else {"data.train": None}
-        return parameter("{shared}.weights", word, **trains)(task)
+        untrained = {} if WEIGHTS[word].trains or task.spec.dense else {"data.train": None}
+        return parameter("{shared}.weights", word, **untrained)(task)
 
     return probe
 
@@ -209,7 +209,7 @@ def own_need(task: Task) -> str:
 
 def maps(task: Task) -> str:
     """Are score maps drawn and kept?"""
-    return "" if "scene_examples" in task.figures(spec_of(task, {})) else "there are none"
+    return "" if type(task).plan_maps is not Task.plan_maps else "there are none"
 
 
 def learns(task: Task) -> str:
@@ -270,7 +270,7 @@ def made_up(task: Task) -> Manifest:
     classes = known if task.spec.dense else tuple(f"class {number}" for number in range(len(known)))
     sets = (*task.training_sets, task.fit_set, "test", "other")
     pairs = [(name, row % len(classes)) for name in dict.fromkeys(sets) for row in range(IMAGES)]
-    rows = pd.DataFrame(pairs, columns=["image_set", "label"])
+    rows = pd.DataFrame(pairs, columns=["image_set", "label"]).assign(height=64, width=64)
     record = Preparation(
         benchmark="none",
         setting=task.name,

@@ -78,7 +78,7 @@ def settings_of(environment, params=""):
 
 @every_page
 def test_commands_name_what_there_is(page):
-    for command in re.findall(r"kedro run((?: +--[\w-]+[ =][^\s`\]]+)+)", page.read_text(encoding="utf-8")):
+    for command in re.findall(r"kedro run((?: +--[\w-]+[ =][^\s`\]']+)+)", page.read_text(encoding="utf-8")):
         if "<" in command or "my_benchmark" in command:
             continue
         given = dict(re.findall(r"--([\w-]+)[ =](\S+)", command))
