@@ -20,7 +20,7 @@ from torch import nn
 from scaling_ood.configuration import ConfigLoader
 from scaling_ood.detectors import Given, Outputs, OutputsList, base, build_detector
 from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
-from scaling_ood.images import layout_names, quality
+from scaling_ood.images import layout_names, layouts, quality
 from scaling_ood.images.counts import counted_data_sets, expected_counts
 from scaling_ood.images.multi_label import multi_label_layout_names
 from scaling_ood.images.quality import QualityMeasure
@@ -224,6 +224,23 @@ def test_a_detector_that_the_guide_shows_scores_images(shown, monkeypatch):
 
 def _of(need, given):
     return given.outputs[need] if isinstance(need, str) else need.make(given)
+
+
+def test_the_layout_that_the_guide_shows_reads_its_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(layouts, "_READERS", dict(layouts._READERS))
+    exec(block_of(GUIDE, "python", "class_years"), {})
+    for name in ("owl_2019", "owl_2020", "rook_2019"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "1.jpg")
+    found = [(entry.class_name, entry.split) for entry in layouts.list_images("class_years", tmp_path, ["2019"])]
+    assert found == [("owl", "2019"), ("rook", "2019")]
+
+
+def test_the_source_of_networks_that_the_guide_shows_makes_features():
+    namespace = {}
+    exec(block_of(GUIDE, "python", "SOURCE = "), namespace)
+    made = namespace["SOURCE"].architecture("ours:tiny")
+    assert made.build(False)[0](torch.zeros(2, 3, 64, 64)).shape == (2, made.features)
 
 
 def test_folders_of_ones_own_are_read_as_the_guide_shows(tmp_path):
