@@ -10,7 +10,16 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from scaling_ood.detectors import Need, NotApplicableError, refuse_network
-from scaling_ood.parameters.common import AnyDataSpec, Count, Name, ReportingSpec, Spec, did_you_mean, unfit_names
+from scaling_ood.parameters.common import (
+    AnyDataSpec,
+    Count,
+    Name,
+    ReportingSpec,
+    Spec,
+    did_you_mean,
+    misspelt,
+    unfit_names,
+)
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
 
@@ -81,11 +90,13 @@ class SettingSpec(Spec):
         if self.shared not in self.networks:
             known = did_you_mean(self.shared, self.networks)
             raise ValueError(f"networks lacks '{self.shared}', whose outputs all detectors share{known}")
-        problems = unfit_names("network", self.networks)
+        problems = [*unfit_names("network", self.networks), *unfit_names("detector", self.detectors)]
+        if not any(self.detectors.values()):
+            problems.append("detectors: every detector is switched off")
         try:
             methods_of(self.detectors)
         except ValueError as error:
-            problems += [f"detectors: {line}" for line in str(error).splitlines()]
+            problems += [f"detectors.{line}" for line in str(error).splitlines()]
         else:
             problems += self._unknown_networks()
         rendered = [name for name, source in self.data.sources.items() if source == "fabricated"]
@@ -101,10 +112,17 @@ class SettingSpec(Spec):
         return []
 
     def _unknown_networks(self) -> list[str]:
-        return [
+        unknown = [
             f"detectors.{name}.network: no network '{method.network}'{did_you_mean(method.network, self.networks)}"
             for name, method in methods_of(self.detectors).items()
             if method.network and method.network not in self.networks
+        ]
+        unread = [] if unknown else [name for name in self.networks if name not in self.used_networks]
+        meant = {name: misspelt(name, [other for other in self.networks if other != name]) for name in unread}
+        return unknown + [
+            f"networks.{name}: no detector reads this network; did you mean '{other}'?"
+            for name, other in meant.items()
+            if other
         ]
 
     @cached_property
