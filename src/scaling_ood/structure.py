@@ -203,7 +203,7 @@ def _readable(name: str, raw: Any, error: ValidationError, shared: str = "") -> 
             shown = " (a bare key was given)"
         place = ".".join([name, *_steps(raw, location, kind == "missing")])
         told = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        told = re.sub(r"^Tuple should (.*) after validation", r"must \1", told)
+        told = re.sub(r"^\w+ should (.*) after validation", r"must \1", told)
         for line in _WORDS.get(kind, told).splitlines():
             inner = isinstance(raw, Mapping) and re.match(r"(\w+)(\.[^ ]*)?: ", line)
             joint = "." if inner and inner[1] in raw else ": "
@@ -212,7 +212,7 @@ def _readable(name: str, raw: Any, error: ValidationError, shared: str = "") -> 
 
 def _is_inherited(problem: ErrorDetails, raw: Any, shared: str, found: Sequence[ErrorDetails]) -> bool:
     """Whether a network's problem is one of the shared network's, from which it takes what it does not state."""
-    section, name, *inner = (*problem["loc"], "")
+    section, name, *inner = (*problem["loc"], "", "")
     its = [each["msg"] for each in found if each["loc"][:2] == ("networks", shared)]
     if section != "networks" or name == shared or not its:
         return False
@@ -231,7 +231,7 @@ def _steps(raw: Any, location: tuple[int | str, ...], missing: bool) -> list[str
         if inside or listed:
             raw = raw[step]
         if inside or listed or (missing and number == len(location) - 1):
-            steps.append(str(step))
+            steps.append(repr(step).strip("'"))
     return steps
 
 
