@@ -20,7 +20,7 @@ from scaling_ood.images.scenes import (
     rule_of,
     scene_layout_names,
 )
-from scaling_ood.models.segmentation import Difference, segmenter
+from scaling_ood.models.segmentation import Difference, Segmenter, segmenter
 from scaling_ood.parameters.common import (
     AnyDataSpec,
     Count,
@@ -212,10 +212,14 @@ class SegmenterSpec(HintSpec, NetworkSpec):
         return value
 
     @property
+    def registered(self) -> Segmenter:
+        """An encoder, and what belongs to its published weights."""
+        return segmenter(self.architecture)
+
+    @property
     def published(self) -> str:
         """Where the encoder's published weights come from; empty without any."""
-        weights = segmenter(self.architecture).weights
-        return f"{weights}; encoder only" if weights else ""
+        return f"{self.registered.weights}; encoder only" if self.registered.weights else ""
 
     @property
     def gives(self) -> frozenset[str]:
@@ -280,9 +284,8 @@ class AutoencoderSpec(NetworkSpec):
     longest_edge: Count = 1000
 
     @property
-    def published(self) -> str:
+    def registered(self) -> None:
         """Nobody publishes any."""
-        return ""
 
     @property
     def gives(self) -> frozenset[str]:
