@@ -321,7 +321,7 @@ def test_an_unknown_objective_is_told_with_all_that_there_are() -> None:
         ),
         (
             change("multi_class.networks.classifer", {"targets": "classes"}),
-            "multi_class.networks.classifer: no detector reads this network; did you mean 'classifier'?",
+            "multi_class.networks.classifer: no detector reads it; did you mean 'classifier'?",
         ),
         (
             change("multi_label.data.fit", {"split": "train", "share": 0.1}),

@@ -147,7 +147,7 @@ def test_no_catalog_entry_is_unused_in_every_environment() -> None:
 def test_texts_are_written_as_utf_8_whatever_the_locale_is() -> None:
     entries = [entry.get("dataset", entry) for entry in environment(BENCHMARKS[0]).entries.values()]
     texts = [entry for entry in entries if isinstance(entry, dict) and entry["type"] == "text.TextDataset"]
-    assert len(texts) > 4
+    assert texts
     for entry in texts:
         assert entry["fs_args"] == {f"open_args_{way}": {"encoding": "utf-8"} for way in ("load", "save")}
     tables = [entry for entry in entries if isinstance(entry, dict) and entry["type"] == "pandas.CSVDataset"]

@@ -20,6 +20,7 @@ from scaling_ood.parameters.common import (
     misspelt,
     unfit_names,
 )
+from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
 
@@ -91,18 +92,12 @@ class SettingSpec(Spec):
             known = did_you_mean(self.shared, self.networks)
             raise ValueError(f"networks lacks '{self.shared}', whose outputs all detectors share{known}")
         problems = [*unfit_names("network", self.networks), *unfit_names("detector", self.detectors)]
-        if not any(self.detectors.values()):
-            problems.append("detectors: every detector is switched off")
-        try:
-            methods_of(self.detectors)
-        except ValueError as error:
-            problems += [f"detectors.{line}" for line in str(error).splitlines()]
-        else:
-            problems += self._unknown_networks()
+        wrong = self._wrong_detectors()
         rendered = [name for name, source in self.data.sources.items() if source == "fabricated"]
         if rendered and not self.fabrication:
             problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
-        problems += self.own_problems()
+        # Which networks there are depends on what detectors read.
+        problems += wrong or [*self._misspelt_networks(), *self.own_problems()]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -111,19 +106,23 @@ class SettingSpec(Spec):
         """What is wrong beside what all settings check."""
         return []
 
-    def _unknown_networks(self) -> list[str]:
-        unknown = [
+    def _wrong_detectors(self) -> list[str]:
+        if not any(self.detectors.values()):
+            return ["detectors: every detector is switched off"]
+        try:
+            methods = methods_of(self.detectors)
+        except ValueError as error:
+            return [f"detectors.{line}" for line in str(error).splitlines()]
+        return [
             f"detectors.{name}.network: no network '{method.network}'{did_you_mean(method.network, self.networks)}"
-            for name, method in methods_of(self.detectors).items()
+            for name, method in methods.items()
             if method.network and method.network not in self.networks
         ]
-        unread = [] if unknown else [name for name in self.networks if name not in self.used_networks]
+
+    def _misspelt_networks(self) -> list[str]:
+        unread = [name for name in self.networks if name not in self.used_networks]
         meant = {name: misspelt(name, [other for other in self.networks if other != name]) for name in unread}
-        return unknown + [
-            f"networks.{name}: no detector reads this network; did you mean '{other}'?"
-            for name, other in meant.items()
-            if other
-        ]
+        return [f"networks.{n}: no detector reads it; did you mean '{other}'?" for n, other in meant.items() if other]
 
     @cached_property
     def methods(self) -> dict[str, Method]:
@@ -132,9 +131,10 @@ class SettingSpec(Spec):
 
     @cached_property
     def used_networks(self) -> dict[str, NetworkSpec]:
-        """The shared network, and those that a detector reads; in the order of the configuration."""
-        read = {self.shared, *(method.network for method in self.methods.values())}
-        return {name: spec for name, spec in self.networks.items() if name in read}
+        """The shared network first, and those that a detector reads, in the order of the configuration."""
+        read = {method.network for method in self.methods.values()}
+        names = [self.shared, *(name for name in self.networks if name in read)]
+        return {name: self.networks[name] for name in dict.fromkeys(names)}
 
     def needs_of(self, network: str) -> frozenset[str | Need]:
         """What is stored of a network's passes: what its detectors read, and the logits where there are any."""
@@ -160,3 +160,16 @@ class SettingSpec(Spec):
         except NotApplicableError as reason:
             return str(reason)
         return f"its network ({network}) {spec.untrainable}" if spec.untrainable else ""
+
+
+class ImagesSpec(SettingSpec):
+    """One setting of whole images."""
+
+    data: DataSpec
+
+    def own_problems(self) -> list[str]:
+        """Training images without a training, or the other way round."""
+        trains = any(spec.source.trains for spec in self.used_networks.values())
+        if trains != (self.data.train is not None):
+            return ["data.train must be given exactly if a network is trained"]
+        return []
