@@ -21,6 +21,8 @@ Inputs = dict[str, Any]
 UNKEYED = {"record_trainings", "collect_results", "draw_report", "record_runs"}
 """Fan-ins whose tables, pages and tracked runs are made anew by every run."""
 
+ROWS = pd.DataFrame({"id": [], "path": [], "image_set": [], "data_set": [], "height": [], "width": []})
+
 TABLE = pd.DataFrame({"id": ["a", "b"], "reason": ["dark", "small"]})
 
 
@@ -100,13 +102,13 @@ def manifest(setting: structure.Setting, **changes: Any) -> Manifest:
         "images": dict.fromkeys(sets, 4),
         "digests": {name: f"digest of {name}" for name in sets},
     }
-    return Manifest(pd.DataFrame(), Preparation.model_validate(record | changes), {}, Origin("prepare_manifest"))
+    return Manifest(ROWS, Preparation.model_validate(record | changes), {}, Origin("prepare_manifest"))
 
 
 def keyed_nodes(parameters: Parameters) -> Iterator[KeyedNode]:
     """All of them."""
     with bound(parameters):
         settings, typed = structure.setting_specs(), structure.typed_parameters()
-        for node in whole_graph().nodes:
+        for node in sorted(whole_graph().nodes, key=lambda each: each.name):
             if node.short_name not in UNKEYED:
                 yield KeyedNode(node, settings[str(node.namespace).split(".")[0]], typed)
