@@ -21,10 +21,6 @@ from scaling_ood.products.keys import digest
 from scaling_ood.structure import checked
 
 SILENT = {
-    # where and how fast
-    "device",
-    "workers",
-    "channels_last",
     # thresholds of checks
     "least_quality",
     "most_shared",
@@ -102,7 +98,7 @@ def test_a_parameter_changes_the_key_or_is_marked_as_one_that_cannot(kind: type[
 
 def test_what_changes_no_key_is_where_and_how_fast_thresholds_of_checks_and_words() -> None:
     silent = {field for kind, field in FIELDS if is_silent(kind, field) and kind is not RuntimeSpec}
-    assert silent == SILENT - {"device", "workers", "channels_last"}
+    assert silent == SILENT
     assert all(is_silent(RuntimeSpec, field) for field in RuntimeSpec.model_fields)
     assert RuntimeSpec().what_matters() == {}
 
