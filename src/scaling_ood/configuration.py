@@ -67,6 +67,8 @@ class ConfigLoader(OmegaConfigLoader):
         Raises:
             click.ClickException: A file is no YAML, no UTF-8 or no mapping, or a value refers to what is not there.
         """
+        # What `${globals:...}` means is a matter of the whole process; the last loader would answer for all of them.
+        self._register_globals_resolver()
         try:
             return super().__getitem__(key)
         except _UNREAD as error:

@@ -11,7 +11,8 @@ from PIL import Image
 from scaling_ood.datasets import FabricatedImagesDataset, ImageRootDataset
 from scaling_ood.datasets.images import ImageFolder
 from scaling_ood.images import list_images
-from scaling_ood.plans import Part, Plan
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.plans import Part, Plan
 
 FOLDERS = ("in_dist/train/oak", "in_dist/val/oak", "ood/birds/owl")
 
@@ -31,7 +32,7 @@ def plan(
             yield part.name, {f"{index}.jpg": picture(index) for index in range(part.items)}
 
     made: list[str] = []
-    return Plan(key, [Part(folder, images) for folder in folders], produce, {"made": made})
+    return Plan([Part(folder, images) for folder in folders], produce, {"made": made}, Origin(key))
 
 
 def listing(root: Path) -> list[str]:

@@ -90,6 +90,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return hint + (f" (known: {', '.join(names)})" if names else "")
 
 
+def misspelt(word: str, known: Iterable[str]) -> str:
+    """The known word that was most likely meant; empty where the word may well be a name of its own.
+
+    >>> misspelt("enrgy", ["energy", "msp"]), misspelt("energy_2", ["energy", "msp"])
+    ('energy', '')
+    """
+    near = get_close_matches(word, known, 1, cutoff=0.85)
+    return near[0] if near and near[0] != word and near[0] not in word else ""
+
+
 class Silent:
     """Marks a parameter that changes no result: it is no part of any key, and making nothing anew when it changes."""
 
@@ -122,9 +132,7 @@ class Spec(BaseModel):
 def _detailed(error: ErrorDetails, known: Iterable[str]) -> InitErrorDetails:
     own = error["type"] == "extra_forbidden" and len(error["loc"]) == 1
     message = f"no such parameter{did_you_mean(str(error['loc'][0]), known)}" if own else error["msg"]
-    # Braces would be taken for places to fill in.
-    escaped = message.replace("{", "{{").replace("}", "}}")
-    told = PydanticCustomError(error["type"] if not own else "unknown", escaped)
+    told = PydanticCustomError(error["type"] if not own else "unknown", message)
     return InitErrorDetails(type=told, loc=error["loc"], input=error["input"])
 
 

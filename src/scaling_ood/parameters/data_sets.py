@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
@@ -170,7 +171,15 @@ class NoiseSpec(Spec):
         return Noise(**self.model_dump(exclude={"source", "images"}))
 
 
-DataSetSpec = Annotated[FolderSpec | NoiseSpec, Field(discriminator="source")]
+def _has_source(raw: Any) -> Any:
+    known = ("photographs", "fabricated", "noise")
+    if isinstance(raw, Mapping) and raw.get("source") not in known:
+        given = f"given: {raw['source']!r}" if "source" in raw else "it is missing"
+        raise ValueError(f"source must be one of {', '.join(map(repr, known))} ({given})")
+    return raw
+
+
+DataSetSpec = Annotated[FolderSpec | NoiseSpec, Field(discriminator="source"), BeforeValidator(_has_source)]
 
 
 class DataSets(RootModel[dict[str, DataSetSpec]]):
@@ -246,6 +255,8 @@ class DataSpec(AnyDataSpec):
         library: Mapping[str, Any] = (info.context or {}).get("data_sets", {})
         if not library or not isinstance(raw, Mapping):
             return raw
+        if "sets" in raw:
+            raise ValueError("sets cannot be given: the library `data_sets` defines them")
         named = [raw.get("in_dist"), *(raw.get("ood") or ())]
         return {**raw, "sets": {name: library[name] for name in named if isinstance(name, str) and name in library}}
 
