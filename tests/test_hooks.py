@@ -13,6 +13,7 @@ import pytest
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro_datasets.json import JSONDataset
+from scaling_ood.plans import StaleProductError
 
 from scaling_ood import structure
 from scaling_ood.datasets import (
@@ -23,7 +24,6 @@ from scaling_ood.datasets import (
     ShardsDataset,
 )
 from scaling_ood.hooks import ProjectHooks
-from scaling_ood.plans import StaleProductError
 
 PROJECT = Path(__file__).parents[1]
 

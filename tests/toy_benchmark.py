@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scaling_ood.preparation import Preparation
 
 from scaling_ood.parameters.data_sets import NoiseSpec
 from scaling_ood.parameters.multi_class import ModelSpec
-from scaling_ood.preparation import Preparation
 
 CLASSES = ("blue_dark", "blue_light", "red_dark", "red_light")
 COLOURS = dict(zip(CLASSES, [(10, 10, 120), (90, 90, 250), (120, 10, 10), (250, 90, 90)], strict=True))

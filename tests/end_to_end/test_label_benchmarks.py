@@ -13,15 +13,15 @@ import pytest
 import torch
 from kedro.config import OmegaConfigLoader
 from kedro_project import LABEL_DETECTORS, ROOT, Project
+from scaling_ood.label_preparation import label_preprocessing
+from scaling_ood.pipelines.data_preparation.label_nodes import prepare_label_manifest
 from torchvision import models
 from toy_benchmark import preparation
 
 from scaling_ood.images.multi_label.voc import CLASSES
-from scaling_ood.label_preparation import label_preprocessing
 from scaling_ood.models import architecture
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.multi_label import LabelledSetSpec
-from scaling_ood.pipelines.data_preparation.label_nodes import prepare_label_manifest
 from scaling_ood.settings import CONFIG_LOADER_ARGS
 from scaling_ood.structure import checked, detectors_of
 

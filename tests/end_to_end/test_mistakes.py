@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from kedro_project import Project
 from safetensors.numpy import load_file, save_file
-
 from scaling_ood.datasets.kept_files import content_sum
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from kedro_project import LABEL_DETECTORS, SCENE_DETECTORS
 from mlflow import MlflowClient
+from scaling_ood.records import RESULT_COLUMNS
 
 from scaling_ood.datasets import ShardsDataset
-from scaling_ood.records import RESULT_COLUMNS
 
 pytestmark = pytest.mark.slow
 

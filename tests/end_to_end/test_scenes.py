@@ -6,9 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 from kedro_project import SCENE_DETECTORS
+from scaling_ood.records import RESULT_COLUMNS
 
 from scaling_ood.datasets import ShardsDataset
-from scaling_ood.records import RESULT_COLUMNS
 
 pytestmark = pytest.mark.slow
 

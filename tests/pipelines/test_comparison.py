@@ -9,8 +9,8 @@ from comparison.fabricated import results
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
-
 from scaling_ood.comparison import TABLES, published_numbers
+
 from scaling_ood.pipelines.comparison import create_pipeline
 from scaling_ood.settings import CONFIG_LOADER_ARGS
 

@@ -15,6 +15,9 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 from PIL import Image, ImageOps
+from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
+from scaling_ood.pipelines.metric_reporting.facts import data_facts
+from scaling_ood.preparation import Preparation, preprocessing_of
 from toy_benchmark import CLASSES, COLOURS, model_spec, write_squares
 
 from miniatures import MiniatureSpec, folders, render_image
@@ -28,10 +31,7 @@ from scaling_ood.images.species import split_species
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSets, DataSpec
 from scaling_ood.parameters.multi_class import FabricationSpec, ModelSpec
-from scaling_ood.pipelines.data_preparation.curation_nodes import curate_images
 from scaling_ood.pipelines.data_preparation.nodes import fabricate_images, prepare_manifest
-from scaling_ood.pipelines.metric_reporting.facts import data_facts
-from scaling_ood.preparation import Preparation, preprocessing_of
 
 IDENTITY = IdentitySpec(setting="multi_class", benchmark="toy")
 RUNTIME = RuntimeSpec(device="cpu", workers=2)

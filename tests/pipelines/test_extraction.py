@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from scaling_ood.pipelines.extraction import Extraction, image_set_of, loading_of
+from scaling_ood.plans import Part
+from scaling_ood.preparation import Preparation
 from torch import nn
 
 from scaling_ood.images import ChangedFileError, Loading, Noise, Preprocessing
 from scaling_ood.models import Forward, ForwardPass, NetworkOutputError
 from scaling_ood.parameters.common import RuntimeSpec
-from scaling_ood.pipelines.extraction import Extraction, image_set_of, loading_of
-from scaling_ood.plans import Part
-from scaling_ood.preparation import Preparation
 
 PREPROCESSING = Preprocessing(10, 8, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 SETS = ("fit", "test", "greens", "static", "raw_static")

@@ -9,6 +9,14 @@ import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from pipelines_toys import DETECTORS, EXTRACTION, IDENTITY, NETWORKS, RUNTIME
+from scaling_ood.pipelines.metric_reporting.examples import low_confidence_examples
+from scaling_ood.pipelines.metric_reporting.facts import detector_run, report_facts
+from scaling_ood.pipelines.metric_reporting.granularity import compare_labels
+from scaling_ood.pipelines.metric_reporting.tables import mark_ties, mean_groups, measure_scores, summarise
+from scaling_ood.plans import StaleProductError
+from scaling_ood.preparation import Preparation
+from scaling_ood.records import METRICS, RESULT_COLUMNS
+from scaling_ood.scores import Scores
 from sklearn.metrics import average_precision_score, roc_auc_score
 from toy_benchmark import model_spec, preparation
 
@@ -19,16 +27,8 @@ from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.parameters.data_sets import DataSets, DataSpec
 from scaling_ood.parameters.multi_class import ModelSpec
 from scaling_ood.pipelines import metric_reporting as stage
-from scaling_ood.pipelines.metric_reporting.examples import low_confidence_examples
-from scaling_ood.pipelines.metric_reporting.facts import detector_run, report_facts
-from scaling_ood.pipelines.metric_reporting.granularity import compare_labels
 from scaling_ood.pipelines.metric_reporting.nodes import measure_detector
-from scaling_ood.pipelines.metric_reporting.tables import mark_ties, mean_groups, measure_scores, summarise
 from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs, fit_and_score
-from scaling_ood.plans import StaleProductError
-from scaling_ood.preparation import Preparation
-from scaling_ood.records import METRICS, RESULT_COLUMNS
-from scaling_ood.scores import Scores
 
 SETS = {"test": 40, "static": 15, "greens": 25}
 REPORTING = ReportingSpec()

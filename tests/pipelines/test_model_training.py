@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 from pipelines_toys import IDENTITY, RUNTIME
+from scaling_ood.plans import StaleProductError
+from scaling_ood.preparation import Preparation, model_key
 from torch import nn
 from toy_benchmark import CLASSES, TOY, build_toy, model_spec
 
@@ -27,8 +29,6 @@ from scaling_ood.pipelines.model_training.nodes import (
     train_networks,
     verify_published,
 )
-from scaling_ood.plans import StaleProductError
-from scaling_ood.preparation import Preparation, model_key
 
 
 def test_features_are_the_published_backbones_of_the_training_images_in_order(

@@ -12,23 +12,23 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from PIL import Image
 from pipelines_toys import EXTRACTION, IDENTITY, NETWORKS, RUNTIME
+from scaling_ood.models.rotation import rotation_loss
+from scaling_ood.networks import CONFIDENCE, ROTATION
+from scaling_ood.pipelines.extraction import image_fields
+from scaling_ood.plans import StaleProductError
+from scaling_ood.preparation import Preparation, network_key
 from toy_benchmark import build_toy, model_spec
 
 from scaling_ood import structure
 from scaling_ood.datasets import CheckpointDataset, ShardsDataset, StoredModel, StoredShards
 from scaling_ood.models import build_two_headed
-from scaling_ood.models.rotation import rotation_loss
-from scaling_ood.networks import CONFIDENCE, ROTATION
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.parameters.data_sets import DataSets, DataSpec
 from scaling_ood.parameters.multi_class import ClassifierNetworksSpec, ModelSpec
 from scaling_ood.pipelines import metric_reporting, model_training, score_extraction
-from scaling_ood.pipelines.extraction import image_fields
 from scaling_ood.pipelines.model_training import network_nodes as training
 from scaling_ood.pipelines.score_extraction import network_nodes as extraction
 from scaling_ood.pipelines.score_extraction.nodes import StoredOutputs, WrongModelError, fit_and_score, plan_outputs
-from scaling_ood.plans import StaleProductError
-from scaling_ood.preparation import Preparation, network_key
 
 READ: dict[str, Any] = {"msp": {}, "confidence_branch": {}, "rotation_msp": {}, "rotation_max_logit": {}}
 LOSSES: dict[str, Any] = {"msp": {}, "rotation": {}, "rotation_msp": {}}

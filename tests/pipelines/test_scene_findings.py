@@ -5,15 +5,15 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from scaling_ood.pipelines.data_preparation.scene_nodes import prepare_scene_manifest
+from scaling_ood.pipelines.model_training.scene_nodes import _files
+from scaling_ood.scene_preparation import ScenePreparation
 
 from scaling_ood.images import ChangedFileError
 from scaling_ood.images.one_sided import OneSidedLabelsError
 from scaling_ood.images.sharing import SharedImagesError
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.segmentation import SceneDataSpec
-from scaling_ood.pipelines.data_preparation.scene_nodes import prepare_scene_manifest
-from scaling_ood.pipelines.model_training.scene_nodes import _files
-from scaling_ood.scene_preparation import ScenePreparation
 
 IDENTITY = IdentitySpec(setting="segmentation", benchmark="made_up")
 RUNTIME = RuntimeSpec(device="cpu", workers=2)

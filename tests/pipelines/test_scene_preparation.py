@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from encoded import turned_jpeg
 from PIL import Image, ImageOps
+from scaling_ood.pipelines.data_preparation.scene_nodes import prepare_scene_manifest
+from scaling_ood.pipelines.model_training.scene_nodes import _files
+from scaling_ood.scene_preparation import ScenePreparation
 
 from scaling_ood.images.manifest import TooManyUnreadableError
 from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
 from scaling_ood.parameters.segmentation import SceneDataSpec
-from scaling_ood.pipelines.data_preparation.scene_nodes import prepare_scene_manifest
-from scaling_ood.pipelines.model_training.scene_nodes import _files
-from scaling_ood.scene_preparation import ScenePreparation
 
 IDENTITY = IdentitySpec(setting="segmentation", benchmark="made_up")
 RUNTIME = RuntimeSpec(device="cpu", workers=2)

@@ -8,17 +8,8 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-
-from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
 from scaling_ood.datasets.kept_files import content_sum
-from scaling_ood.detectors import NotApplicableError
-from scaling_ood.images.scenes import ANOMALY, VOID, SceneSource, label_map, prepare_scenes, scenes_digest
-from scaling_ood.metrics import detection_metrics
-from scaling_ood.models import Forward, NetworkOutputError
-from scaling_ood.models.segmentation import upsample
 from scaling_ood.networks import AUTOENCODER, CONFIDENCE, SHARED
-from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
-from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
 from scaling_ood.pipelines.metric_reporting.scene_maps import EXAMPLES, chosen_scenes, plan_score_maps, scene_examples
 from scaling_ood.pipelines.metric_reporting.scene_tables import (
     mark_scene_ties,
@@ -28,11 +19,20 @@ from scaling_ood.pipelines.metric_reporting.scene_tables import (
 )
 from scaling_ood.pipelines.model_training.scene_nodes import train_confidence_branch, train_segmenter
 from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
-from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
 from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector, check_network, check_segmentation
 from scaling_ood.plans import Plan, digest
 from scaling_ood.records import RESULT_COLUMNS
 from scaling_ood.scene_preparation import ScenePreparation, network_key, scene_outputs_key, scene_preprocessing
+
+from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
+from scaling_ood.detectors import NotApplicableError
+from scaling_ood.images.scenes import ANOMALY, VOID, SceneSource, label_map, prepare_scenes, scenes_digest
+from scaling_ood.metrics import detection_metrics
+from scaling_ood.models import Forward, NetworkOutputError
+from scaling_ood.models.segmentation import upsample
+from scaling_ood.parameters.common import IdentitySpec, RuntimeSpec
+from scaling_ood.parameters.segmentation import NetworksSpec, SceneExtractionSpec, SceneReportingSpec, SegmenterSpec
+from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
 
 HEIGHT, WIDTH = 24, 40
 ROLES = {

@@ -14,16 +14,19 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 from pipelines_toys import DETECTORS, EXTRACTION, IDENTITY, NETWORKS, RUNTIME
 from safetensors.torch import save_file
+from scaling_ood.datasets.kept_files import content_sum
+from scaling_ood.pipelines.extraction import fields_for
+from scaling_ood.plans import StaleProductError
+from scaling_ood.preparation import Preparation, outputs_key
+from scaling_ood.scores import Scores
 from toy_benchmark import build_toy
 
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
-from scaling_ood.datasets.kept_files import content_sum
 from scaling_ood.detectors import Detector, Outputs, detector_class
 from scaling_ood.images.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.multi_class import ExtractionSpec, ModelSpec, OdinSpec
-from scaling_ood.pipelines.extraction import fields_for
 from scaling_ood.pipelines.score_extraction import nodes
 from scaling_ood.pipelines.score_extraction.nodes import (
     DetectorError,
@@ -33,9 +36,6 @@ from scaling_ood.pipelines.score_extraction.nodes import (
     fit_and_score,
     plan_outputs,
 )
-from scaling_ood.plans import StaleProductError
-from scaling_ood.preparation import Preparation, outputs_key
-from scaling_ood.scores import Scores
 
 VARIANTS = ("fine_seed0", "fine_seed1", "coarse_seed0", "coarse_seed1")
 

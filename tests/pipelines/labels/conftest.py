@@ -11,13 +11,13 @@ from label_toys import (
     label_model_spec,
     write_photographs,
 )
+from scaling_ood.pipelines.data_preparation.label_nodes import prepare_label_manifest
+from scaling_ood.pipelines.model_training.label_nodes import plan_label_features, train_label_heads
+from scaling_ood.pipelines.score_extraction.label_nodes import check_map, fit_and_score_labels, plan_label_outputs
 from toy_benchmark import TOY, TOY_NETWORK
 
 from scaling_ood.datasets import CheckpointDataset, ShardsDataset
 from scaling_ood.models import ARCHITECTURES
-from scaling_ood.pipelines.data_preparation.label_nodes import prepare_label_manifest
-from scaling_ood.pipelines.model_training.label_nodes import plan_label_features, train_label_heads
-from scaling_ood.pipelines.score_extraction.label_nodes import check_map, fit_and_score_labels, plan_label_outputs
 
 
 @pytest.fixture(scope="session")

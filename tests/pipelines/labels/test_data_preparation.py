@@ -12,6 +12,9 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 from label_toys import IDENTITY, RUNTIME, SIZES, UNLABELLED, data_sets, data_spec, write_picture
 from PIL import Image
+from scaling_ood.pipelines.data_preparation.label_nodes import fabricate_composites, prepare_label_manifest
+from scaling_ood.plans import digest
+from scaling_ood.preparation import Preparation
 
 from miniatures.composite import CompositeSpec, composite_folders
 from scaling_ood.datasets import FabricatedImagesDataset
@@ -19,9 +22,6 @@ from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadab
 from scaling_ood.images.multi_label import AnnotationError
 from scaling_ood.parameters.data_sets import DataSets
 from scaling_ood.parameters.multi_label import CompositeFabricationSpec
-from scaling_ood.pipelines.data_preparation.label_nodes import fabricate_composites, prepare_label_manifest
-from scaling_ood.plans import digest
-from scaling_ood.preparation import Preparation
 
 SMALL = {
     "known_kinds": 10,

@@ -8,22 +8,22 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from label_toys import DETECTORS, EXTRACTION, IDENTITY, REPORTING, RUNTIME, data_sets, data_spec
-from sklearn.metrics import average_precision_score, roc_auc_score
-
-from scaling_ood import structure
-from scaling_ood.metrics import detection_metrics
-from scaling_ood.parameters.common import ReportingSpec
-from scaling_ood.pipelines import metric_reporting as stage
 from scaling_ood.pipelines.metric_reporting.label_nodes import (
     draw_label_figures,
     measure_label_detector,
     record_label_detector,
     write_label_report,
 )
-from scaling_ood.pipelines.metric_reporting.nodes import collect_results
 from scaling_ood.plans import StaleProductError
 from scaling_ood.preparation import Preparation
 from scaling_ood.records import METRICS, RESULT_COLUMNS
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from scaling_ood import structure
+from scaling_ood.metrics import detection_metrics
+from scaling_ood.parameters.common import ReportingSpec
+from scaling_ood.pipelines import metric_reporting as stage
+from scaling_ood.pipelines.metric_reporting.nodes import collect_results
 
 OOD = ("wild", "static")
 POSITIVE = ("in_dist", "ood")

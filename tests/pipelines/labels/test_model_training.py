@@ -6,14 +6,7 @@ import torch
 from kedro.io.core import DatasetError
 from label_toys import IDENTITY, RUNTIME, label_model_spec
 from PIL import Image
-from sklearn.metrics import average_precision_score
-from toy_benchmark import build_toy
-
-from scaling_ood.datasets import CheckpointDataset
-from scaling_ood.images.multi_label import targets
 from scaling_ood.label_preparation import label_model_key
-from scaling_ood.models import build_multilabel_head
-from scaling_ood.pipelines.model_training import label_nodes
 from scaling_ood.pipelines.model_training.label_nodes import (
     plan_label_features,
     record_label_training,
@@ -22,6 +15,13 @@ from scaling_ood.pipelines.model_training.label_nodes import (
 )
 from scaling_ood.plans import StaleProductError, TrainingPlan
 from scaling_ood.preparation import Preparation
+from sklearn.metrics import average_precision_score
+from toy_benchmark import build_toy
+
+from scaling_ood.datasets import CheckpointDataset
+from scaling_ood.images.multi_label import targets
+from scaling_ood.models import build_multilabel_head
+from scaling_ood.pipelines.model_training import label_nodes
 from scaling_ood.training.multilabel import MultiLabelRecipe
 
 NETWORK = {"training": "network", "seeds": (0,), "epochs": 2, "backbone_learning_rate": 0.01}

@@ -10,6 +10,15 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 from label_toys import DETECTORS, EXTRACTION, IDENTITY, RUNTIME, label_model_spec
 from PIL import Image
+from scaling_ood.pipelines.extraction import fields_for
+from scaling_ood.pipelines.model_training.label_nodes import train_label_networks
+from scaling_ood.pipelines.score_extraction.label_nodes import (
+    LABEL_MADE,
+    check_map,
+    fit_and_score_labels,
+    plan_label_outputs,
+)
+from scaling_ood.plans import Plan, StaleProductError
 from scipy.special import expit, log_softmax
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score
@@ -21,17 +30,8 @@ from scaling_ood.images.multi_label import targets
 from scaling_ood.models import build_multilabel_head
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.multi_label import LabelExtractionSpec
-from scaling_ood.pipelines.extraction import fields_for
-from scaling_ood.pipelines.model_training.label_nodes import train_label_networks
 from scaling_ood.pipelines.score_extraction import label_nodes
-from scaling_ood.pipelines.score_extraction.label_nodes import (
-    LABEL_MADE,
-    check_map,
-    fit_and_score_labels,
-    plan_label_outputs,
-)
 from scaling_ood.pipelines.score_extraction.nodes import WrongModelError
-from scaling_ood.plans import Plan, StaleProductError
 
 SETS = ("fit", "test", "wild", "static")
 SEEDS = (0, 1)
