@@ -119,7 +119,7 @@ def _sum_of(kinds: set[int]) -> Any:
 
 
 def write_segmentation(root: Path) -> None:
-    """Bright rectangles on dark ground under a frame of void, of two sizes; two of three test scenes have an anomaly."""
+    """Bright rectangles on dark ground under a frame of void, of two sizes; the last test scene has no anomaly."""
     for place, (split, count) in enumerate(SCENES.items()):
         for number in range(count):
             random = np.random.default_rng([place, number])
@@ -223,6 +223,7 @@ TOYS = {
                     "architecture": "pspnet_toy",
                     "weights": "trained",
                     "width": 8,
+                    "dropout": 0.5,
                     "label_stride": 1,
                     **TRAINED,
                     "batch_images": 2,
