@@ -1,4 +1,4 @@
-"""The comparison with the paper as it is wired: with the real catalog, in any environment, with whatever has been run."""
+"""The comparison with the paper as it is wired: the real catalog, any environment, whatever has been run."""
 
 from pathlib import Path
 

@@ -336,7 +336,7 @@ def test_a_wrong_network_is_refused_before_any_score(whole, tmp_path):
     with pytest.raises(WrongNetworkError, match=rf"^{whole.setting}: .* is under the 100\.0% .*\(least_quality\)"):
         strict.run("msp.scores")
     assert not strict.catalog[strict.full("msp.scores")].exists()
-    just = {f"networks__{whole.shared}__least_quality": quality.value - 0.3}
+    just = {f"networks__{whole.shared}__least_quality": max(0.0, quality.value - 0.3)}
     variant(whole, tmp_path / "just", **just).run(f"{whole.shared}.quality")
 
 
