@@ -239,3 +239,12 @@ def test_odin_takes_its_step_in_every_scene(own):
         assert not torch.equal(outputs[field_of(need)], outputs.logits)
     results = own.load("results").set_index(["detector", "ood_set", "aggregation"])["auroc"]
     assert results["odin_max_logit", "test", "pooled"] != results["max_logit", "test", "pooled"]
+
+
+def test_a_training_in_mixed_precision_begins_like_one_in_single(own, tmp_path):
+    losses = []
+    for precision in ("float32", "bf16"):
+        made = variant(own, tmp_path / precision, networks__segmenter__precision=precision, **LEAN)
+        losses.append(next(iter(made.made("segmenter.model").run(None)))["history"][0]["train_loss"])
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
