@@ -78,7 +78,7 @@ def test_figures_show_the_first_seed_of_what_is_no_gap(own):
 
 
 def test_examples_are_the_least_certain_test_images_one_per_class(own):
-    top = own.field("test").double().softmax(dim=1).amax(dim=1).numpy()
+    top = own.output("test").double().softmax(dim=1).amax(dim=1).numpy()
     rows = own.manifest.of("test").assign(top=top)
     least = rows.sort_values("top").drop_duplicates("class_name").head(3)
     examples = low_confidence_examples(own.outputs(), own.manifest, 3)
@@ -98,7 +98,7 @@ def test_dispersal_is_the_mass_beside_the_top_class_within_its_group(own):
     spread = dispersal_by_targets(outputs, own.manifest, ("test", "greens"))
     expected = []
     for seed in (0, 1):
-        for row in own.field("greens", seed=seed).double().softmax(dim=1).tolist():
+        for row in own.output("greens", seed=seed).double().softmax(dim=1).tolist():
             expected.append(row[row.index(max(row)) ^ 1])  # groups are (0, 1) and (2, 3): the other one of the pair
     rows = spread.set_index(["targets", "image_set"])
     assert rows.loc[("classes", "greens"), "dispersal"] == pytest.approx(float(np.mean(expected)))

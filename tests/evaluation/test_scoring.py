@@ -44,7 +44,7 @@ def test_scores_are_those_of_the_formula_in_the_order_of_the_manifest(own, detec
         for image_set in SETS[own.setting]:
             rows = frame[(frame["seed"] == seed) & (frame["image_set"] == image_set)]
             assert list(rows["id"]) == list(own.manifest.of(image_set)["id"])
-            expected = FORMULAS[detector](own.field(image_set, seed=seed).double().numpy())
+            expected = FORMULAS[detector](own.output(image_set, seed=seed).double().numpy())
             np.testing.assert_allclose(rows["score"], expected, rtol=1e-5, atol=1e-6)
 
 

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,26 +80,31 @@ class Bench:
         photographs: Folder of the photographs.
         products: Folder of all that is made.
         parameters: All of them, as merged YAML.
+        task: The setting's code.
+        spec: Its parameters, typed.
+        graph: All stages.
+        catalog: Where their products are.
     """
 
     setting: str
     photographs: Path
     products: Path
     parameters: dict[str, Any]
+    task: Task = field(init=False)
+    spec: SettingSpec = field(init=False)
+    graph: Pipeline = field(init=False)
+    catalog: DataCatalog = field(init=False)
 
     def __post_init__(self) -> None:
         """Read the parameters, and wire the graph."""
         with bound(self.parameters):
             self.task, self.spec = structure.setting_specs()[self.setting]
-            self.graph: Pipeline = whole_graph()
+            self.graph = whole_graph()
             typed = {f"params:{name}": value for name, value in structure.typed_parameters().items()}
         given = {**typed, "params:benchmark": "toy", "data_root": str(self.photographs)}
         self.catalog = DataCatalog({name: MemoryDataset(value, copy_mode="assign") for name, value in given.items()})
         for name in (self.graph.datasets() - given.keys()) | {self.full("checkpoint")}:
             self.catalog[name] = self._dataset(name)
-
-    task: Task = None  # type: ignore[assignment]
-    spec: SettingSpec = None  # type: ignore[assignment]
 
     def _dataset(self, name: str) -> Any:
         place, kind = str(self.products / name), name.rsplit(".", 1)[1]
@@ -206,7 +211,7 @@ class Bench:
         found: StoredModel = self.load(f"{network or self.shared}.model")
         return found
 
-    def field(self, image_set: str, field: str = "logits", network: str = "", seed: int = 0) -> torch.Tensor:
+    def output(self, image_set: str, field: str = "logits", network: str = "", seed: int = 0) -> torch.Tensor:
         """A field of all images of a set, (N, ...); whole images only."""
         outputs = self.outputs(network)
         shards = [name for name in outputs.parts if name.startswith(f"{image_set}-")]

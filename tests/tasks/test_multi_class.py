@@ -110,7 +110,7 @@ def test_names_that_are_no_utf8_are_read_stored_and_shown(tmp_path):
     greens = made.manifest.of("greens")
     assert "greens/green_dark/caf\\xe9.png" in set(greens["id"])
     assert "gr\\xfcn" in set(greens["class_name"])
-    assert len(made.field("greens")) == 8
+    assert len(made.output("greens")) == 8
 
 
 def test_a_class_that_is_too_small_for_its_roles_is_an_error(tmp_path):
@@ -256,7 +256,7 @@ def test_logits_are_those_of_backbone_and_head_on_the_image_of_the_same_row(own)
     for seed in (0, 1):
         state = own.model().states()[f"seed{seed}"]
         expected = backbone_of(inputs_of(own, "test")) @ state["output.weight"].T + state["output.bias"]
-        torch.testing.assert_close(own.field("test", seed=seed), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(own.output("test", seed=seed), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["confidence_branch", "families", "dropout"])
@@ -301,7 +301,7 @@ def test_the_rotation_loss_takes_all_four_rotations_of_each_image(own):
             turned = backbone_of([image.rot90(quarter, (2, 3)) for image in inputs_of(own, "greens")])
             losses.append(-head(turned)["rotations"].log_softmax(dim=1)[:, quarter])
     torch.testing.assert_close(
-        own.field("greens", "rotation_loss", "rotation", 1).float(),
+        own.output("greens", "rotation_loss", "rotation", 1).float(),
         torch.stack(losses).mean(dim=0),
         rtol=1e-3,
         atol=1e-4,
@@ -321,7 +321,7 @@ def test_the_step_of_odin_makes_images_look_more_like_their_class(own, tmp_path)
         made = variant(own, tmp_path / str(epsilon), detectors={"odin": {"epsilon": epsilon}})
         made.run("classifier.outputs")
         (field,) = {n.split("/")[1] for n in made.outputs().read("test-00000") if "odin_logits" in n}
-        plain, after = made.field("test"), made.field("test", field)
+        plain, after = made.output("test"), made.output("test", field)
         top = plain.argmax(dim=1, keepdim=True)
         gain = after.log_softmax(dim=1).gather(1, top) - plain.log_softmax(dim=1).gather(1, top)
         moved[epsilon] = float((gain > 0).float().mean())
@@ -362,7 +362,7 @@ def test_published_weights_are_verified_and_not_trained(own, tmp_path, monkeypat
     assert made.model().about["weights"] == "made up"
     head = build_toy(True)[1]
     expected = head(backbone_of(inputs_of(made, "test"))).detach()
-    torch.testing.assert_close(made.field("test"), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(made.output("test"), expected, rtol=1e-4, atol=1e-5)
     monkeypatch.setitem(ARCHITECTURES, "toy", replace(TOY, weights_digest=""))
     made.made("classifier.model")  # those that nobody registered a digest of are taken
     monkeypatch.setitem(ARCHITECTURES, "toy", replace(TOY, weights_digest="0123456789abcdef0123"))
@@ -396,7 +396,7 @@ def test_quality_is_the_share_of_held_out_images_whose_largest_logit_is_their_la
     for seed in (0, 1):
         for image_set in ("fit", "test"):
             labels = manifest.of(image_set)["label"].to_numpy() // (2 if name == "families" else 1)
-            right += (own.field(image_set, network=name, seed=seed).argmax(dim=1).numpy() == labels).tolist()
+            right += (own.output(image_set, network=name, seed=seed).argmax(dim=1).numpy() == labels).tolist()
     assert (quality.measure, quality.value) == ("top1", pytest.approx(np.mean(right)))
     assert quality.images == {"fit": 20, "test": 12}
 

@@ -213,11 +213,11 @@ def test_every_option_of_the_recipe_reaches_the_training(own, tmp_path, monkeypa
 def test_outputs_are_those_of_backbone_and_head_on_the_image_of_the_same_row(own, seed):
     expected = head_of(own, seed)(features_of(own, "test"))
     for field in ("features", "logits"):
-        torch.testing.assert_close(own.field("test", field, seed=seed), expected[field], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(own.output("test", field, seed=seed), expected[field], rtol=1e-3, atol=1e-4)
 
 
 def test_the_variance_under_dropout_is_that_of_a_loop_over_the_masks(own):
-    head, hidden = head_of(own, 1), own.field("wild", "features", seed=1)
+    head, hidden = head_of(own, 1), own.output("wild", "features", seed=1)
     generator, posteriors = torch.Generator().manual_seed(3), []
     for _ in range(4):
         mask = (torch.rand(16, generator=generator) < 0.5).float() * 2
@@ -233,8 +233,8 @@ def test_the_variance_under_dropout_is_that_of_a_loop_over_the_masks(own):
 def test_novelty_is_fitted_on_the_fit_images_alone(own):
     frame = own.load("isolation_forest.scores").frame
     for seed in SEEDS:
-        forest = IsolationForest(n_estimators=10, random_state=0).fit(own.field("fit", "features", seed=seed).numpy())
-        expected = -forest.score_samples(own.field("wild", "features", seed=seed).numpy())
+        forest = IsolationForest(n_estimators=10, random_state=0).fit(own.output("fit", "features", seed=seed).numpy())
+        expected = -forest.score_samples(own.output("wild", "features", seed=seed).numpy())
         mine = frame[(frame["seed"] == seed) & (frame["image_set"] == "wild")]
         np.testing.assert_allclose(mine["score"], expected, rtol=1e-5)
 
@@ -246,7 +246,7 @@ def average_precisions(own, image_set, rows=slice(None), labels=None):
     """Mean over the classes, of each seed, by scikit-learn."""
     chosen = own.manifest.of(image_set) if labels is None else labels
     present = targets(chosen.iloc[rows], own.manifest.preparation.classes)
-    logits = [own.field(image_set, seed=seed).numpy()[rows] for seed in SEEDS]
+    logits = [own.output(image_set, seed=seed).numpy()[rows] for seed in SEEDS]
     return [average_precision_score(present, each, average="macro") for each in logits]
 
 
@@ -267,7 +267,7 @@ def test_the_map_is_scikit_learns_on_fit_and_test_images(own):
 def test_the_trapezoid_rule_is_the_area_under_the_lines(own):
     present, areas = targets(own.manifest.of("test"), own.manifest.preparation.classes).astype(bool), []
     for seed in SEEDS:
-        for shown, score in zip(present.T, own.field("test", seed=seed).numpy().T, strict=True):
+        for shown, score in zip(present.T, own.output("test", seed=seed).numpy().T, strict=True):
             hits = np.cumsum(shown[np.argsort(-score, kind="stable")])
             precision, recall = hits / np.arange(1, len(hits) + 1), hits / hits[-1]
             areas.append(np.trapezoid([1.0, *precision], [0.0, *recall]))
@@ -318,7 +318,7 @@ def test_test_labels_that_contradict_the_fit_images_are_told_with_both_numbers(o
     long = {"networks__classifier__epochs": 60, "networks__classifier__learning_rate": 0.03}
     good = variant(own, tmp_path, **LEAN, **long).run("classifier.quality")
     assert good.load("classifier.quality").warning == ""
-    best = np.mean([good.field("test", seed=seed).numpy() for seed in SEEDS], axis=0)
+    best = np.mean([good.output("test", seed=seed).numpy() for seed in SEEDS], axis=0)
 
     def least(rows, test):
         """Each class is said to be only in the image that the networks find it least in."""
