@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from typing import Any
 
 import pandas as pd
@@ -118,9 +119,11 @@ def detector_run(
     values = {**_measured(results, reporting), **_quality(about["network_quality"]), **scores.diagnostics}
     values["distinct_scores"] = results["distinct_scores"].min()
     values["extraction_images_per_second"] = about["outputs_per_second"]
-    values["scoring_images_per_second"] = scores.images_per_second
+    # Of pixels, whose scores are made when they are measured, nothing is known.
+    values["scoring_images_per_second"] = scores.images_per_second or nan
+    known = {name: float(value) for name, value in values.items() if not isnan(value)}
     name = f"{prepared.setting}.{scores.detector}"
-    return RunRecord(name, tags, parameters, values, {}, figures, {"results": results})
+    return RunRecord(name, tags, parameters, known, {}, figures, {"results": results})
 
 
 def _measured(results: pd.DataFrame, reporting: ReportingSpec) -> dict[str, float]:
