@@ -93,7 +93,8 @@ class TrackingHooks(MlflowHook):
         self._underway = not self._already_active_mlflow
         underway.parent = mlflow.active_run()
         atexit.register(self._end, RunStatus.KILLED)
-        _exit_on_terminate()
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _exit)
         mlflow.set_tags({**_run_tags(run_params), **process_tags()})
         log_parameters(mlflow.MlflowClient(), self.run_id, used_parameters(pipeline, catalog))
 
@@ -124,6 +125,9 @@ class TrackingHooks(MlflowHook):
             with suppress(Exception):  # what the store does not take now, the next run marks as KILLED
                 mlflow.end_run(RunStatus.to_string(status))
         self._underway = False
+        underway.parent = None
+        if signal.getsignal(signal.SIGTERM) is _exit:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def used_parameters(pipeline: Pipeline, catalog: DataCatalog) -> dict[str, Scalar]:
@@ -144,10 +148,9 @@ def used_parameters(pipeline: Pipeline, catalog: DataCatalog) -> dict[str, Scala
     return flat
 
 
-def _exit_on_terminate() -> None:
-    """Let SIGTERM end the process as `sys.exit` does, so that what is to be done at exit is done."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+def _exit(number: int, _: Any) -> None:
+    """End the process at SIGTERM as `sys.exit` does, so that what is to be done at exit is done."""
+    sys.exit(128 + number)
 
 
 def _clear_up(experiment_name: str) -> None:
