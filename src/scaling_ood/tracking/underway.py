@@ -45,12 +45,18 @@ class Underway:
             answer = work()
         except Exception as error:
             _logger.debug("MLflow's store", exc_info=True)
-            first = str(error).strip().split("\n")[0]
-            self.problem = f"{type(error).__name__}: {first[:300]}"
+            self.problem = _reason(error)
             return None
         if (seconds := time.monotonic() - started) > PATIENCE:
             self.problem = f"it took {seconds:.0f} s for one run"
         return answer
+
+
+def _reason(error: BaseException) -> str:
+    """The error that all others are about, in one line."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}" if str(error) else type(error).__name__
 
 
 underway = Underway()
