@@ -228,9 +228,9 @@ def test_what_the_store_does_not_take_costs_nothing_and_is_sent_later(
 
 def test_runs_of_other_benchmarks_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out_of_order(monkeypatch, "log_batch")
-    MlflowRunsDataset(filepath=str(tmp_path / "08_reporting/toy/multi_class/runs.json")).save(
-        record(parameters={"a": 1})
-    )
+    place = tmp_path / "08_reporting/toy/multi_class/runs.json"
+    MlflowRunsDataset(filepath=str(place)).save(record(parameters={"a": 1}))
+    assert place.with_suffix(".unsent").is_dir()
     assert UnsentRunsDataset(filepath=str(tmp_path), benchmark="other").load() == []
 
 

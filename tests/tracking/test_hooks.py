@@ -78,7 +78,7 @@ def runs_of(folder: Path, *modes: str) -> tuple[int, Told]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose first two processes were killed; the third finished runs, failed one, and got Ctrl-C in the last."""
+    """A project whose first two processes were killed; the third finished runs, failed one, then got Ctrl-C."""
     folder = tmp_path_factory.mktemp("killed") / "project"
     folder.mkdir()
     empty_store(folder)
