@@ -20,6 +20,7 @@ from scaling_ood.datasets import (
     ShardsDataset,
 )
 from scaling_ood.hooks import ProjectHooks
+from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.tracking.underway import underway
 
 
@@ -81,6 +82,14 @@ def test_a_store_that_did_not_take_the_runs_is_not_where_to_look(
     catalog["multi_class.report"].save({"report.html": "page", "results.txt": "msp 83.1"})
     ProjectHooks().after_pipeline_run(pipeline=reporting, catalog=catalog)
     assert "make ui" not in capsys.readouterr().out
+
+
+def test_typed_parameters_take_the_place_of_what_yaml_says_or_leaves_out(bound: dict[str, Any]) -> None:
+    raw = bound["multi_class"]["data"]
+    catalog = DataCatalog({"params:multi_class.data": MemoryDataset(raw)})
+    ProjectHooks().after_catalog_created(catalog)
+    assert catalog["params:multi_class.data"].load().in_dist == "cats"
+    assert catalog["params:multi_class.reporting"].load() == ReportingSpec()
 
 
 MODEL, QUALITY = "multi_class.classifier.model", "multi_class.classifier.quality"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from kedro.framework.cli.project import run
-from kedro.io import DatasetError
+from kedro.io import DatasetError, DatasetNotFoundError
 from mlflow_store import empty_store
 
 from scaling_ood.datasets import ShardsDataset
@@ -34,7 +34,9 @@ def test_what_a_person_can_put_right_becomes_its_message_alone_however_often_ked
         error = wrapped
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), AttributeError("x"), AssertionError("x"), TypeError("x")])
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), AttributeError("x"), AssertionError("x"), TypeError("x"), DatasetNotFoundError("x")]
+)
 def test_a_bug_keeps_its_traceback(error: Exception) -> None:
     wrapped = DatasetError("Failed while saving")
     wrapped.__cause__ = error

@@ -15,7 +15,7 @@ import mlflow
 from filelock import FileLock, Timeout
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog, DatasetError
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from scaling_ood import structure
@@ -48,7 +48,11 @@ class ProjectHooks:
     def after_catalog_created(self, catalog: DataCatalog) -> None:
         """Hand over typed parameters, in place of what YAML said."""
         for name, value in structure.typed_parameters().items():
-            catalog[f"params:{name}"].save(value)
+            place = f"params:{name}"
+            if place in catalog:  # to replace it would be a warning each
+                catalog[place].save(value)
+            else:  # the YAML leaves all of it as by default
+                catalog[place] = MemoryDataset(value)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:

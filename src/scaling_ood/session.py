@@ -15,7 +15,7 @@ from typing import Any
 import click
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
-from kedro.io import DatasetError
+from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.pipeline import Pipeline
 
 from scaling_ood.images.wording import in_bytes
@@ -78,7 +78,7 @@ def message_of(error: BaseException, options: Mapping[str, Any]) -> str:
     if isinstance(error, click.ClickException):
         return error.message
     unknown = _unknown_words(options) if isinstance(error, ValueError | ImportError) else []
-    if unknown or not isinstance(error, USER_ERRORS):
+    if unknown or not isinstance(error, USER_ERRORS) or isinstance(error, DatasetNotFoundError):
         return "\n".join(unknown)
     return _out_of_shared_memory(error) or str(error)
 
