@@ -30,7 +30,13 @@ from scaling_ood.tracking.source import source_tags
 from scaling_ood.tracking.store import TRACKING_URI, create_store, located
 from scaling_ood.tracking.underway import underway
 
-NOISY = ("alembic", "kedro_mlflow", "mlflow.store.db", "mlflow.system_metrics", "mlflow.tracking.fluent")
+QUIET = {
+    **dict.fromkeys(("alembic", "kedro_mlflow", "mlflow.system_metrics", "mlflow.tracking.fluent"), logging.WARNING),
+    # It logs the traceback of what it raises.
+    "mlflow.store.db": logging.CRITICAL,
+}
+"""Loggers, and the least level that they show."""
+
 DEFAULTS = {
     # Load of processor, memory and GPU every 2 s: runs may be short, and MLflow drops an unfinished interval.
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "true",
@@ -65,8 +71,8 @@ class TrackingHooks(MlflowHook):
         """
         if context._hook_manager.is_registered(mlflow_hook):
             raise RuntimeError('settings.py must say DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)')
-        for name in NOISY:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        for logger, level in QUIET.items():
+            logging.getLogger(logger).setLevel(level)
         self._end(RunStatus.KILLED)
         underway.begin()
         for name, value in DEFAULTS.items():
