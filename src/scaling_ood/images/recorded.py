@@ -56,7 +56,7 @@ def unchanged(file: RecordedFile | str) -> str:
     if stamp(file.path) != (file.size, file.modified_ns) and digest_of(file.path) != file.content:
         raise ChangedFileError(
             f"{file.path} has other content than when the data was prepared. Put the file back, or prepare the data "
-            "anew: kedro run --pipelines data_preparation (with the same --env and --params)"
+            "anew: kedro run --pipelines data_preparation"
         )
     return file.path
 

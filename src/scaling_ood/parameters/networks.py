@@ -119,6 +119,16 @@ class ImageNetworkSpec(NetworkSpec):
         architecture(value)
         return value
 
+    @model_validator(mode="after")
+    def _takes_its_input(self) -> Self:
+        own = architecture(self.architecture)
+        if own.fixed_size and self.input_px not in (None, own.preprocessing.crop_px):
+            raise ValueError(
+                f"'{self.architecture}' takes images of {own.preprocessing.crop_px} pixels alone: leave input_px out "
+                f"(given: {self.input_px})"
+            )
+        return self
+
     @property
     def registered(self) -> Architecture:
         """A backbone, and what belongs to its published weights."""
