@@ -9,11 +9,6 @@ import click
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
-<<<<<<< HEAD
-from kedro_datasets.json import JSONDataset
-from scaling_ood.plans import StaleProductError
-=======
->>>>>>> h/faults
 
 from scaling_ood import structure
 from scaling_ood.datasets import (
@@ -25,13 +20,8 @@ from scaling_ood.datasets import (
     ShardsDataset,
 )
 from scaling_ood.hooks import ProjectHooks
-<<<<<<< HEAD
-
-PROJECT = Path(__file__).parents[1]
-=======
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.tracking.underway import underway
->>>>>>> h/faults
 
 
 def combine(*_: Any) -> str:
