@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from scaling_ood.detectors import Need, NotApplicableError, refuse_network
 from scaling_ood.parameters.common import AnyDataSpec, Count, Name, ReportingSpec, Spec, did_you_mean, unfit_names
@@ -76,18 +76,18 @@ class SettingSpec(Spec):
         """What a network takes from the shared one; by default everything."""
         return shared
 
+    @field_validator("detectors")
+    @classmethod
+    def _known_methods(cls, value: Switches) -> Switches:
+        methods_of(value)
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.shared not in self.networks:
             known = did_you_mean(self.shared, self.networks)
             raise ValueError(f"networks lacks '{self.shared}', whose outputs all detectors share{known}")
-        problems = unfit_names("network", self.networks)
-        try:
-            methods_of(self.detectors)
-        except ValueError as error:
-            problems += [f"detectors: {line}" for line in str(error).splitlines()]
-        else:
-            problems += self._unknown_networks()
+        problems = [*unfit_names("network", self.networks), *self._unknown_networks()]
         rendered = [name for name, source in self.data.sources.items() if source == "fabricated"]
         if rendered and not self.fabrication:
             problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
