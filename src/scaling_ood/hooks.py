@@ -93,10 +93,11 @@ class ProjectHooks:
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Print the results tables that were written, and where to look further."""
         self._unlock()
-        written = sorted(name for name in pipeline.outputs() if name.endswith(".summary"))
+        written = sorted(name for name in pipeline.outputs() if name.endswith(".report"))
         for name in written:
-            report = _place(catalog, name.replace(".summary", ".report"))
-            click.echo(in_encoding(f"\n{catalog[name].load()}\n\nReport: {report}", sys.stdout.encoding))
+            files = catalog[name].load()
+            summary = files["results.txt"].read_text(encoding="utf-8")
+            click.echo(in_encoding(f"\n{summary}\n\nReport: {files['report.html']}", sys.stdout.encoding))
         if written:
             click.echo(f"MLflow: {mlflow.get_tracking_uri()} (make ui)")
 

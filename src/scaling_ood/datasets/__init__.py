@@ -6,6 +6,7 @@ from scaling_ood.datasets.files import ProvidedFileDataset
 from scaling_ood.datasets.images import FabricatedImagesDataset, ImageRootDataset
 from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset
 from scaling_ood.datasets.recorded import RecordedDataset
+from scaling_ood.datasets.report import ReportDataset
 from scaling_ood.datasets.shards import ShardsDataset
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "MlflowRunsDataset",
     "ProvidedFileDataset",
     "RecordedDataset",
+    "ReportDataset",
     "ShardsDataset",
 ]

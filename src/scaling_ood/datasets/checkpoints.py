@@ -40,7 +40,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
 
     YAML:
         ```yaml
-        multi_class.model:
+        "{setting}.{network}.model":
           type: scaling_ood.datasets.CheckpointDataset
           filepath: data/06_models/model
         ```

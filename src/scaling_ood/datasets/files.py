@@ -16,7 +16,7 @@ class ProvidedFileDataset(AbstractDataset[None, ProvidedFile]):
 
     YAML:
         ```yaml
-        segmentation.checkpoint:
+        "{setting}.checkpoint":
           type: scaling_ood.datasets.ProvidedFileDataset
           filepath: data/01_raw/checkpoint.pth
         ```

@@ -15,7 +15,7 @@ class ShardsDataset(PlannedDataset[Tensors]):
 
     YAML:
         ```yaml
-        multi_class.outputs:
+        "{setting}.{network}.outputs":
           type: scaling_ood.datasets.ShardsDataset
           filepath: data/07_model_output/outputs
         ```

@@ -14,7 +14,7 @@ from scaling_ood.detectors import LinearHead, Need, Outputs, field_of
 from scaling_ood.evaluation.passes import HEADS, image_set_of
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels
-from scaling_ood.models.segmentation import upsample
+from scaling_ood.models.upsampling import upsample
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.stored import StoredShards, Tensors
 

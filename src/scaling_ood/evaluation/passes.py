@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from scaling_ood.detectors import Given, LinearHead, Need, field_of
+from scaling_ood.detectors import Given, LinearHead, Need, field_of, name_of
 from scaling_ood.images import (
     ImageSource,
     Loading,
@@ -21,12 +22,15 @@ from scaling_ood.images import (
     RecordedFile,
     read_image,
 )
+from scaling_ood.images.wording import in_bytes
 from scaling_ood.models import Forward, Network, OutputCheck, encode_all
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.products.plans import Part
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.stored import StoredShards, Tensors
 from scaling_ood.training.scenes import network_pixels
+
+_logger = logging.getLogger(__name__)
 
 HEADS = "heads"
 """Part of the outputs that holds each network's last layer, for detectors that change the features before it."""
@@ -316,6 +320,28 @@ def stored_bytes(images: Mapping[str, int], widths: Sequence[int], stored: torch
     {'fit': 2345189000, 'test': 9380756000}
     """
     return {name: count * sum(widths) * stored.itemsize for name, count in images.items()}
+
+
+def tell_disk_use(
+    images: Mapping[str, int], sizes: Mapping[str, int], needs: Iterable[str | Need], stored: torch.dtype
+) -> None:
+    """Say what the outputs will take, before the first image is read.
+
+    Args:
+        images: Image set to its number of images.
+        sizes: Image set to the bytes of its outputs.
+        needs: What is kept.
+        stored: Its type.
+    """
+    for name, size in sizes.items():
+        _logger.info("Outputs of %s: %s images, %s", name, f"{images[name]:,}", in_bytes(size))
+    _logger.info(
+        "Outputs take %s on disk when all are there: %s (%s). extraction.stored: float16 halves single precision, and "
+        "what only a detector that is off would read is not kept",
+        in_bytes(sum(sizes.values())),
+        ", ".join(sorted(map(name_of, needs))),
+        str(stored).removeprefix("torch."),
+    )
 
 
 def _last_layers(networks: Mapping[str, Network]) -> Tensors:

@@ -21,7 +21,7 @@ from scaling_ood.metrics import (
     PooledThresholds,
     mean_over_scenes,
 )
-from scaling_ood.parameters.segmentation import SceneReportingSpec
+from scaling_ood.parameters.common import PixelReportingSpec
 from scaling_ood.products.preparation import Manifest, Preparation
 from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.products.scores import Scores
@@ -43,7 +43,7 @@ def score_pixels(detector: Detector, scene: StoredScene, seed: int) -> NDArray[A
 
 
 def measure_scenes(
-    detectors: Mapping[int, Detector], outputs: StoredShards, manifest: Manifest, reporting: SceneReportingSpec
+    detectors: Mapping[int, Detector], outputs: StoredShards, manifest: Manifest, reporting: PixelReportingSpec
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory per seed.
 
@@ -73,7 +73,7 @@ def measure_scenes(
 
 
 def _measure_seed(
-    detector: Detector, outputs: StoredShards, manifest: Manifest, reporting: SceneReportingSpec, seed: int
+    detector: Detector, outputs: StoredShards, manifest: Manifest, reporting: PixelReportingSpec, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[DetectionEstimates]]:
     """Rows of one seed, its scenes, and the estimate behind each row."""
     members = {name: _members(manifest.rows, name) for name in manifest.preparation.ood}
@@ -113,7 +113,7 @@ def _measure_seed(
 
 
 def summarise_scenes(
-    metrics: pd.DataFrame, scores: Scores, prepared: Preparation, reporting: SceneReportingSpec
+    metrics: pd.DataFrame, scores: Scores, prepared: Preparation, reporting: PixelReportingSpec
 ) -> pd.DataFrame:
     """Rows of the results table for one detector: every set of test scenes, per image and pooled, and the mean.
 
@@ -143,7 +143,7 @@ def mark_scene_ties(
     results: pd.DataFrame,
     per_scene: Mapping[str, pd.DataFrame],
     manifest: Manifest,
-    reporting: SceneReportingSpec,
+    reporting: PixelReportingSpec,
 ) -> pd.DataFrame:
     """Say for the per-image rows which detectors cannot be told from the best, the scenes being what varies.
 
@@ -179,14 +179,14 @@ def _members(manifest: pd.DataFrame, name: str) -> frozenset[str]:
     return frozenset(manifest.loc[chosen, "id"])
 
 
-def _mean_row(own: pd.DataFrame, reporting: SceneReportingSpec) -> dict[str, float]:
+def _mean_row(own: pd.DataFrame, reporting: PixelReportingSpec) -> dict[str, float]:
     share = own["n_out"] / (own["n_in"] + own["n_out"])
     rate = float((share if reporting.positive_class == "ood" else 1 - share).mean())
     counts = {"n_in": int(own["n_in"].sum()), "n_out": int(own["n_out"].sum()), "base_rate": rate}
     return counts | {metric: float(own[metric].mean()) for metric in METRICS}
 
 
-def _counted(n_in: int, n_ood: int, reporting: SceneReportingSpec) -> dict[str, float]:
+def _counted(n_in: int, n_ood: int, reporting: PixelReportingSpec) -> dict[str, float]:
     positive = n_ood if reporting.positive_class == "ood" else n_in
     return {"n_in": n_in, "n_out": n_ood, "base_rate": positive / (n_in + n_ood)}
 

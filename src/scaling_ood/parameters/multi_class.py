@@ -10,7 +10,7 @@ from miniatures import MiniatureSpec
 from scaling_ood.parameters.common import Name, RenderingSpec
 from scaling_ood.parameters.data_sets import DataSpec, FolderSpec
 from scaling_ood.parameters.networks import HintSpec, ImageNetworkSpec
-from scaling_ood.parameters.setting import SettingSpec
+from scaling_ood.parameters.setting import ImagesSpec
 
 
 class ClassifierSpec(HintSpec, ImageNetworkSpec):
@@ -54,7 +54,8 @@ class ClassifierSpec(HintSpec, ImageNetworkSpec):
         """Fields that say how it is trained."""
         hints = {"budget", "price_weight", "unit", "rotation_weight"}
         shape = {"seeds", "width", "dropout"}
-        return frozenset({"epochs", "batch_images", "learning_rate", "weight_decay", "label_smoothing"} | hints | shape)
+        steps = {"epochs", "batch_images", "learning_rate", "weight_decay", "label_smoothing", "precision"}
+        return frozenset(steps | hints | shape)
 
     @model_validator(mode="after")
     def _groups_are_trained(self) -> Self:
@@ -69,7 +70,7 @@ class FabricationSpec(RenderingSpec[MiniatureSpec]):
     of = MiniatureSpec
 
 
-class MultiClassSpec(SettingSpec):
+class MultiClassSpec(ImagesSpec):
     """Everything about the multi-class setting."""
 
     fabrication: FabricationSpec | Literal[False] = False
@@ -78,10 +79,7 @@ class MultiClassSpec(SettingSpec):
 
     def own_problems(self) -> list[str]:
         """Networks and images that do not go together."""
-        problems = []
-        trained = [name for name, spec in self.networks.items() if spec.source.trains]
-        if bool(trained) != (self.data.train is not None):
-            problems.append("data.train must be given exactly if a network is trained")
+        problems = super().own_problems()
         known = self.data.sets.get(self.data.in_dist)
         grouped = isinstance(known, FolderSpec) and known.groups is not None
         coarse = [name for name, spec in self.networks.items() if spec.targets == "coarse"]

@@ -11,9 +11,9 @@ from miniatures.composite import CompositeSpec
 from scaling_ood.images.multi_label import MultiLabelSource, check_source, multi_label_layout_names
 from scaling_ood.metrics import AveragingRule
 from scaling_ood.parameters.common import Count, Name, RenderingSpec, Spec, did_you_mean
-from scaling_ood.parameters.data_sets import DataSpec, PartSpec
+from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.networks import ImageNetworkSpec
-from scaling_ood.parameters.setting import SettingSpec
+from scaling_ood.parameters.setting import ImagesSpec
 from scaling_ood.training.loop import BestEpoch
 
 
@@ -73,14 +73,13 @@ class LabelledDataSpec(DataSpec):
     """
 
     labelled: LabelledSetSpec
-    train: PartSpec
 
     @model_validator(mode="after")
     def _shares_alone(self) -> Self:
         wrong = [role for role, part in self.roles.items() if part.per_class is not None]
         if wrong:
             raise ValueError(f"{', '.join(wrong)}: per_class has no meaning where an image has several classes")
-        if self.train.takes_all and self.fit.split == self.train.split:
+        if self.train is not None and self.train.takes_all and self.fit.split == self.train.split:
             raise ValueError(
                 f"fit cannot be of the split {self.fit.split}, which training takes wholly: here the fit images judge "
                 "the network too (give train a share)"
@@ -112,7 +111,6 @@ class MultiLabelNetworkSpec(ImageNetworkSpec):
             released code.
         backbone_learning_rate: Of the backbone, where it is trained.
         averaging: How precision is averaged for mAP: `step`, `trapezoid` (the released code's) or `voc_2007`.
-        precision: Arithmetic of the training: `bf16` is automatic mixed precision.
     """
 
     objective: Literal["classes"] = "classes"
@@ -124,7 +122,6 @@ class MultiLabelNetworkSpec(ImageNetworkSpec):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     backbone_learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     averaging: AveragingRule = "step"
-    precision: Literal["float32", "bf16"] = "float32"
 
     @property
     def gives(self) -> frozenset[str]:
@@ -147,7 +144,7 @@ class MultiLabelNetworkSpec(ImageNetworkSpec):
         return self
 
 
-class MultiLabelSpec(SettingSpec):
+class MultiLabelSpec(ImagesSpec):
     """Everything about the multi-label setting."""
 
     fabrication: CompositeFabricationSpec | Literal[False] = False

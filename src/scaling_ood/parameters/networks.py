@@ -91,6 +91,7 @@ class ImageNetworkSpec(NetworkSpec):
         epochs: Passes over the training images.
         batch_images: Images per step.
         learning_rate: Of the head, or of all that is trained.
+        precision: Arithmetic of the training: `bf16` is automatic mixed precision.
     """
 
     input_px: Px | None = None
@@ -99,6 +100,7 @@ class ImageNetworkSpec(NetworkSpec):
     epochs: Count = 30
     batch_images: Count = 256
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    precision: Literal["float32", "bf16"] = "float32"
 
     @field_validator("architecture")
     @classmethod

@@ -25,8 +25,8 @@ from scaling_ood.parameters.common import (
     AnyDataSpec,
     Count,
     Name,
+    PixelReportingSpec,
     RenderingSpec,
-    ReportingSpec,
     Silent,
     Spec,
 )
@@ -316,18 +316,6 @@ SceneNetworkSpec = Annotated[
 ]
 
 
-class SceneReportingSpec(ReportingSpec):
-    """How results are measured and shown.
-
-    Attributes:
-        keep_score_maps: Whether every test scene's scores are stored, as float32 of the label image's size: 3.7 MB for
-            720 x 1280 pixels, per detector and seed. Otherwise only those of the scenes that are shown.
-    """
-
-    positive_class: Literal["ood", "in_dist"] = "ood"
-    keep_score_maps: Annotated[bool, Silent] = False
-
-
 class SegmentationSpec(SettingSpec):
     """Everything about the segmentation setting."""
 
@@ -338,7 +326,7 @@ class SegmentationSpec(SettingSpec):
     data: SceneDataSpec
     networks: dict[Name, SceneNetworkSpec]
     extraction: ExtractionSpec = ExtractionSpec(stored="float16", shard_images=32)
-    reporting: SceneReportingSpec = SceneReportingSpec()
+    reporting: PixelReportingSpec = PixelReportingSpec()
 
     @classmethod
     def inherited(cls, own: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from pydantic import field_validator, model_validator
 
 from scaling_ood.detectors import Need, NotApplicableError, refuse_network
 from scaling_ood.parameters.common import AnyDataSpec, Count, Name, ReportingSpec, Spec, did_you_mean, unfit_names
+from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
 
@@ -114,9 +115,10 @@ class SettingSpec(Spec):
 
     @cached_property
     def used_networks(self) -> dict[str, NetworkSpec]:
-        """The shared network, and those that a detector reads; in the order of the configuration."""
-        read = {self.shared, *(method.network for method in self.methods.values())}
-        return {name: spec for name, spec in self.networks.items() if name in read}
+        """The shared network first, and those that a detector reads, in the order of the configuration."""
+        read = {method.network for method in self.methods.values()}
+        names = [self.shared, *(name for name in self.networks if name in read)]
+        return {name: self.networks[name] for name in dict.fromkeys(names)}
 
     def needs_of(self, network: str) -> frozenset[str | Need]:
         """What is stored of a network's passes: what its detectors read, and the logits where there are any."""
@@ -142,3 +144,16 @@ class SettingSpec(Spec):
         except NotApplicableError as reason:
             return str(reason)
         return f"its network ({network}) {spec.untrainable}" if spec.untrainable else ""
+
+
+class ImagesSpec(SettingSpec):
+    """One setting of whole images."""
+
+    data: DataSpec
+
+    def own_problems(self) -> list[str]:
+        """Training images without a training, or the other way round."""
+        trains = any(spec.source.trains for spec in self.used_networks.values())
+        if trains != (self.data.train is not None):
+            return ["data.train must be given exactly if a network is trained"]
+        return []

@@ -123,14 +123,6 @@ def _table_sum(table: pd.DataFrame) -> str:
     return digest(list(table.columns), values)
 
 
-class NodeFunction(Protocol):
-    """A keyed node function, bound to what the graph fixes."""
-
-    def __call__(self, **inputs: Any) -> Any:
-        """Run the node."""
-        ...
-
-
 def keyed(version: int = 1, **reads: Callable[[Arguments], Any]) -> Callable[[Callable[..., Any]], Keyed]:
     """Declare a node function, whose products get their origin from its inputs.
 

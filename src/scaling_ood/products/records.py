@@ -75,7 +75,7 @@ class RunRecord:
     """One tracked run under the `kedro run` that wrote it.
 
     Attributes:
-        name: Shown in the list of runs, such as `multi_class.max_logit`.
+        name: Shown in the list of runs, the setting and the detector.
         tags: What runs are filtered and compared by; `kind` is `detector` or `training`.
         parameters: Flat; the same names in every setting.
         metrics: Last values, such as `auroc.textures` or `auroc.mean`.

@@ -21,7 +21,7 @@ from scaling_ood.evaluation.passes import loading_of
 from scaling_ood.images import Photographs
 from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.manifest import PartitionError
-from scaling_ood.images.one_sided import refuse_one_sided_classes
+from scaling_ood.images.one_sided import refuse_one_sided_classes, untested_classes
 from scaling_ood.images.wording import listed as some_of
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import ClassHead, Forward, Head, architecture
@@ -55,7 +55,7 @@ HELD_BYTES = 4 * 10**9
 """Training images that take more, decoded, are decoded anew for each batch."""
 
 
-class MultiClass(WholeImages):
+class MultiClassTask(WholeImages):
     """One class per image: ImageNet-1K, ImageNet-21K-P with Species, Places365."""
 
     name = "multi_class"
@@ -141,6 +141,7 @@ class MultiClass(WholeImages):
             batch_images=network.batch_images,
             learning_rate=network.learning_rate,
             weight_decay=network.weight_decay,
+            precision=network.precision,
         )
         device = Forward(runtime.device).torch_device
         targets = _targets(network.targets, manifest, "train")
@@ -214,11 +215,6 @@ class MultiClass(WholeImages):
         """The shared network, and that of the coarse classes where there is one."""
         return (spec.shared, *_coarse(spec))
 
-    def figures(self, spec: SettingSpec) -> Sequence[str]:
-        """Also images of low confidence, and the comparison of fine with coarse classes where there is one."""
-        more = ("granularity", "dispersal") if _coarse(spec) else ()
-        return (*super().figures(spec), "low_confidence", *more)
-
     def more(
         self,
         methods: Mapping[str, Method],
@@ -267,7 +263,7 @@ def _targets(kind: str, manifest: Manifest, image_set: str) -> torch.Tensor:
 
 def _refuse(manifest: pd.DataFrame, _classes: Sequence[str]) -> Sequence[str]:
     refuse_one_sided_classes(manifest)
-    return ()
+    return untested_classes(manifest)
 
 
 def _classes(name: str, spec: FolderSpec | NoiseSpec, folder: str, known: pd.DataFrame) -> list[str]:

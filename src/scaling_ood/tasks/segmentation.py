@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +16,7 @@ import torch
 
 from miniatures import rendering_workers
 from miniatures.street import StreetSpec, render_town, street_folders
-from scaling_ood.detectors import Need, OutputsView, field_of
+from scaling_ood.detectors import Need, OutputsView, field_of, name_of
 from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, stored_scenes
 from scaling_ood.evaluation.facts import (
     convention_facts,
@@ -25,7 +27,7 @@ from scaling_ood.evaluation.facts import (
     other_network_facts,
     rendered_caveats,
 )
-from scaling_ood.evaluation.passes import ScenePass
+from scaling_ood.evaluation.passes import ScenePass, tell_disk_use
 from scaling_ood.evaluation.scene_maps import ScoreMaps, chosen_scenes, scene_examples
 from scaling_ood.evaluation.scene_tables import (
     SCENE_COLUMNS,
@@ -45,17 +47,17 @@ from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import Forward, Network, fitting_state, read_checkpoint
 from scaling_ood.models.segmentation import (
     AUTOENCODER_PREPROCESSING,
+    STRIDE,
     build_autoencoder,
     build_segmenter,
     segmenter,
 )
-from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
+from scaling_ood.parameters.common import AnyDataSpec, PixelReportingSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.segmentation import (
     AutoencoderSpec,
     SceneDataSpec,
-    SceneReportingSpec,
     SegmentationSpec,
     SegmenterSpec,
 )
@@ -72,7 +74,7 @@ from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
-from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets
+from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets, scaled_size
 from scaling_ood.training.segmentation import Segmentation, SegmentationRecipe
 
 _logger = logging.getLogger(__name__)
@@ -262,7 +264,10 @@ class SegmentationTask(Task):
             runtime.workers,
         )
         about = {**model.about, **make.about(), "model_key": model.origin.key}
-        return Plan(make.parts(self.passed_sets(network, manifest.preparation)), make, about)
+        sets = self.passed_sets(network, manifest.preparation)
+        sizes = {name: _stored_bytes(network, manifest.of(name), needs, make) for name in sets}
+        tell_disk_use(manifest.preparation.images, sizes, needs, make.stored)
+        return Plan(make.parts(sets), make, about)
 
     def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:
         """Mean IoU on the validation scenes, and on the known pixels of the test scenes.
@@ -317,7 +322,7 @@ class SegmentationTask(Task):
         outputs: StoredShards | None,
     ) -> Measured:
         """Metrics per seed and scene, and of all test scenes and their subsets."""
-        assert isinstance(reporting, SceneReportingSpec)
+        assert isinstance(reporting, PixelReportingSpec)
         metrics, per_scene = pd.DataFrame(), pd.DataFrame(columns=list(SCENE_COLUMNS))
         if not scores.gap:
             assert method is not None
@@ -336,7 +341,7 @@ class SegmentationTask(Task):
         reporting: ReportingSpec,
     ) -> pd.DataFrame:
         """Marks from paired comparisons over the scenes."""
-        assert isinstance(reporting, SceneReportingSpec)
+        assert isinstance(reporting, PixelReportingSpec)
         per_scene = {name: one.metrics for name, one in measured.items()}
         return mark_scene_ties(results, per_scene, manifest, reporting)
 
@@ -348,7 +353,7 @@ class SegmentationTask(Task):
         reporting: ReportingSpec,
     ) -> Plan[Tensors]:
         """Plan the score maps of the scenes that are shown, and of all where they are to be kept."""
-        assert isinstance(reporting, SceneReportingSpec)
+        assert isinstance(reporting, PixelReportingSpec)
         make = ScoreMaps(
             manifest,
             dict(methods),
@@ -359,10 +364,6 @@ class SegmentationTask(Task):
             reporting.keep_score_maps,
         )
         return Plan(make.parts(), make)
-
-    def figures(self, spec: SettingSpec) -> Sequence[str]:  # noqa: ARG002
-        """Score maps of a few scenes."""
-        return ("scene_examples",)
 
     def report(
         self,
@@ -399,7 +400,7 @@ class SegmentationTask(Task):
             },
             tie_level=reporting.tie_level,
         )
-        return report, {"scene_examples": figure}
+        return report, {"score_maps": figure}
 
     def run(
         self,
@@ -428,6 +429,20 @@ def preprocessing_of(network: SegmenterSpec | AutoencoderSpec) -> Preprocessing:
 
 def _classes(network: SegmenterSpec, prepared: Preparation) -> int:
     return network.classes or len(prepared.classes)
+
+
+def _stored_bytes(
+    network: SegmenterSpec | AutoencoderSpec, rows: pd.DataFrame, needs: Iterable[str | Need], make: ScenePass
+) -> int:
+    """What the outputs of some scenes take: at stride 8 those of a segmenter, every pixel those of an autoencoder."""
+    classes, area = _classes(network, make.manifest.preparation) if isinstance(network, SegmenterSpec) else 1, 0
+    stride = STRIDE if isinstance(network, SegmenterSpec) else 1
+    for (height, width), count in Counter(zip(rows["height"], rows["width"], strict=True)).items():
+        for edge in network.edges:
+            sides = (-(-side // STRIDE) * STRIDE // stride for side in scaled_size((width, height), edge, make.longest))
+            area += count * math.prod(sides)
+    widths = [classes if name_of(need) in ("logits", "odin_logits") else 1 for need in needs]
+    return area * len(network.seeds) * sum(w * make.dtype_of(n).itemsize for w, n in zip(widths, needs, strict=True))
 
 
 def _has_truth(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> bool:

@@ -181,10 +181,6 @@ class Task(ABC):
         return (spec.shared,)
 
     @abstractmethod
-    def figures(self, spec: SettingSpec) -> Sequence[str]:
-        """Figures and tables beside the report, by their names in the catalog."""
-
-    @abstractmethod
     def report(
         self,
         methods: Mapping[str, Method],

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from scaling_ood.detectors import Given, Need, OutputsView, field_of
+from scaling_ood.detectors import Given, Need, OutputsView, field_of, name_of
 from scaling_ood.detectors.rotation import ROTATIONS, turned
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.evaluation.facts import (
@@ -27,11 +27,18 @@ from scaling_ood.evaluation.facts import (
     rendered_caveats,
 )
 from scaling_ood.evaluation.figures import score_figures, score_illustrations
-from scaling_ood.evaluation.passes import HEADS, HeadPass, ImagePass, image_set_of, loading_of, stored_bytes
+from scaling_ood.evaluation.passes import (
+    HEADS,
+    HeadPass,
+    ImagePass,
+    image_set_of,
+    loading_of,
+    stored_bytes,
+    tell_disk_use,
+)
 from scaling_ood.evaluation.scoring import score_images
 from scaling_ood.evaluation.tables import mark_ties, measure_scores, summarise
 from scaling_ood.images import Preprocessing
-from scaling_ood.images.wording import in_bytes
 from scaling_ood.models import (
     ClassHead,
     Forward,
@@ -294,18 +301,9 @@ class WholeImages(Task):
         """Say what the outputs will take, before the first image is read."""
         classes, features = len(self.classes(network, prepared)), architecture(network.architecture).features
         widths = {"logits": classes, "odin_logits": classes, "features": features}
-        named = [need if isinstance(need, str) else need.name for need in needs]
         sets = {name: prepared.images[name] for name in self.passed_sets(network, prepared)}
-        sizes = stored_bytes(sets, [widths.get(name, 1) for name in named for _ in network.seeds], stored)
-        for name, size in sizes.items():
-            _logger.info("Outputs of %s: %s images, %s", name, f"{sets[name]:,}", in_bytes(size))
-        _logger.info(
-            "Outputs take %s on disk when all are there: %s (%s). extraction.stored: float16 halves it, and what only "
-            "a detector that is off would read is not kept",
-            in_bytes(sum(sizes.values())),
-            ", ".join(sorted(named)),
-            str(stored).removeprefix("torch."),
-        )
+        own = [widths.get(name_of(need), 1) for need in needs for _ in network.seeds]
+        tell_disk_use(sets, stored_bytes(sets, own, stored), needs, stored)
 
     def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:  # noqa: ARG002
         """How good the networks are on in-distribution images that they were not trained on."""
@@ -362,10 +360,6 @@ class WholeImages(Task):
     ) -> pd.DataFrame:
         """Marks from paired comparisons on the identical images."""
         return mark_ties(results, list(scores.values()), manifest.preparation, reporting)
-
-    def figures(self, spec: SettingSpec) -> Sequence[str]:  # noqa: ARG002
-        """ROC curves and histograms of scores."""
-        return ("roc_curves", "score_histograms")
 
     def report(
         self,

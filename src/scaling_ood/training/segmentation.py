@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import ConfusionMatrix
-from scaling_ood.models.segmentation import Ragged, groups_of, upsample
+from scaling_ood.models.segmentation import Ragged, groups_of
+from scaling_ood.models.upsampling import upsample
 from scaling_ood.training.confidence import Hints, confidence_loss, toss
 from scaling_ood.training.loop import BestEpoch, Lesson, Merit, Recipe, Step
 from scaling_ood.training.sampling import Sampling

@@ -8,7 +8,7 @@ from scaling_ood.models.segmentation.autoencoder import (
     reconstruction_error,
 )
 from scaling_ood.models.segmentation.encoders import STRIDE, Encoder, Maps
-from scaling_ood.models.segmentation.pspnet import PSPNet, upsample
+from scaling_ood.models.segmentation.pspnet import PSPNet
 from scaling_ood.models.segmentation.ragged import Ragged, groups_of
 from scaling_ood.models.segmentation.registry import SEGMENTERS, Segmenter, build_segmenter, segmenter
 
@@ -28,5 +28,4 @@ __all__ = [
     "groups_of",
     "reconstruction_error",
     "segmenter",
-    "upsample",
 ]

@@ -15,7 +15,7 @@ from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import StoredShards, Tensors
-from scaling_ood.report import results_text
+from scaling_ood.report import interval_figures, results_text
 from scaling_ood.tasks import Task
 
 
@@ -86,10 +86,11 @@ def draw_report(
     results: pd.DataFrame,
     metrics: pd.DataFrame,
     manifest: Manifest,
+    quarantine: pd.DataFrame,
     reporting: ReportingSpec,
     **products: Any,
 ) -> dict[str, Any]:
-    """The report as one HTML file, the table as text, and each figure.
+    """The files of the report: one HTML page, the table as text, and each figure.
 
     Args:
         task: Of the setting.
@@ -97,6 +98,7 @@ def draw_report(
         results: The setting's results table.
         metrics: Of every seed.
         manifest: All images.
+        quarantine: Images and files that are not used, with the reason.
         reporting: Caveats and conventions.
         products: `<detector>_scores`, `<network>_outputs`, `quality` of the shared network, and `score_maps` if any.
     """
@@ -104,7 +106,9 @@ def draw_report(
     quality: Quality = products["quality"]
     maps = products.get("score_maps")
     report, figures = task.report(methods, results, metrics, manifest, reporting, scores, outputs, quality, maps)
-    return {"report": report, "summary": results_text(results), **figures}
+    overview = dict(zip(["overview"], interval_figures(results).values(), strict=False))
+    tables = {"report.html": report, "results.txt": results_text(results), "quarantine": quarantine}
+    return {**tables, **overview, **figures}
 
 
 def record_runs(

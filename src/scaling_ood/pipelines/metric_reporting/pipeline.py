@@ -3,7 +3,7 @@
     <detector>.scores -> measure_scores -> <detector>.measured
     all of them -> collect_results -> results, metrics
                 -> [map_scores -> score_maps]
-                -> draw_report -> report, summary, figures
+                -> draw_report -> report
                 -> record_runs -> runs
 
 Scores of pixels are made when they are measured, so that `measure_scores` reads outputs too, and maps are stored.
@@ -52,8 +52,8 @@ def _fan_in(setting: Setting) -> Pipeline:
         nodes.append(setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods))
     shown = {f"{name}_outputs": f"{name}.outputs" for name in task.shown_networks(spec)}
     told = {**tables, **rules, **scores, **shown, "quality": f"{spec.shared}.quality", **maps}
-    drawn = {name: name for name in ("report", "summary", *task.figures(spec))}
-    nodes.append(setting.node(draw_report, told, drawn, methods=spec.methods))
+    told |= {"quarantine": "quarantine"}
+    nodes.append(setting.node(draw_report, told, "report", methods=spec.methods))
     recorded = {"results": "results", **rules, "trainings": "trainings", **scores, **maps}
     nodes.append(setting.node(record_runs, recorded, "runs"))
     return Pipeline(nodes)
