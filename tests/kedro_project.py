@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 import warnings
@@ -17,7 +17,7 @@ from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from click.testing import CliRunner
@@ -135,15 +135,19 @@ class Project:
 
     def run_apart(self, *arguments: str) -> Outcome:
         """The same as a command of its own, in a process of its own."""
-        with tempfile.TemporaryDirectory() as scratch:
-            output = Path(scratch) / "output.txt"
-            process = self.start("run", *arguments, output=output)
-            process.join()
-            return _succeeded(Outcome(process.exitcode or 0, output.read_text()))
+        process = self.start("run", *arguments)
+        process.join()
+        return _succeeded(Outcome(process.exitcode or 0, self.printed.read_text()))
 
-    def start(self, *arguments: str, output: Path = Path(os.devnull)) -> multiprocessing.process.BaseProcess:
+    @property
+    def printed(self) -> Path:
+        """What the last process printed that was started here."""
+        return self.path / "printed.txt"
+
+    def start(self, *arguments: str) -> multiprocessing.process.BaseProcess:
         """Start `kedro` in a process of its own, forked from one that has loaded the large libraries already."""
-        given = (self.path, _in_environment(arguments, "test"), output, dict(os.environ))
+        self.printed.unlink(missing_ok=True)
+        given = (self.path, _in_environment(arguments, "test"), self.printed, dict(os.environ))
         process = SERVER.Process(target=_kedro, args=given)
         process.start()
         return process
@@ -159,7 +163,7 @@ class Project:
         """Wait until a file that matches the pattern exists, while a process is alive."""
         deadline = time.monotonic() + 120
         while not list(self.path.glob(exists)):
-            assert process.is_alive(), "ended before"
+            assert process.is_alive(), f"no {exists}\n{self.printed.read_text()}"
             assert time.monotonic() < deadline, f"no {exists}"
             time.sleep(0.01)
 
@@ -176,7 +180,10 @@ class Project:
     def bring_code(self) -> None:
         """Give it code of its own, to be changed at will; `python` runs it."""
         shutil.copytree(
-            ROOT / "src", self.path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"), dirs_exist_ok=True
+            ROOT / "src",
+            self.path / "src",
+            ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+            dirs_exist_ok=True,
         )
 
     def product(self, path: str, setting: str = "multi_class", env: str = "test") -> Path:
@@ -186,6 +193,16 @@ class Project:
     def results(self, setting: str = "multi_class", env: str = "test") -> pd.DataFrame:
         """The results table."""
         return pd.read_csv(self.product("08_reporting/*/results.csv", setting, env))
+
+    def manifest(self, setting: str = "multi_class", env: str = "test") -> pd.DataFrame:
+        """The table of all images."""
+        return pd.read_parquet(self.product("02_manifests/*/manifest/rows.parquet", setting, env))
+
+    def preparation(self, setting: str = "multi_class", env: str = "test") -> dict[str, Any]:
+        """What is recorded beside it."""
+        record = json.loads(self.product("02_manifests/*/manifest/record.json", setting, env).read_text())
+        found: dict[str, Any] = record["fields"]["preparation"]
+        return found
 
     def tracked(self, condition: str = "") -> list[Run]:
         """Runs in the store."""

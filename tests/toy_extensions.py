@@ -311,9 +311,6 @@ class Pairs(Task):
     ) -> pd.DataFrame:
         return mark_ties(results, list(scores.values()), manifest.preparation, reporting)
 
-    def figures(self, spec: SettingSpec) -> Sequence[str]:
-        return ()
-
     def report(
         self,
         methods: Mapping[str, Method],
