@@ -68,6 +68,17 @@ def test_the_contract_tests_pick_them_up(extended):
         assert f"test_declaration[{name}] PASSED" in done.output
 
 
+STAGE_BY_STAGE = """
+from pathlib import Path
+
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+bootstrap_project(Path.cwd())
+for stage in ("data_preparation", "model_training", "score_extraction", "metric_reporting"):
+    with KedroSession.create(env="pairs") as session:
+        session.run(pipeline_names=[stage])
+"""
 PAIRS = {"train": 12, "fit": 8, "test": 8, "tinted": 6}
 
 
@@ -89,9 +100,8 @@ def paired(tmp_path_factory) -> Project:
             folder.mkdir(parents=True, exist_ok=True)
             for side, pixels in (("left", left), ("right", right)):
                 Image.fromarray(pixels).save(folder / f"{number:03d}_{side}.png")
-    for stage in ("data_preparation", "model_training", "score_extraction", "metric_reporting"):
-        outcome = project.python("-m", "kedro", "run", "--env", "pairs", "--pipelines", stage)
-        assert outcome.code == 0, outcome.output
+    outcome = project.python("-c", STAGE_BY_STAGE)
+    assert outcome.code == 0, outcome.output
     return project
 
 

@@ -1,8 +1,10 @@
 """Wrong input: one clear message that names the thing and the remedy, and no traceback; every remedy works."""
 
 import json
+import os
 import re
 import shlex
+import signal
 
 import click
 import label_trees
@@ -76,9 +78,11 @@ def test_a_missing_input_ends_the_run_before_any_node_and_its_remedy_works(proje
 def test_a_second_run_at_once_is_refused_and_names_the_first(project):
     running = project.product("02_manifests/*/.running", "multi_label")
     running.unlink()
-    first = project.start("run", "--namespaces", "multi_label")
+    first = project.start("run", "--pipelines", "score_extraction", "--namespaces", "multi_label")
     project.wait_for(str(running.relative_to(project.path)), first)
+    os.kill(first.pid, signal.SIGSTOP)
     project.kedro("run", "--namespaces", "multi_label").refused(f"process {first.pid} on ", "wait until it is done")
+    os.kill(first.pid, signal.SIGCONT)
     first.join()
     assert first.exitcode == 0
 
