@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from finished_project import finished_project, finished_run, project
+from finished_project import finished, finished_run, project
 from helpers.fixtures import benches
 from toy_networks import toy_architecture
 
@@ -18,4 +18,4 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-__all__ = ["benches", "finished_project", "finished_run", "project", "toy_architecture"]
+__all__ = ["benches", "finished", "finished_run", "project", "toy_architecture"]

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from kedro.config import OmegaConfigLoader
-
-from scaling_ood.settings import CONFIG_LOADER_ARGS
+import yaml
 
 ROOT = Path(__file__).parents[1]
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -24,7 +22,7 @@ def definition(name):
 
 
 def catalog():
-    return OmegaConfigLoader(str(ROOT / "conf"), env="local", **CONFIG_LOADER_ARGS)["catalog"]
+    return yaml.safe_load((ROOT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
 
 
 def test_a_locale_that_knows_ascii_alone_changes_nothing(tmp_path):
@@ -36,14 +34,15 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
+from kedro.io import AbstractDataset, DataCatalog
 from kedro.pipeline import Node, Pipeline
 
 import scaling_ood.settings
-from scaling_ood.datasets.kept_files import write_atomically
+from scaling_ood.datasets import ReportDataset
 from scaling_ood.hooks import ProjectHooks
 from scaling_ood.images.files import read_file
 from scaling_ood.images.layouts import list_images
+from scaling_ood.products.kept_files import write_atomically
 
 assert "utf" not in (sys.stdout.encoding + sys.getfilesystemencoding()).lower()
 words = {WORDS!a}
@@ -55,13 +54,14 @@ assert read_file("data/" + entry.path) == b"content"
 text = AbstractDataset.from_config("text", {{**{definition("tables_html")}, "filepath": "a.html"}})
 text.save(words)
 assert text.load() == words
-table = AbstractDataset.from_config("table", {{**{definition("multi_class.quarantine")}, "filepath": "a.csv"}})
+table = AbstractDataset.from_config("table", {{**{definition("{setting}.quarantine")}, "filepath": "a.csv"}})
 table.save(pd.DataFrame({{"path": [words]}}))
 assert table.load()["path"].tolist() == [words]
 write_atomically(Path("a.json"), words)
 
-catalog = DataCatalog({{"a.summary": MemoryDataset(words), "a.report": MemoryDataset("")}})
-ProjectHooks().after_pipeline_run(Pipeline([Node(lambda given: given, "in", "a.summary", name="n")]), catalog)
+catalog = DataCatalog({{"a.report": ReportDataset(filepath="report")}})
+catalog["a.report"].save({{"report.html": words, "results.txt": words}})
+ProjectHooks().after_pipeline_run(Pipeline([Node(lambda given: given, "in", "a.report", name="n")]), catalog)
 print(words)
 """
     environment = {**os.environ, **ASCII, "PYTHONPATH": str(ROOT / "src")}
@@ -69,7 +69,7 @@ print(words)
     done = subprocess.run(command, env=environment, cwd=tmp_path, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert WORDS.encode("ascii", "backslashreplace") in done.stdout
-    for name in ("a.html", "a.json"):
+    for name in ("a.html", "a.json", "report/report.html"):
         assert (tmp_path / name).read_text(encoding="utf-8") == WORDS
     assert pd.read_csv(tmp_path / "a.csv")["path"].tolist() == [WORDS]
 
@@ -89,8 +89,8 @@ def test_no_file_of_text_is_read_or_written_in_the_locales_encoding():
 
 @pytest.mark.parametrize(("kind", "ways"), [("text.TextDataset", ("save", "load")), ("pandas.CSVDataset", ("save",))])
 def test_every_text_of_the_catalog_is_utf8(kind, ways):
-    definitions = [entry["dataset"] if "partitions" in entry.get("type", "") else entry for entry in catalog().values()]
-    mine = [entry for entry in definitions if isinstance(entry, dict) and entry.get("type") == kind]
-    assert len(mine) > 4
+    definitions = [entry["dataset"] if "partitions" in entry["type"] else entry for entry in catalog().values()]
+    mine = [entry for entry in definitions if isinstance(entry, dict) and entry["type"] == kind]
+    assert len(mine) >= 4
     for entry in mine:
         assert all(entry["fs_args"][f"open_args_{way}"]["encoding"] == "utf-8" for way in ways)

@@ -94,11 +94,13 @@ class Setting(NamedTuple):
         return f"{kind}:{self.task.name}.{own}" if kind else f"{self.task.name}.{own}"
 
 
-_bound: dict[str, Mapping[str, Any]] = {}
+_bound: dict[str, Any] = {}
+"""`parameters` of the running session, and the `settings` that were made of them."""
 
 
 def bind(parameters: Mapping[str, Any]) -> None:
     """Take over the merged parameters of the running session; a graph of another session's is made anew."""
+    _bound.clear()
     _bound["parameters"] = parameters
     if kedro_project.PACKAGE_NAME is not None:
         pipelines.configure(f"{kedro_project.PACKAGE_NAME}.pipeline_registry")
@@ -110,7 +112,12 @@ def setting_specs() -> dict[str, Setting]:
     Raises:
         click.ClickException: Something is wrong with the parameters; all problems at once.
     """
-    return checked(_bound["parameters"] if "parameters" in _bound else _without_session())
+    if "parameters" not in _bound:
+        return checked(_without_session())
+    if "settings" not in _bound:
+        _bound["settings"] = checked(_bound["parameters"])
+    found: dict[str, Setting] = _bound["settings"]
+    return found
 
 
 def typed_parameters() -> dict[str, Any]:

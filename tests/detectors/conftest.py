@@ -64,11 +64,13 @@ class Classifier(nn.Module):
         self.weight = basis[:CLASSES]  # (C, D), orthonormal rows
         self.unknown = basis[CLASSES:]  # (D - C, D), directions without any class
         self.head = LinearHead(self.weight, torch.zeros(CLASSES, dtype=torch.float64))
-        self.layer = nn.Identity()
+        # It changes nothing, and is there for needs that look for a layer.
+        self.layer = nn.Conv2d(WIDTH, WIDTH, 1, bias=False, dtype=torch.float64).requires_grad_(False)
+        self.layer.weight.copy_(basis[:, :, None, None])
 
-    def named_modules(self):
-        """Every layer that a detector reads a map of; all of them are the image."""
-        return [(need.layer, self.layer) for need in NEEDS if isinstance(need, FeatureMap)]
+    def named_modules(self, *_, **__):
+        """Its layer, under its own name and under every one that a detector reads a map of."""
+        return [(name, self.layer) for name in ("layer", *(n.layer for n in NEEDS if isinstance(n, FeatureMap)))]
 
     def encode(self, inputs):
         return self.layer(inputs)[:, :, 0, 0]

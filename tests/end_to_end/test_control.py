@@ -12,7 +12,8 @@ from miniatures import rendering_workers
 from miniatures.street import Label, StreetSpec, draw_street, street_folders
 from scaling_ood.detectors import Outputs, build_detector
 from scaling_ood.images.scenes import label_map
-from scaling_ood.models.segmentation import build_segmenter, segmenter, upsample
+from scaling_ood.models.segmentation import build_segmenter, segmenter
+from scaling_ood.models.upsampling import upsample
 from scaling_ood.training.scenes import SceneSets, network_pixels
 from scaling_ood.training.segmentation import Segmentation, SegmentationRecipe
 

@@ -21,10 +21,10 @@ def test_it_is_committed_without_outputs(tour):
 
 
 @pytest.mark.slow
-def test_it_runs_on_a_finished_project(tour, finished_project, monkeypatch):
+def test_it_runs_on_a_finished_project(tour, finished, monkeypatch):
     monkeypatch.setenv("KEDRO_ENV", "test")
-    folder = Path(finished_project) / "notebooks"
-    folder.mkdir(exist_ok=True)
+    folder = finished.path / "notebooks"
+    folder.mkdir()
     NotebookClient(tour, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
     shown = {cell.id: cell.outputs for cell in tour.cells if cell.cell_type == "code"}
     assert all("application/vnd.plotly.v1+json" in shown[name][-1].data for name in ("roc", "histograms"))

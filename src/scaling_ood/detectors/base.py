@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
@@ -222,6 +223,7 @@ def at_least_float32(logits: torch.Tensor) -> torch.Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
+@cache
 def _import_all() -> None:
     package = importlib.import_module("scaling_ood.detectors")
     for module in pkgutil.iter_modules(package.__path__):

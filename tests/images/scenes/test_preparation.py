@@ -142,12 +142,12 @@ def test_converted_labels_of_road_anomaly_have_a_map_of_their_own(lay_out, tmp_p
         (
             "road_anomaly",
             [(0, 0, 1), (0, 1, 255)],
-            "Found in 2 label images: 0 in 2, 1 in 2, 255 in 1; they are those of road_anomaly_binary (data.labels)",
+            "Found in 2 label images: 0 in 2, 1 in 2, 255 in 1; they are those of road_anomaly_binary (data.label_map)",
         ),
         (
             "road_anomaly_binary",
             [(0, 1, 2), (0, 1, 1)],
-            "Found in 2 label images: 0 in 2, 1 in 2, 2 in 1; they are those of road_anomaly (data.labels)",
+            "Found in 2 label images: 0 in 2, 1 in 2, 2 in 1; they are those of road_anomaly (data.label_map)",
         ),
         # Masks of 0 and 255, train ids of Cityscapes, nothing anomalous at all.
         ("road_anomaly", [(0, 0, 255)], "0 in 1, 255 in 1; no map of this layout fits them"),

@@ -140,7 +140,7 @@ def _refuse_other_ids(
     held = np.stack([count_labels(folder / scene.label_path).pixels > 0 for scene in scenes]).sum(axis=0)  # (256,)
     found = np.flatnonzero(held).tolist()
     fits = [each.name for each in others if not each.unknown_ids(found) and any(held[each.ids("anomaly")])]
-    advice = f"they are those of {' and '.join(fits)} (data.labels)" if fits else "no map of this layout fits them"
+    advice = f"they are those of {' and '.join(fits)} (data.label_map)" if fits else "no map of this layout fits them"
     counts = ", ".join(f"{each} in {held[each]:,}" for each in found[:_MOST_IDS])
     anomalous = ", ".join(map(str, labels.ids("anomaly")))
     raise LabelKindError(
