@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from miniatures import MiniatureSpec
 from scaling_ood.images import Noise
-from scaling_ood.parameters.common import RuntimeSpec, did_you_mean
+from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSets, DataSpec, FolderSpec, NoiseSpec, PartSpec
 from scaling_ood.parameters.multi_class import FabricationSpec, ModelSpec
 
@@ -84,9 +84,3 @@ def test_a_recipe_out_of_its_range_is_refused(wrong: dict[str, Any]) -> None:
     ModelSpec.model_validate(right)
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         ModelSpec.model_validate(right | wrong)
-
-
-def test_a_hint_names_the_nearest_word_only_if_there_is_one() -> None:
-    assert did_you_mean("foldr", ["folder", "layout"]) == "; did you mean 'folder'? (known: folder, layout)"
-    assert did_you_mean("zzz", ["folder", "layout"]) == " (known: folder, layout)"
-    assert did_you_mean("zzz", []) == ""

@@ -22,13 +22,13 @@ from kedro.pipeline import Pipeline
 
 from scaling_ood import structure
 from scaling_ood.downloads import BY_HAND, PAPER
-from scaling_ood.images.wording import in_bytes
 from scaling_ood.models.file_forms import CheckpointError, form_of
 from scaling_ood.pipeline_registry import whole_graph
 from scaling_ood.products.kept_files import DamagedPartError
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.staleness import Graph
 from scaling_ood.report import in_encoding
+from scaling_ood.wording import in_bytes
 
 # What a person can put right. Everything else is a bug and keeps its traceback.
 USER_ERRORS = (ValueError, ArithmeticError, OSError, DamagedPartError, RuntimeError)

@@ -10,12 +10,10 @@ import yaml
 from PIL import Image
 
 from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
-from scaling_ood.images import layout_names, quality
+from scaling_ood.images import LAYOUTS, multi_label, quality, scenes
 from scaling_ood.images.counts import counted_data_sets, expected_counts
-from scaling_ood.images.multi_label import multi_label_layout_names
 from scaling_ood.images.quality import QualityMeasure
-from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
-from scaling_ood.images.scenes.layouts import find_scene_layout
+from scaling_ood.images.scenes import label_map, label_map_names
 from scaling_ood.parameters.segmentation import SceneDataSpec, SegmenterSpec
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +61,7 @@ def test_the_data_page_names_every_set_layout_and_benchmark():
     noise = {name for name, entry in library.items() if entry["source"] == "noise"}
     assert all(f"`{name}`" in page for name in photographs | {source.name for source in SAMPLES})
     assert all(name in page for name in noise)
-    assert all(f"| `{name}` |" in page for name in [*layout_names(), *multi_label_layout_names()])
+    assert all(f"| `{name}` |" in page for name in [*LAYOUTS, *multi_label.LAYOUTS])
     for folder in (ROOT / "conf").iterdir():
         if (folder / "globals.yml").is_file() and folder.name not in ("base", "local"):
             assert f"| `{folder.name}` |" in page
@@ -108,7 +106,7 @@ def test_the_table_of_the_papers_data_names_each_set_and_how_to_get_it():
 
 def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
     rows = {row["`layout`"].split(";")[0].strip("`"): row["size"] for row in paper_rows().values() if row["`layout`"]}
-    assert set(rows) <= set(layout_names())
+    assert set(rows) <= set(LAYOUTS)
     assert set(counted_data_sets()) <= set(rows)
     counts = expected_counts()
     species = counts[counts["data_set"] == "species"]
@@ -122,10 +120,10 @@ def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
         } == expected - {10}
 
 
-@pytest.mark.parametrize("layout", scene_layout_names())
+@pytest.mark.parametrize("layout", sorted(scenes.LAYOUTS))
 def test_the_data_page_names_every_layout_of_scenes_with_its_label_maps(layout):
     maps = re.findall(r"`(\w+)`", row_under("## Scenes", layout)[3])
-    assert tuple(maps) == find_scene_layout(layout).label_maps
+    assert tuple(maps) == scenes.LAYOUTS[layout].label_maps
 
 
 @pytest.mark.parametrize("name", [name for name in label_map_names() if not name.endswith("_masked")])
@@ -169,10 +167,10 @@ def test_a_scraped_data_set_is_curated_as_the_data_page_shows(tmp_path, monkeypa
         Image.new("RGB", (8, 8), (grey,) * 3).save(tmp_path / "Fungi" / "Amanita" / f"{number}.png")
     (tmp_path / "flags.csv").write_text("image,reason\nFungi/Amanita/2.png,a drawing\n")
     brightness = QualityMeasure("brisque", "higher", lambda image: float(np.asarray(image).mean()))
-    monkeypatch.setitem(quality._MEASURES, "brisque", brightness)
+    monkeypatch.setitem(quality.QUALITY_MEASURES, "brisque", brightness)
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    exec(block_of(DATA_PAGE, "python", "curation_summary").replace('"DIR"', f"r'{tmp_path}'"), namespace)
+    exec(block_of(DATA_PAGE, "python", "read_flags").replace('"DIR"', f"r'{tmp_path}'"), namespace)
     assert namespace["kept"]["path"].tolist() == ["Fungi/Amanita/0.png"]
     assert namespace["report"]["reason"].tolist() == [
         "brisque 200.0, higher than 60",

@@ -372,7 +372,7 @@ def brightness(image: Any) -> float:
 
 
 def test_a_curated_set_is_left_without_dark_and_flagged_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(quality._MEASURES, "brisque", QualityMeasure("brisque", "lower", brightness))
+    monkeypatch.setitem(quality.QUALITY_MEASURES, "brisque", QualityMeasure("brisque", "lower", brightness))
     write_squares(tmp_path / "known", 3, {"a": (200, 200, 200), "b": (180, 180, 180)})
     write_squares(tmp_path / "scraped", 2, {"dark": (10, 10, 10), "light": (240, 240, 240)})
     (tmp_path / "flags.csv").write_text("image,reason\nlight/001.png,a drawing\n")

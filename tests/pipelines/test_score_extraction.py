@@ -19,7 +19,7 @@ from toy_benchmark import build_toy
 from scaling_ood.datasets import ShardsDataset, StoredModel, StoredShards
 from scaling_ood.datasets.kept_files import content_sum
 from scaling_ood.detectors import Detector, Outputs, detector_class
-from scaling_ood.images.wording import in_bytes
+from scaling_ood.wording import in_bytes
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.multi_class import ExtractionSpec, ModelSpec, OdinSpec

@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from miniatures.street import StreetSpec
 from scaling_ood.images import Orientation
 from scaling_ood.images.scenes import (
+    LAYOUTS,
     LabelMap,
     Pairing,
     SceneSource,
     SplitRule,
-    label_map_names,
     labels_of,
     rule_of,
-    scene_layout_names,
 )
 from scaling_ood.models.segmentation import Difference, segmenter
 from scaling_ood.parameters.common import (
@@ -115,7 +114,7 @@ class SceneDataSpec(AnyDataSpec):
 
     in_dist: Name
     source: Literal["photographs", "fabricated"] = "photographs"
-    layout: str
+    layout: Annotated[str, AfterValidator(LAYOUTS.known)]
     folder: str
     label_map: str | None = None
     paired: PairedFoldersSpec | None = None
@@ -124,10 +123,6 @@ class SceneDataSpec(AnyDataSpec):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if self.layout not in scene_layout_names():
-            raise ValueError(f"unknown layout '{self.layout}' (known: {', '.join(scene_layout_names())})")
-        if self.label_map is not None and self.label_map not in label_map_names():
-            raise ValueError(f"unknown label_map '{self.label_map}' (known: {', '.join(label_map_names())})")
         if (self.layout == PAIRED) != (self.paired is not None):
             raise ValueError(f"`paired` belongs to the layout '{PAIRED}', and that needs it (layout: '{self.layout}')")
         if self.paired is None:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from scaling_ood.detectors import Need, NotApplicableError, refuse_network
-from scaling_ood.parameters.common import AnyDataSpec, Count, Name, ReportingSpec, Spec, did_you_mean, unfit_names
+from scaling_ood.parameters.common import AnyDataSpec, Count, Name, ReportingSpec, Spec, unfit_names
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
+from scaling_ood.wording import did_you_mean
 
 
 class ExtractionSpec(Spec):

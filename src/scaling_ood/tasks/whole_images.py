@@ -31,7 +31,6 @@ from scaling_ood.evaluation.passes import HEADS, HeadPass, ImagePass, image_set_
 from scaling_ood.evaluation.scoring import score_images
 from scaling_ood.evaluation.tables import mark_ties, measure_scores, summarise
 from scaling_ood.images import Preprocessing
-from scaling_ood.images.wording import in_bytes
 from scaling_ood.models import (
     ClassHead,
     Forward,
@@ -60,6 +59,7 @@ from scaling_ood.report import Illustration, interval_figures, render_report
 from scaling_ood.tasks.image_sets import curate_sets
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.loop import Lesson
+from scaling_ood.wording import in_bytes
 
 FEATURE_SHARD_IMAGES = 1024
 _BACKBONE = "backbone"

@@ -11,7 +11,7 @@ from importlib import resources
 
 import pandas as pd
 
-from scaling_ood.images.wording import unknown
+from scaling_ood.wording import unknown
 
 
 @cache

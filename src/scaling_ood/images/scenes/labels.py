@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_ood.images.wording import listed, unknown
+from scaling_ood.wording import listed, unknown
 
 VOID = 255
 """Train id of pixels that count neither as in-distribution nor as anomalous."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from scaling_ood.images.one_sided import REMEDY, OneSidedLabelsError
 from scaling_ood.images.scenes.labels import LabelMap
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import listed
 
 
 def refuse_one_sided_scenes(manifest: pd.DataFrame, labels: LabelMap) -> None:

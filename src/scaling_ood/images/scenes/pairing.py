@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaling_ood.images.files import printable
-from scaling_ood.images.layouts import told
 from scaling_ood.images.walking import HIDDEN, walk
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import counted, listed
 
 LABEL_SUFFIXES = frozenset({".png"})
 """A label image must be stored without loss."""
@@ -161,7 +161,7 @@ def _problems(files: SplitFiles, photographs: bool) -> list[str]:
     if not files.missing_labels and not files.only_labelled:
         problems += _lonely(files.images, files.labels, "photographs have no label image")
     problems = problems or ([] if files.labels else ["no label image"])
-    others = told(reason for reason in files.left_out.values() if reason != HIDDEN)
+    others = counted(Counter(reason for reason in files.left_out.values() if reason != HIDDEN))
     return [*problems, f"files that are left out there ({others})"] if problems and others else problems
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from scaling_ood.images.exif import Orientation
-from scaling_ood.images.manifest import left_out, quarantine_table
+from scaling_ood.images.manifest import left_out
 from scaling_ood.images.scenes.labels import LabelMap
-from scaling_ood.images.scenes.layouts import find_scene_layout, read_scenes
+from scaling_ood.images.scenes.listing import LAYOUTS, list_scenes
 from scaling_ood.images.scenes.pairing import Pairing, Scene
 from scaling_ood.images.scenes.reading import count_labels
-from scaling_ood.images.scenes.shipped import label_map
 from scaling_ood.images.scenes.splits import SplitRule, mark_subsets, split_by_content
 from scaling_ood.images.scenes.survey import set_apart, survey
+from scaling_ood.images.scenes.tables import label_map
 
 
 class LabelKindError(ValueError):
@@ -31,7 +31,7 @@ class SceneSource:
     Attributes:
         name: Starts every id.
         folder: The data set's own folder.
-        layout: A registered layout.
+        layout: One of `LAYOUTS`.
         labels: A label map, or the name of one that ships; None is the layout's usual one.
         rule: Roles of the images; None is the layout's own.
         splits: Which of the data set's own splits to use; None uses all.
@@ -64,7 +64,7 @@ def labels_of(layout: str, labels: LabelMap | str | None = None) -> LabelMap:
     """
     if isinstance(labels, LabelMap):
         return labels
-    fitting = find_scene_layout(layout).label_maps
+    fitting = LAYOUTS[layout].label_maps
     if labels is None and not fitting:
         raise ValueError(f"{layout} needs a label map: what each id of its label images means")
     name = fitting[0] if labels is None else labels
@@ -80,19 +80,13 @@ def rule_of(layout: str, rule: SplitRule | None = None) -> SplitRule:
     Raises:
         ValueError: An unknown layout, or none is given where the layout has none.
     """
-    own = rule or find_scene_layout(layout).rule
+    own = rule or LAYOUTS[layout].rule
     if own is None:
         raise ValueError(f"{layout} needs a split rule: the role of each split")
     return own
 
 
-def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The manifest of a data set, and all that is not used: `read_scene_source` with its last two tables in one."""
-    manifest, bad, others = read_scene_source(source, workers, most)
-    return manifest, quarantine_table(bad, others)
-
-
-def read_scene_source(
+def prepare_scenes(
     source: SceneSource, workers: int = 2, most: float = 0.0
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The manifest of a data set, the images set apart, and the files that are left out.
@@ -113,12 +107,12 @@ def read_scene_source(
     """
     labels, rule = labels_of(source.layout, source.labels), rule_of(source.layout, source.rule)
     folder = Path(source.folder)
-    scenes, others = read_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
+    scenes, others = list_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
     table = survey(source.name, scenes, folder, labels, workers, source.orientation, source.looks)
     _refuse_other_ids(source.layout, labels, table, scenes, folder, most)
     good, bad = set_apart(table, most)
     manifest = split_by_content(good, rule)
-    subsets = find_scene_layout(source.layout).subsets
+    subsets = LAYOUTS[source.layout].subsets
     if subsets and source.rule is None and source.splits is None:
         manifest = mark_subsets(manifest, subsets)
     return manifest, bad, left_out(source.name, others)
@@ -131,7 +125,7 @@ def _refuse_other_ids(
 
     It does not where more images than are tolerated hold unknown ids, or where nothing is anomalous.
     """
-    fitting = [label_map(name) for name in find_scene_layout(layout).label_maps]
+    fitting = [label_map(name) for name in LAYOUTS[layout].label_maps]
     others = [each for each in fitting if _known(each) != _known(labels)]
     if not others or labels.name not in {each.name for each in fitting}:
         return

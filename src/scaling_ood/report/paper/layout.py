@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from scaling_ood.images.wording import unknown
 from scaling_ood.report.paper.comparing import typed
 from scaling_ood.report.paper.marking import Marks
 from scaling_ood.report.paper.published import QUANTITIES, TABLES
 from scaling_ood.report.paper.sources import gaps_of, sources_of
 from scaling_ood.report.table import Block, Cell, Heading, Line, Table, headings
+from scaling_ood.wording import unknown
 
 Record = Mapping[str, Any]
 Key = tuple[str, ...]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from scaling_ood.images.wording import unknown
+from scaling_ood.wording import unknown
 
 TABLES = ("1", "2", "3", "4", "5", "6", "7", "text")
 """The paper's tables, and the numbers that stand in its text only."""
