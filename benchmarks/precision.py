@@ -18,14 +18,14 @@ import pandas as pd
 import torch
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from scaling_ood.pipelines.extraction import Extraction, image_set_of
-from scaling_ood.preparation import Preparation, preprocessing_of
 from timing import table
 
 from scaling_ood.detectors import NotApplicableError, Outputs, OutputsList, build_detector
 from scaling_ood.images import Loading
 from scaling_ood.metrics import detection_metrics
 from scaling_ood.models import Forward, assemble
+from scaling_ood.pipelines.extraction import Extraction, image_set_of
+from scaling_ood.preparation import Preparation, preprocessing_of
 from scaling_ood.structure import detectors_of, setting_specs
 
 MOST_IMAGES = 120

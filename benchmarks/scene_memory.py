@@ -21,13 +21,6 @@ from typing import Any
 import pandas as pd
 import torch
 from safetensors.torch import save_file
-from scaling_ood.networks import SHARED
-from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes
-from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes, score_pixels
-from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
-from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
-from scaling_ood.plans import Plan
-from scaling_ood.scene_preparation import ScenePreparation
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from timing import table
 
@@ -44,6 +37,7 @@ from scaling_ood.images.scenes import (
 from scaling_ood.metrics import PooledThresholds, image_metrics
 from scaling_ood.models import Forward
 from scaling_ood.models.segmentation import build_segmenter
+from scaling_ood.networks import SHARED
 from scaling_ood.parameters.segmentation import (
     NetworksSpec,
     SceneExtractionSpec,
@@ -51,6 +45,12 @@ from scaling_ood.parameters.segmentation import (
     SegmenterSpec,
     StreetFabricationSpec,
 )
+from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes
+from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes, score_pixels
+from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
+from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
+from scaling_ood.plans import Plan
+from scaling_ood.scene_preparation import ScenePreparation
 
 SPEC = SegmenterSpec(architecture="pspnet_efficientnet_lite0_short", pretrained=False, width=64, longest_edge=1280)
 REPORTING = SceneReportingSpec()

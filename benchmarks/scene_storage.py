@@ -19,10 +19,6 @@ import pandas as pd
 import torch
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from scaling_ood.networks import SCENES, network_of
-from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes
-from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
-from scaling_ood.scene_preparation import WHOLE, ScenePreparation, scene_preprocessing, variant_of
 from timing import table
 
 from scaling_ood.datasets import StoredShards
@@ -32,7 +28,11 @@ from scaling_ood.images import read_image
 from scaling_ood.images.scenes import ANOMALY, VOID, read_labels
 from scaling_ood.metrics import PerImageMean, PooledThresholds
 from scaling_ood.models.segmentation import build_segmenter, upsample
+from scaling_ood.networks import SCENES, network_of
 from scaling_ood.parameters.segmentation import SegmentationSpec
+from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes
+from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
+from scaling_ood.scene_preparation import WHOLE, ScenePreparation, scene_preprocessing, variant_of
 from scaling_ood.structure import detectors_of, setting_specs
 from scaling_ood.training.scenes import network_pixels
 

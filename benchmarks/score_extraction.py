@@ -19,9 +19,6 @@ import pandas as pd
 import torch
 from PIL import Image
 from pytorch_ood import detector as theirs
-from scaling_ood.pipelines.extraction import Extraction
-from scaling_ood.plans import Part, Plan
-from scaling_ood.preparation import Preparation
 from timing import table
 from torch import nn
 
@@ -30,7 +27,10 @@ from scaling_ood.datasets import ShardsDataset
 from scaling_ood.detectors import LinearHead, build_detector
 from scaling_ood.images import Loading, Photographs
 from scaling_ood.models import Forward, Variant, architecture, assemble, trainable
+from scaling_ood.pipelines.extraction import Extraction
 from scaling_ood.pipelines.score_extraction.nodes import HEADS, StoredOutputs
+from scaling_ood.plans import Part, Plan
+from scaling_ood.preparation import Preparation
 
 IMAGES = 600
 SETS = ("fit", "test", "unseen")

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 from kedro.io import DatasetError
-from scaling_ood.plans import TrainingPlan
 from torch import nn
 
 from scaling_ood.datasets import CheckpointDataset, DamagedPartError
 from scaling_ood.models import ClassHead
+from scaling_ood.plans import TrainingPlan
 from scaling_ood.training import ResumableState
 from scaling_ood.training.classification import Classification, ClassificationRecipe
 from scaling_ood.training.images import CachedFeatures

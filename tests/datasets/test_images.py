@@ -8,11 +8,11 @@ import pytest
 from image_trees import images_of
 from kedro.io import DatasetError
 from PIL import Image
-from scaling_ood.plans import Part, Plan
 
 from scaling_ood.datasets import FabricatedImagesDataset, ImageRootDataset
 from scaling_ood.datasets.images import ImageFolder
 from scaling_ood.images import list_files
+from scaling_ood.plans import Part, Plan
 
 FOLDERS = ("in_dist/train/oak", "in_dist/val/oak", "ood/birds/owl")
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from mlflow_store import empty_store
-from scaling_ood.records import RunRecord
 
 from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset
+from scaling_ood.records import RunRecord
 
 TAGS = {"kind": "detector", "setting": "multi_class", "benchmark": "miniature", "detector": "msp", "model": "lite0"}
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 import torch
 from kedro.io import DatasetError
-from scaling_ood.datasets.kept_files import content_sum, write_atomically
-from scaling_ood.plans import Part, Plan
 
 from scaling_ood.datasets import ShardsDataset, kept_files
+from scaling_ood.datasets.kept_files import content_sum, write_atomically
 from scaling_ood.datasets.planned import PART_RECORDS, RECORD
+from scaling_ood.plans import Part, Plan
 
 Shard = dict[str, torch.Tensor]
 

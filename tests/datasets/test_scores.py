@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
-from scaling_ood.scores import Scores
 
 from scaling_ood.datasets import DamagedPartError, ScoresDataset
+from scaling_ood.scores import Scores
 
 SCORES = Scores(
     detector="kl_matching",

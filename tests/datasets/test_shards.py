@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from scaling_ood.plans import Part, Plan
 
 from scaling_ood.datasets import DamagedPartError, ShardsDataset, StoredShards
+from scaling_ood.plans import Part, Plan
 
 TENSORS = {
     "logits": torch.tensor([[1.5, -0.0], [float("inf"), 1e-45]]),

@@ -10,9 +10,10 @@ import yaml
 from PIL import Image
 
 from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
-from scaling_ood.images import LAYOUTS, multi_label, quality, scenes
+from scaling_ood.images import LAYOUTS, multi_label, quality
 from scaling_ood.images.counts import counted_data_sets, expected_counts
 from scaling_ood.images.quality import QualityMeasure
+from scaling_ood.images.scenes import LAYOUTS as SCENE_LAYOUTS
 from scaling_ood.images.scenes import label_map, label_map_names
 from scaling_ood.parameters.segmentation import SceneDataSpec, SegmenterSpec
 
@@ -120,10 +121,10 @@ def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
         } == expected - {10}
 
 
-@pytest.mark.parametrize("layout", sorted(scenes.LAYOUTS))
+@pytest.mark.parametrize("layout", sorted(SCENE_LAYOUTS))
 def test_the_data_page_names_every_layout_of_scenes_with_its_label_maps(layout):
     maps = re.findall(r"`(\w+)`", row_under("## Scenes", layout)[3])
-    assert tuple(maps) == scenes.LAYOUTS[layout].label_maps
+    assert tuple(maps) == SCENE_LAYOUTS[layout].label_maps
 
 
 @pytest.mark.parametrize("name", [name for name in label_map_names() if not name.endswith("_masked")])
