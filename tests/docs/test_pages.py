@@ -11,7 +11,7 @@ from PIL import Image
 
 from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
 from scaling_ood.images import LAYOUTS, multi_label, quality
-from scaling_ood.images.counts import counted_data_sets, expected_counts
+from scaling_ood.images.counts import expected_counts
 from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.scenes import LAYOUTS as SCENE_LAYOUTS
 from scaling_ood.images.scenes import label_map, label_map_names
@@ -108,11 +108,11 @@ def test_the_table_of_the_papers_data_names_each_set_and_how_to_get_it():
 def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
     rows = {row["`layout`"].split(";")[0].strip("`"): row["size"] for row in paper_rows().values() if row["`layout`"]}
     assert set(rows) <= set(LAYOUTS)
-    assert set(counted_data_sets()) <= set(rows)
+    assert set(expected_counts()["data_set"]) <= set(rows)
     counts = expected_counts()
     species = counts[counts["data_set"] == "species"]
     sizes = {"species": set(species[["classes", "images"]].sum())}
-    for name in set(counted_data_sets()) - {"species"}:
+    for name in set(expected_counts()["data_set"]) - {"species"}:
         mine = counts[counts["data_set"] == name]
         sizes[name] = {*mine["classes"].dropna(), *mine["images"].dropna()}
     for name, expected in sizes.items():

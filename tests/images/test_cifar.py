@@ -7,7 +7,7 @@ import pytest
 import torchvision
 from python2_pickles import Call, Global, python2_pickle
 
-from scaling_ood.images import LayoutError, Preprocessing, list_files, open_image
+from scaling_ood.images import LayoutError, Preprocessing, list_files, open_image, read_image
 from scaling_ood.images.checks import check_image
 
 CLASSES = ["airplane", "bird", "cat"]
@@ -62,7 +62,7 @@ def test_an_image_passes_the_check_and_is_prepared_like_a_file(cifar, tmp_path):
     with open_image(path) as image:
         image.save(tmp_path / "a.png")
     preprocessing = Preprocessing(40, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
-    assert preprocessing.load(path).equal(preprocessing.load(str(tmp_path / "a.png")))
+    assert preprocessing.crop(read_image(path)).equal(preprocessing.crop(read_image(str(tmp_path / "a.png"))))
 
 
 def test_an_image_that_is_not_there(cifar):

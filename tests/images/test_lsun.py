@@ -16,6 +16,7 @@ from scaling_ood.images import (
     Preprocessing,
     list_files,
     open_image,
+    read_image,
 )
 from scaling_ood.images.checks import check_images
 from scaling_ood.optional import MissingLibraryError
@@ -74,9 +75,9 @@ def test_threads_and_forked_workers_read_the_same(lsun):
     checks = list(check_images([Path(path) for path in paths], 8))
     assert {check.problem for check in checks} == {""}
     assert len({check.digest for check in checks}) == 16
-    alone = torch.stack([PREPROCESSING.load(path) for path in paths])
+    alone = torch.stack([PREPROCESSING.crop(read_image(path)) for path in paths])
     with ThreadPoolExecutor(8) as pool:
-        assert torch.stack(list(pool.map(PREPROCESSING.load, paths))).equal(alone)
+        assert torch.stack(list(pool.map(lambda path: PREPROCESSING.crop(read_image(path)), paths))).equal(alone)
     batches = Loading(batch_images=4, workers=2).batches(Photographs(paths, PREPROCESSING), pin_memory=False)
     assert torch.cat(list(batches)).equal(alone)
 

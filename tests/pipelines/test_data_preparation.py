@@ -19,7 +19,7 @@ from toy_benchmark import CLASSES, COLOURS, model_spec, write_squares
 
 from miniatures import MiniatureSpec, folders, render_image
 from scaling_ood.datasets import FabricatedImagesDataset, ProvidedFile
-from scaling_ood.images import quality
+from scaling_ood.images import quality, read_image
 from scaling_ood.images.manifest import COLUMNS, PartitionError, TooManyUnreadableError, set_digest
 from scaling_ood.images.one_sided import OneSidedLabelsError
 from scaling_ood.images.quality import QualityMeasure
@@ -209,7 +209,7 @@ def test_the_network_sees_upright_images_where_that_is_asked_for(
     for said in ("stored", "upright"):
         chosen = changed(data, orientation=said)
         _, _, record = prepare_manifest(str(tmp_path / "copy"), data_sets, chosen, IDENTITY, RUNTIME)
-        seen[said] = preprocessing_of(spec, Preparation.model_validate(record)).load(str(place))
+        seen[said] = preprocessing_of(spec, Preparation.model_validate(record)).crop(read_image(str(place), said))
     own = preprocessing_of(spec, Preparation.model_validate(record))
     assert not torch.equal(seen["stored"], seen["upright"])
     with Image.open(place) as image:
@@ -276,7 +276,7 @@ def test_names_that_are_no_utf8_are_read_stored_and_shown(
     bad.to_csv(tmp_path / "bad.csv", encoding="utf-8")
     own = preprocessing_of(model_spec(), Preparation.model_validate(record))
     for path in greens["path"]:
-        assert own.load(f"{record['folders']['greens']}/{path}").shape[0] == 3
+        assert own.crop(read_image(f"{record['folders']['greens']}/{path}")).shape[0] == 3
 
 
 def test_a_class_that_is_too_small_for_its_roles_is_an_error(

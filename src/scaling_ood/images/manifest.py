@@ -256,13 +256,7 @@ def quarantine(
         problem=[check.problem for check in found],
     )
     bad = frame[frame["problem"] != ""]
-    checked = sum(path is not None for path in paths)
-    if len(bad) > most * checked:
-        listed = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
-        raise TooManyUnreadableError(
-            f"{len(bad):,} of {checked:,} images are unreadable, more than the tolerated share of {most:g} "
-            f"(data.most_unreadable): {listed}"
-        )
+    refuse_too_many(bad, sum(path is not None for path in paths), most, "images are unreadable")
     good = frame[frame["problem"] == ""].drop(columns="problem")
     lost = sorted(set(frame["data_set"]) - set(good["data_set"]))
     if lost:
@@ -271,6 +265,26 @@ def quarantine(
             f"{', '.join(lost)}: no image is readable, such as {first['id']}: {first['problem']}"
         )
     return good, bad[list(LEFT_OUT)]
+
+
+def refuse_too_many(bad: pd.DataFrame, checked: int, most: float, what: str) -> None:
+    """Make sure that few images are bad.
+
+    Args:
+        bad: Rows with `id` and `problem`.
+        checked: How many were looked at.
+        most: Largest tolerated share.
+        what: Is wrong with them.
+
+    Raises:
+        TooManyUnreadableError: The share is larger; names the first ten.
+    """
+    if len(bad) > most * checked:
+        told = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
+        raise TooManyUnreadableError(
+            f"{len(bad):,} of {checked:,} {what}, more than the tolerated share of {most:g} (data.most_unreadable): "
+            f"{told}"
+        )
 
 
 def set_digest(rows: pd.DataFrame, orientation: Orientation = "stored") -> str:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from scaling_ood.images.exif import Orientation
-from scaling_ood.images.opening import read_rgb, to_rgb
+from scaling_ood.images.opening import to_rgb
 
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -64,14 +64,6 @@ class Preprocessing:
     def squashed(self) -> Preprocessing:
         """The same for whole images, stretched to the network's input size."""
         return replace(self, resize_px=self.crop_px, squash=True)
-
-    def load(self, path: str) -> torch.Tensor:
-        """Read, scale and crop one image file.
-
-        Returns:
-            uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
-        """
-        return self.crop(read_rgb(path, self.orientation))
 
     def crop(self, image: Image.Image) -> torch.Tensor:
         """Scale the shorter side to `resize_px` and cut the central square out, or squash; any mode becomes RGB.

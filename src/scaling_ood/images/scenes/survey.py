@@ -11,7 +11,7 @@ import pandas as pd
 
 from scaling_ood.images.checks import Check, check_image
 from scaling_ood.images.exif import SIDEWAYS, Orientation
-from scaling_ood.images.manifest import TooManyUnreadableError
+from scaling_ood.images.manifest import LEFT_OUT, refuse_too_many
 from scaling_ood.images.recorded import stamps
 from scaling_ood.images.scenes.labels import ANOMALY, VOID, LabelMap
 from scaling_ood.images.scenes.pairing import Scene
@@ -86,7 +86,7 @@ def survey(
 
 
 def set_apart(table: pd.DataFrame, most: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The usable scenes without `problem`, and the others as `id`, `data_set`, `path`, `problem`.
+    """The usable scenes without `problem`, and the others as `LEFT_OUT`.
 
     Args:
         table: From `survey`.
@@ -96,14 +96,9 @@ def set_apart(table: pd.DataFrame, most: float = 0.0) -> tuple[pd.DataFrame, pd.
         TooManyUnreadableError: The share is larger; names the first ten.
     """
     bad = table[table["problem"] != ""]
-    if len(bad) > most * len(table):
-        listed = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
-        raise TooManyUnreadableError(
-            f"{len(bad):,} of {len(table):,} labelled images cannot be used, more than the tolerated share of "
-            f"{most:g} (data.most_unreadable): {listed}"
-        )
+    refuse_too_many(bad, len(table), most, "labelled images cannot be used")
     good = table[table["problem"] == ""].drop(columns="problem").reset_index(drop=True)
-    return good, bad[["id", "data_set", "path", "problem"]].reset_index(drop=True)
+    return good, bad[list(LEFT_OUT)].reset_index(drop=True)
 
 
 def _row(
