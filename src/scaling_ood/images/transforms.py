@@ -7,7 +7,7 @@ have to copy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -44,8 +44,8 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     revision: int = 2
-    squash: bool = field(default=False, metadata={"later": True})
-    orientation: Orientation = field(default="stored", metadata={"later": True})
+    squash: bool = False
+    orientation: Orientation = "stored"
 
     def __post_init__(self) -> None:
         """Refuse a crop that is larger than the scaled image."""

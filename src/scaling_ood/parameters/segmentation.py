@@ -16,7 +16,7 @@ from scaling_ood.images.scenes import (
     Pairing,
     SceneSource,
     SplitRule,
-    labels_of,
+    label_map_of,
     rule_of,
 )
 from scaling_ood.models.segmentation import Difference, segmenter
@@ -126,7 +126,7 @@ class SceneDataSpec(AnyDataSpec):
         if (self.layout == PAIRED) != (self.paired is not None):
             raise ValueError(f"`paired` belongs to the layout '{PAIRED}', and that needs it (layout: '{self.layout}')")
         if self.paired is None:
-            labels_of(self.layout, self.label_map)
+            label_map_of(self.layout, self.label_map)
             rule_of(self.layout)
         elif self.label_map is not None:
             raise ValueError("label_map names a table that ships; with `paired` its `ids` say what each id means")
@@ -143,14 +143,14 @@ class SceneDataSpec(AnyDataSpec):
 
     def labels(self) -> LabelMap:
         """What each id of the label images means."""
-        return self.paired.labels(self.in_dist) if self.paired else labels_of(self.layout, self.label_map)
+        return self.paired.labels(self.in_dist) if self.paired else label_map_of(self.layout, self.label_map)
 
     def scene_source(self, folder: str) -> SceneSource:
         """How the scenes below that folder are read."""
         source = SceneSource(self.in_dist, folder, self.layout, self.label_map, orientation=self.orientation)
         if self.paired is None:
             return source
-        return replace(source, labels=self.labels(), rule=self.paired.rule(), pairings=self.paired.pairings())
+        return replace(source, label_map=self.labels(), rule=self.paired.rule(), pairings=self.paired.pairings())
 
 
 class SegmenterSpec(HintSpec, NetworkSpec):

@@ -13,7 +13,7 @@ from scaling_ood.images.scenes import (
     anomalous_area,
     in_subset,
     label_map,
-    labels_of,
+    label_map_of,
     prepare_scenes,
     read_labels,
     rule_of,
@@ -114,7 +114,7 @@ def test_evaluation_only(lay_out, tmp_path, layout, image, label):
     lay_out((image, label, [0, 0, anomaly, 255]))
     manifest, _, _ = prepare_scenes(SceneSource("set", tmp_path, layout))
     assert manifest[["image_set", "anomalous", "void"]].to_numpy().tolist() == [["test", 1, 1]]
-    assert len(labels_of(layout).classes) == 1
+    assert len(label_map_of(layout).classes) == 1
 
 
 def road_anomaly(lay_out, *scenes):
@@ -139,12 +139,12 @@ def test_converted_labels_of_road_anomaly_have_a_map_of_their_own(lay_out, tmp_p
         (
             "road_anomaly",
             [(0, 0, 1), (0, 1, 255)],
-            "Found in 2 label images: 0 in 2, 1 in 2, 255 in 1; they are those of road_anomaly_binary (data.labels)",
+            "Found in 2 label images: 0 in 2, 1 in 2, 255 in 1; they are those of road_anomaly_binary (data.label_map)",
         ),
         (
             "road_anomaly_binary",
             [(0, 1, 2), (0, 1, 1)],
-            "Found in 2 label images: 0 in 2, 1 in 2, 2 in 1; they are those of road_anomaly (data.labels)",
+            "Found in 2 label images: 0 in 2, 1 in 2, 2 in 1; they are those of road_anomaly (data.label_map)",
         ),
         # Masks of 0 and 255, train ids of Cityscapes, nothing anomalous at all.
         ("road_anomaly", [(0, 0, 255)], "0 in 1, 255 in 1; no map of this layout fits them"),
@@ -181,7 +181,7 @@ def test_folders_of_ones_own(lay_out, tmp_path):
 
 def test_the_general_layout_needs_a_map_and_a_rule():
     with pytest.raises(ValueError, match="paired_folders needs a label map"):
-        labels_of("paired_folders")
+        label_map_of("paired_folders")
     with pytest.raises(ValueError, match="paired_folders needs a split rule"):
         rule_of("paired_folders")
 

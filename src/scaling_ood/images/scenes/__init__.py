@@ -5,7 +5,7 @@ from scaling_ood.images.scenes.labels import ANOMALY, VOID, LabelMap, UnknownLab
 from scaling_ood.images.scenes.listing import LAYOUTS
 from scaling_ood.images.scenes.one_sided import refuse_one_sided_scenes
 from scaling_ood.images.scenes.pairing import Pairing
-from scaling_ood.images.scenes.preparation import SceneSource, labels_of, prepare_scenes, rule_of
+from scaling_ood.images.scenes.preparation import SceneSource, label_map_of, prepare_scenes, rule_of
 from scaling_ood.images.scenes.reading import read_labels
 from scaling_ood.images.scenes.splits import SplitRule, in_subset
 from scaling_ood.images.scenes.statistics import anomalous_area, scenes_digest
@@ -24,7 +24,7 @@ __all__ = [
     "in_subset",
     "label_map",
     "label_map_names",
-    "labels_of",
+    "label_map_of",
     "prepare_scenes",
     "read_labels",
     "readers",

@@ -31,11 +31,11 @@ def anomalous_area(manifest: pd.DataFrame) -> AnomalousArea:
     return AnomalousArea(float(share.mean()), len(test) - len(mine))
 
 
-def scenes_digest(rows: pd.DataFrame, labels: LabelMap, orientation: Orientation = "stored") -> str:
+def scenes_digest(rows: pd.DataFrame, label_map: LabelMap, orientation: Orientation = "stored") -> str:
     """20 hexadecimal digits over ids, contents and label contents of one image set, in order, and what the ids become.
 
     What is done to pixels (see `pixel_marks`) counts as well; paths play no part.
     """
     named = zip(rows["id"], rows["content"], rows["label_content"], pixel_marks(rows, orientation), strict=True)
-    text = "\n".join([labels.digest, *(f"{scene}|{own}|{label}{marks}" for scene, own, label, marks in named)])
+    text = "\n".join([label_map.digest, *(f"{scene}|{own}|{label}{marks}" for scene, own, label, marks in named)])
     return hashlib.sha256(text.encode()).hexdigest()[:20]
