@@ -18,9 +18,9 @@ from kedro.framework.session import KedroSession
 from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.pipeline import Pipeline
 
-from scaling_ood.images.wording import in_bytes
 from scaling_ood.products.kept_files import DamagedPartError
 from scaling_ood.tracking.underway import underway
+from scaling_ood.wording import in_bytes
 
 USER_ERRORS = (ValueError, ArithmeticError, OSError, DamagedPartError, RuntimeError, DatasetError)
 """What a person can put right. Everything else is a bug and keeps its traceback."""

@@ -21,11 +21,12 @@ from kedro.utils import find_kedro_project
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from scaling_ood.parameters.common import RuntimeSpec, did_you_mean, unfit_names
+from scaling_ood.parameters.common import RuntimeSpec, unfit_names
 from scaling_ood.parameters.data_sets import DataSets
 from scaling_ood.parameters.setting import SettingSpec
 from scaling_ood.products.keys import Keyed
 from scaling_ood.tasks import Task, tasks
+from scaling_ood.wording import did_you_mean
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
 RUN_TIME = {

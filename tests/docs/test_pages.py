@@ -20,12 +20,11 @@ from torch import nn
 from scaling_ood.configuration import ConfigLoader
 from scaling_ood.detectors import Given, Outputs, OutputsList, base, build_detector
 from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
-from scaling_ood.images import layout_names, layouts, quality
-from scaling_ood.images.counts import counted_data_sets, expected_counts
-from scaling_ood.images.multi_label import multi_label_layout_names
+from scaling_ood.images import LAYOUTS, list_files, multi_label, quality
+from scaling_ood.images.counts import expected_counts
 from scaling_ood.images.quality import QualityMeasure
-from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
-from scaling_ood.images.scenes.layouts import find_scene_layout
+from scaling_ood.images.scenes import LAYOUTS as SCENE_LAYOUTS
+from scaling_ood.images.scenes import label_map, label_map_names
 from scaling_ood.models import ClassHead, ImageNetwork
 from scaling_ood.parameters.segmentation import SceneDataSpec
 from scaling_ood.structure import checked
@@ -97,7 +96,7 @@ def test_the_data_page_names_every_set_layout_and_benchmark():
     noise = {name for name, entry in library.items() if entry["source"] == "noise"}
     assert all(f"`{name}`" in page for name in photographs | {source.name for source in SAMPLES})
     assert all(name in page for name in noise)
-    assert all(f"| `{name}` |" in page for name in [*layout_names(), *multi_label_layout_names()])
+    assert all(f"| `{name}` |" in page for name in [*LAYOUTS, *multi_label.LAYOUTS])
     for folder in (ROOT / "conf").iterdir():
         if (folder / "parameters.yml").is_file() and folder.name not in ("base", "local"):
             assert f"| `{folder.name}` |" in page
@@ -142,12 +141,12 @@ def test_the_table_of_the_papers_data_names_each_set_and_how_to_get_it():
 
 def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
     rows = {row["`layout`"].split(";")[0].strip("`"): row["size"] for row in paper_rows().values() if row["`layout`"]}
-    assert set(rows) <= set(layout_names())
-    assert set(counted_data_sets()) <= set(rows)
+    assert set(rows) <= set(LAYOUTS)
+    assert set(expected_counts()["data_set"]) <= set(rows)
     counts = expected_counts()
     species = counts[counts["data_set"] == "species"]
     sizes = {"species": set(species[["classes", "images"]].sum())}
-    for name in set(counted_data_sets()) - {"species"}:
+    for name in set(expected_counts()["data_set"]) - {"species"}:
         mine = counts[counts["data_set"] == name]
         sizes[name] = {*mine["classes"].dropna(), *mine["images"].dropna()}
     for name, expected in sizes.items():
@@ -156,10 +155,10 @@ def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
         } == expected - {10}
 
 
-@pytest.mark.parametrize("layout", scene_layout_names())
+@pytest.mark.parametrize("layout", sorted(SCENE_LAYOUTS))
 def test_the_data_page_names_every_layout_of_scenes_with_its_label_maps(layout):
     maps = re.findall(r"`(\w+)`", row_under("## Scenes", layout)[3])
-    assert tuple(maps) == find_scene_layout(layout).label_maps
+    assert tuple(maps) == SCENE_LAYOUTS[layout].label_maps
 
 
 @pytest.mark.parametrize("name", [name for name in label_map_names() if not name.endswith("_masked")])
@@ -227,12 +226,12 @@ def _of(need, given):
 
 
 def test_the_layout_that_the_guide_shows_reads_its_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(layouts, "_READERS", dict(layouts._READERS))
+    monkeypatch.delitem(LAYOUTS, "class_years", raising=False)
     exec(block_of(GUIDE, "python", "class_years"), {})
     for name in ("owl_2019", "owl_2020", "rook_2019"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / name / "1.jpg")
-    found = [(entry.class_name, entry.split) for entry in layouts.list_images("class_years", tmp_path, ["2019"])]
+    found = [(entry.class_name, entry.split) for entry in list_files("class_years", tmp_path, ["2019"])]
     assert found == [("owl", "2019"), ("rook", "2019")]
 
 
@@ -264,10 +263,10 @@ def test_a_scraped_data_set_is_curated_as_the_data_page_shows(tmp_path, monkeypa
         Image.new("RGB", (8, 8), (grey,) * 3).save(tmp_path / "Fungi" / "Amanita" / f"{number}.png")
     (tmp_path / "flags.csv").write_text("image,reason\nFungi/Amanita/2.png,a drawing\n")
     brightness = QualityMeasure("brisque", "higher", lambda image: float(np.asarray(image).mean()))
-    monkeypatch.setitem(quality._MEASURES, "brisque", brightness)
+    monkeypatch.setitem(quality.QUALITY_MEASURES, "brisque", brightness)
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    exec(block_of(DATA_PAGE, "python", "curation_summary").replace('"DIR"', f"r'{tmp_path}'"), namespace)
+    exec(block_of(DATA_PAGE, "python", "read_flags").replace('"DIR"', f"r'{tmp_path}'"), namespace)
     assert namespace["kept"]["path"].tolist() == ["Fungi/Amanita/0.png"]
     assert namespace["report"]["reason"].tolist() == [
         "brisque 200.0, higher than 60",

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from scaling_ood.images.exif import oriented_in_words
-from scaling_ood.images.layouts import counted
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.products.preparation import Findings, Preparation
 from scaling_ood.products.records import METRICS, RunRecord
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards
+from scaling_ood.wording import counted
 
 Facts = dict[str, object]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 from torch import nn
 
 from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.wording import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,4 @@ class WeightsUnavailableError(RuntimeError):
 
 def unknown_weights(network: str, wanted: str, known: list[str]) -> ValueError:
     """The error for a network that exists, but not with these weights."""
-    near = get_close_matches(wanted, known, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return ValueError(f"{network} has no published weights '{wanted}'{hint} (known: {', '.join(known) or 'none'})")
+    return ValueError(f"{network} has no published weights '{wanted}'{did_you_mean(wanted, known)}")

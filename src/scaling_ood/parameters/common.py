@@ -19,6 +19,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from scaling_ood.wording import did_you_mean
+
 Share = Annotated[float, Field(gt=0, le=1)]
 
 Count = Annotated[int, Field(ge=1)]
@@ -76,18 +78,6 @@ def _fit_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_fit_name)]
 """Of a data set, a split, a benchmark: what can be a folder, a column and part of a metric's name."""
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the nearest known one, and all of them.
-
-    >>> did_you_mean("epoch", ["epochs", "seeds"])
-    "; did you mean 'epochs'? (known: epochs, seeds)"
-    """
-    names = list(known)
-    near = get_close_matches(word, names, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return hint + (f" (known: {', '.join(names)})" if names else "")
 
 
 def misspelt(word: str, known: Iterable[str]) -> str:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, model_validator
 
 from scaling_ood.detectors import Detector, Need, build_detector, detector_names, field_of, on_need
-from scaling_ood.parameters.common import Spec, did_you_mean, misspelt
+from scaling_ood.parameters.common import Spec, misspelt
+from scaling_ood.wording import did_you_mean
 
 
 class DetectorSpec(Spec):

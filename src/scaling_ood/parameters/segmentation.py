@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from miniatures.street import StreetSpec
 from scaling_ood.images import Orientation
 from scaling_ood.images.scenes import (
+    LAYOUTS,
     LabelMap,
     Pairing,
     SceneSource,
     SplitRule,
-    label_map_names,
-    labels_of,
+    label_map_of,
     rule_of,
-    scene_layout_names,
 )
 from scaling_ood.models.segmentation import Difference, Segmenter, segmenter
 from scaling_ood.parameters.common import (
@@ -29,7 +28,6 @@ from scaling_ood.parameters.common import (
     RenderingSpec,
     Silent,
     Spec,
-    did_you_mean,
 )
 from scaling_ood.parameters.networks import HintSpec, NetworkSpec
 from scaling_ood.parameters.setting import ExtractionSpec, SettingSpec
@@ -116,7 +114,7 @@ class SceneDataSpec(AnyDataSpec):
 
     in_dist: Name
     source: Literal["photographs", "fabricated"] = "photographs"
-    layout: str
+    layout: Annotated[str, AfterValidator(LAYOUTS.known)]
     folder: str
     label_map: str | None = None
     paired: PairedFoldersSpec | None = None
@@ -125,14 +123,10 @@ class SceneDataSpec(AnyDataSpec):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if self.layout not in scene_layout_names():
-            raise ValueError(f"unknown layout '{self.layout}'{did_you_mean(self.layout, scene_layout_names())}")
-        if self.label_map is not None and self.label_map not in label_map_names():
-            raise ValueError(f"unknown label_map '{self.label_map}'{did_you_mean(self.label_map, label_map_names())}")
         if (self.layout == PAIRED) != (self.paired is not None):
             raise ValueError(f"`paired` belongs to the layout '{PAIRED}', and that needs it (layout: '{self.layout}')")
         if self.paired is None:
-            labels_of(self.layout, self.label_map)
+            label_map_of(self.layout, self.label_map)
             rule_of(self.layout)
         elif self.label_map is not None:
             raise ValueError("label_map names a table that ships; with `paired` its `ids` say what each id means")
@@ -149,14 +143,14 @@ class SceneDataSpec(AnyDataSpec):
 
     def labels(self) -> LabelMap:
         """What each id of the label images means."""
-        return self.paired.labels(self.in_dist) if self.paired else labels_of(self.layout, self.label_map)
+        return self.paired.labels(self.in_dist) if self.paired else label_map_of(self.layout, self.label_map)
 
     def scene_source(self, folder: str) -> SceneSource:
         """How the scenes below that folder are read."""
         source = SceneSource(self.in_dist, folder, self.layout, self.label_map, orientation=self.orientation)
         if self.paired is None:
             return source
-        return replace(source, labels=self.labels(), rule=self.paired.rule(), pairings=self.paired.pairings())
+        return replace(source, label_map=self.labels(), rule=self.paired.rule(), pairings=self.paired.pairings())
 
 
 class SegmenterSpec(HintSpec, NetworkSpec):

@@ -16,13 +16,13 @@ from scaling_ood.parameters.common import (
     Name,
     ReportingSpec,
     Spec,
-    did_you_mean,
     misspelt,
     unfit_names,
 )
 from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
+from scaling_ood.wording import did_you_mean
 
 
 class ExtractionSpec(Spec):

@@ -40,7 +40,7 @@ from scaling_ood.evaluation.scoring import fitted, score_later
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
 from scaling_ood.images.recorded import LABEL
-from scaling_ood.images.scenes import anomalous_area, read_scene_source, refuse_one_sided_scenes, scenes_digest
+from scaling_ood.images.scenes import anomalous_area, prepare_scenes, refuse_one_sided_scenes, scenes_digest
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
@@ -119,7 +119,7 @@ class SegmentationTask(Task):
         place = place_of(data.source, data.folder)
         source = replace(data.scene_source(folder_of(place, roots)), looks=data.near_duplicates)
         labels, orientation = data.labels(), data.orientation or "stored"
-        rows, bad, others = read_scene_source(source, workers, data.most_unreadable)
+        rows, bad, others = prepare_scenes(source, workers, data.most_unreadable)
         refuse_one_sided_scenes(rows, labels)
         area = anomalous_area(rows)
         subsets = rows["subsets"].str.split(";").explode() if "subsets" in rows else pd.Series(dtype=str)

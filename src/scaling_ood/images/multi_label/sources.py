@@ -1,8 +1,8 @@
-"""Layouts of data sets whose images may be of several classes at once: which there are, and how one is read.
+"""Data sets whose images may be of several classes at once: how one is read.
 
-A reader is one function `(root, source, problems) -> Listing`, registered under the layout's name with
-`@multi_label_layout`. It opens annotations and no image, and notes in `problems` whatever makes a label doubtful, so
-that the user sees all of it at once.
+A reader is one function `(root, source, problems) -> Listing`, registered under its layout's name with
+`@LAYOUTS.reader` and the attributes of a source that mean something to it. It opens annotations and no image, and notes
+in `problems` whatever makes a label doubtful, so that the user sees all of it at once.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
+import pandas as pd
+
+from scaling_ood.images.layouts import Layouts
+from scaling_ood.images.manifest import left_out
+from scaling_ood.images.multi_label.labels import join_labels
 from scaling_ood.images.multi_label.listing import AnnotationError, Listing, MultiLabelImage, Problems
-from scaling_ood.images.wording import unknown
+from scaling_ood.wording import unknown
 
 HardObjects = Literal["counted", "ignored"]
 
@@ -26,7 +31,7 @@ class MultiLabelSource:
     Attributes:
         name: Starts every id.
         folder: The data set's own folder.
-        layout: A registered layout.
+        layout: One of `LAYOUTS`.
         splits: Which of its own splits to read; None reads all. Files of the others may be missing.
         year: Edition, where a folder holds several: `voc` and `coco`.
         hard_objects: Whether an object that is marked as `difficult` (`voc`), or a region marked as a crowd (`coco`,
@@ -50,30 +55,38 @@ class MultiLabelSource:
 
 
 Reader = Callable[[Path, MultiLabelSource, Problems], Listing]
-_READERS: dict[str, Reader] = {}
-_OPTIONS: dict[str, tuple[str, ...]] = {}
 _ALWAYS = ("name", "folder", "layout", "splits")
 
 
-def multi_label_layout(name: str, options: tuple[str, ...]) -> Callable[[Reader], Reader]:
-    """Register a reader under the name by which YAML asks for it.
+class MultiLabelLayout(NamedTuple):
+    """A layout and what belongs to it.
 
-    Args:
-        name: The layout's name.
+    Attributes:
+        read: Its reader.
         options: Attributes of a source that mean something to it, beside name, folder, layout and splits.
     """
 
-    def register(reader: Reader) -> Reader:
-        _READERS[name] = reader
-        _OPTIONS[name] = options
-        return reader
-
-    return register
+    read: Reader
+    options: tuple[str, ...]
 
 
-def multi_label_layout_names() -> list[str]:
-    """Every layout that can be read, in alphabetical order."""
-    return sorted(_READERS)
+LAYOUTS = Layouts(MultiLabelLayout)
+
+
+def list_multi_label(source: MultiLabelSource) -> tuple[pd.DataFrame, tuple[str, ...], pd.DataFrame]:
+    """In-distribution images before they have a role, the names of the classes, and the files that are left out.
+
+    Returns:
+        Rows of a manifest without `image_set` and `content`, sorted by split and id; classes; `LEFT_OUT`.
+
+    Raises:
+        ValueError, FileNotFoundError, AnnotationError: What `read_listing` raises.
+    """
+    classes, images, others = read_listing(source)
+    rows = [(f"{source.name}/{each.key}", each.path, each.split, join_labels(each.labels)) for each in images]
+    frame = pd.DataFrame(rows, columns=["id", "path", "split", "labels"])
+    frame = frame.assign(data_set=source.name, number=-1, label=-1, class_name="")
+    return frame, classes, left_out(source.name, others)
 
 
 def read_listing(source: MultiLabelSource) -> Listing:
@@ -89,13 +102,13 @@ def read_listing(source: MultiLabelSource) -> Listing:
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
     problems = Problems()
-    classes, images, left_out = _READERS[source.layout](root, source, problems)
+    classes, images, others = LAYOUTS[source.layout].read(root, source, problems)
     _check_unique(images, problems)
     where = f"{source.name}, {source.layout} in {root}"
     problems.refuse(where)
     if not images:
         raise AnnotationError(f"{where}: no image")
-    return Listing(classes, sorted(images, key=lambda image: (image.split, image.key)), left_out)
+    return Listing(classes, sorted(images, key=lambda image: (image.split, image.key)), others)
 
 
 def check_source(source: MultiLabelSource) -> None:
@@ -104,9 +117,7 @@ def check_source(source: MultiLabelSource) -> None:
     Raises:
         ValueError: Unknown layout or rule, or options that mean nothing to the layout; all of these at once.
     """
-    if source.layout not in _READERS:
-        raise ValueError(unknown("multi-label layout", source.layout, _READERS))
-    taken = _OPTIONS[source.layout]
+    taken = LAYOUTS[source.layout].options
     wrong = [
         f"layout {source.layout} takes no {each.name} (it takes: {', '.join(taken)})"
         for each in fields(source)
