@@ -16,7 +16,7 @@ from scaling_ood.evaluation.scene_maps import chosen_scenes, scene_examples
 from scaling_ood.evaluation.scene_tables import mark_scene_ties, measure_scenes, score_pixels, summarise_scenes
 from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import detection_metrics
-from scaling_ood.models.segmentation import upsample
+from scaling_ood.models.upsampling import upsample
 from scaling_ood.parameters.segmentation import SceneReportingSpec
 from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.products.scores import Scores

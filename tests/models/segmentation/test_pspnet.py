@@ -6,7 +6,8 @@ from scene_toys import TinyEncoder
 from torch import nn
 from torch.nn import functional
 
-from scaling_ood.models.segmentation import PSPNet, upsample
+from scaling_ood.models.segmentation import PSPNet
+from scaling_ood.models.upsampling import upsample
 
 IMAGES = torch.randn(2, 3, 48, 64, generator=torch.Generator().manual_seed(0))
 

@@ -10,8 +10,9 @@ from safetensors import safe_open
 from torch.nn import functional
 
 from scaling_ood.models import Checkpoint, CheckpointError, fitting_state, read_checkpoint
-from scaling_ood.models.segmentation import build_segmenter, upsample
+from scaling_ood.models.segmentation import build_segmenter
 from scaling_ood.models.segmentation.released import convert, main, released_state
+from scaling_ood.models.upsampling import upsample
 
 Shapes = dict[str, tuple[int, ...]]
 State = dict[str, torch.Tensor]
