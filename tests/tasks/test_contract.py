@@ -427,7 +427,11 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("setting", "name", "value", "stale"), CHANGES, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(
+    ("setting", "name", "value", "stale"),
+    CHANGES,
+    ids=lambda each: str(sorted(each) if isinstance(each, set) else each)[:40],
+)
 def test_a_change_makes_stale_what_depends_on_it_and_nothing_else(benches, tmp_path, setting, name, value, stale):
     of = benches(setting)
     of.load("results")
