@@ -42,7 +42,7 @@ def compare() -> list[list[str]]:
     fit = (centres[labels] + torch.randn(IMAGES, WIDTH, generator=generator)).relu()
     test = torch.randn(TESTS, WIDTH, generator=generator).relu()
     head = LinearHead(torch.randn(CLASSES, WIDTH, generator=generator) / WIDTH**0.5, torch.zeros(CLASSES))
-    view = OutputsList([Outputs(head.logits(fit), fit)], labels=labels, head=head)
+    view = OutputsList([Outputs(head.logits(fit), fit)], targets=labels, head=head)
     chunk = Outputs(head.logits(test), test)
     theirs: dict[str, Callable[[], object]] = {
         "mahalanobis": lambda: pytorch_ood.Mahalanobis(None).fit_features(fit, labels).predict_features(test),

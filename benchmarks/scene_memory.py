@@ -1,9 +1,9 @@
 """Memory and time of segmentation at full size: 200 rendered frames of 720 x 1280 pixels.
 
-Run: `python benchmarks/scene_memory.py [FRAMES]`. Renders the frames, runs an untrained segmenter over them, and
-measures one detector (per image and pooled, exact), each step in a process of its own, for a quarter of the frames and
-for all of them: peak memory must not grow with their number. Beside it, the time of the metrics alone, with the scores
-at hand: ours per image and pooled, and the three scikit-learn calls for the per-image numbers.
+Run: `python benchmarks/scene_memory.py [FRAMES]`, at least 4. Renders the frames, runs an untrained segmenter over
+them, and measures one detector (per image and pooled, exact), each step in a process of its own, for a quarter of the
+frames and for all of them: peak memory must not grow with their number. Beside it, the time of the metrics alone, with
+the scores at hand: ours per image and pooled, and the three scikit-learn calls for the per-image numbers.
 """
 
 from __future__ import annotations
@@ -15,46 +15,43 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from safetensors.torch import save_file
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from timing import table
 
-from scaling_ood.datasets import FabricatedImagesDataset, ShardsDataset, StoredModel
-from scaling_ood.images.scenes import (
-    ANOMALY,
-    VOID,
-    SceneSource,
-    anomalous_area,
-    label_map,
-    prepare_scenes,
-    scenes_digest,
-)
+from scaling_ood.datasets import FabricatedImagesDataset, RecordedDataset, ShardsDataset
+from scaling_ood.evaluation.chunks import stored_scenes
+from scaling_ood.evaluation.scene_tables import measure_scenes, score_pixels
+from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import PooledThresholds, image_metrics
-from scaling_ood.models import Forward
 from scaling_ood.models.segmentation import build_segmenter
-from scaling_ood.networks import SHARED
+from scaling_ood.parameters.common import PixelReportingSpec, RuntimeSpec
+from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.segmentation import (
-    NetworksSpec,
-    SceneExtractionSpec,
-    SceneReportingSpec,
+    SceneDataSpec,
     SegmenterSpec,
     StreetFabricationSpec,
 )
-from scaling_ood.pipelines.data_preparation.scene_nodes import fabricate_scenes
-from scaling_ood.pipelines.metric_reporting.scene_tables import measure_scenes, score_pixels
-from scaling_ood.pipelines.scene_extraction import SceneExtraction, stored_scenes
-from scaling_ood.pipelines.score_extraction.scene_nodes import build_scene_detector
-from scaling_ood.plans import Plan
-from scaling_ood.scene_preparation import ScenePreparation
+from scaling_ood.parameters.setting import ExtractionSpec
+from scaling_ood.products.kept_files import content_sum
+from scaling_ood.products.keys import NOT_MADE
+from scaling_ood.products.preparation import Manifest
+from scaling_ood.products.stored import StoredModel
+from scaling_ood.tasks.segmentation import SegmentationTask
 
-SPEC = SegmenterSpec(architecture="pspnet_efficientnet_lite0_short", pretrained=False, width=64, longest_edge=1280)
-REPORTING = SceneReportingSpec()
-DETECTOR = "max_logit"
+TASK = SegmentationTask()
+SPEC = SegmenterSpec(
+    architecture="pspnet_efficientnet_lite0_short", weights="trained", width=64, test_edge=720, longest_edge=1280
+)
+EXTRACTION = ExtractionSpec(stored="float16", shard_images=32)
+REPORTING = PixelReportingSpec()
+RUNTIME = RuntimeSpec(device="cpu", workers=0)
+DETECTOR = Method("max_logit", "max_logit")
 
 
 def prepare(root: Path, frames: int) -> None:
@@ -67,49 +64,42 @@ def prepare(root: Path, frames: int) -> None:
         }
     )
     images = FabricatedImagesDataset(filepath=str(root / "images"))
-    images.save(fabricate_scenes(spec))
-    manifest, _ = prepare_scenes(SceneSource("street", root / "images", "streethazards"))
-    manifest.to_parquet(root / "manifest.parquet")
-    network = build_segmenter(SPEC.architecture, 13, pretrained=False, width=SPEC.width)
-    save_file({f"seed0.best/{name}": value for name, value in network.state_dict().items()}, root / "model.safetensors")
+    images.save(TASK.render(spec))
+    data = SceneDataSpec(in_dist="street", source="fabricated", layout="streethazards", folder=".")
+    manifest, _ = TASK.prepare(data, "memory", {"fabricated": str(root / "images")}, 0, None)
+    RecordedDataset(filepath=str(root / "manifest")).save(manifest)
+    classes = len(manifest.preparation.classes)
+    network = build_segmenter(SPEC.architecture, classes, seed=0, start="random", width=SPEC.width)
+    save_file({f"seed0/{name}": value for name, value in network.state_dict().items()}, root / "model.safetensors")
 
 
-def part_of(root: Path, frames: int) -> tuple[pd.DataFrame, ScenePreparation]:
-    """The first test frames and their record."""
-    whole = pd.read_parquet(root / "manifest.parquet")
-    manifest = whole[whole["image_set"] == "test"].head(frames)
-    labels, area = label_map("streethazards"), anomalous_area(manifest)
-    record = ScenePreparation(
-        benchmark="memory", data_set="street", folder=str(root / "images"), layout="streethazards", labels=labels.name,
-        classes=labels.classes, subsets=(), images={"test": frames}, digests={"test": scenes_digest(manifest, labels)},
-        anomalous_share=area.mean_share, without_anomaly=area.without, unreadable=0,
-    )  # fmt: skip
-    return manifest, record
+def part_of(root: Path, frames: int) -> Manifest:
+    """The first test frames."""
+    whole = RecordedDataset(filepath=str(root / "manifest"), roots={"fabricated": str(root / "images")}).load()
+    record = whole.preparation.model_copy(update={"images": {"test": frames}})
+    return replace(whole, rows=whole.of("test").head(frames), preparation=record)
 
 
 def extract(root: Path, frames: int) -> None:
     """Run the segmenter over the frames."""
-    manifest, prepared = part_of(root, frames)
-    extraction, forward = SceneExtractionSpec(), Forward("cpu")
-    passes = SceneExtraction(manifest, prepared, SPEC, NetworksSpec(), extraction, forward, SHARED, ("logits",), 0)
-    model = StoredModel("", {}, [], root / "model.safetensors")
-    dataset = ShardsDataset(filepath=str(root / f"outputs_{frames}"))
-    dataset.save(Plan("memory", passes.parts(), lambda missing: passes.produce(model, missing)))
+    weights = root / "model.safetensors"
+    model = StoredModel(NOT_MADE, {"seeds": [0]}, [], weights, content_sum(weights))
+    needs = frozenset({"logits"})
+    plan = TASK.plan_outputs(SPEC, model, part_of(root, frames), needs, EXTRACTION, RUNTIME, None)
+    ShardsDataset(filepath=str(root / f"outputs_{frames}")).save(plan)
 
 
 def measure(root: Path, frames: int) -> None:
     """Measure one detector over the frames, per image and pooled."""
-    manifest, prepared = part_of(root, frames)
     outputs = ShardsDataset(filepath=str(root / f"outputs_{frames}")).load()
-    measure_scenes(build_scene_detector(DETECTOR, {}, prepared), outputs, manifest, prepared, REPORTING)
+    measure_scenes({0: DETECTOR.build()}, outputs, part_of(root, frames), REPORTING)
 
 
 def metric_seconds(root: Path, frames: int, rounds: int = 20) -> dict[str, float]:
     """Time of the metrics for one frame, scores at hand: ours by aggregation, and scikit-learn's three calls."""
-    manifest, prepared = part_of(root, frames)
+    manifest, detector = part_of(root, frames), DETECTOR.build()
     outputs = ShardsDataset(filepath=str(root / f"outputs_{frames}")).load()
-    detector = build_scene_detector(DETECTOR, {}, prepared)
-    stored = itertools.islice(stored_scenes(outputs, manifest, prepared, "test"), rounds)
+    stored = itertools.islice(stored_scenes(outputs, manifest, "test"), rounds)
     scored = [(score_pixels(detector, s, 0), s.train_ids == ANOMALY, s.train_ids != VOID) for s in stored]
     scored = [frame for frame in scored if frame[1].any()]
     seconds = {"per image": mean_seconds(image_metrics, scored), "scikit-learn": mean_seconds(scikit_learn, scored)}
@@ -170,9 +160,9 @@ def main() -> None:
                 )
         seconds = alone(metric_seconds, root, frames)
         stored = sum(path.stat().st_size for path in (root / f"outputs_{frames}").glob("*.safetensors"))
-    print(f"{frames} rendered frames of 720 x 1280 pixels, one thread; {DETECTOR}, both aggregations")
+    print(f"{frames} rendered frames of 720 x 1280 pixels, one thread; {DETECTOR.name}, both aggregations")
     print(table(["step", "per frame", "peak memory"], rows))
-    print(f"stored logits: {stored / frames / 1e6:.2f} MB a frame ({SceneExtractionSpec().stored}, 13 classes)")
+    print(f"stored logits: {stored / frames / 1e6:.2f} MB a frame ({EXTRACTION.stored}, 13 classes)")
     print("metrics alone, one frame's share, scores at hand:")
     print(table(["numbers", "per frame"], [[name, f"{1000 * value:.1f} ms"] for name, value in seconds.items()]))
     both = seconds["per image"] + seconds["pooled"]

@@ -1,17 +1,17 @@
 """All detectors from stored outputs, beside a bare forward loop and beside pytorch-ood's one pass per detector.
 
-Run: `python benchmarks/score_extraction.py`, five minutes on two cores. The images are rendered at 64 pixels and go
-through EfficientNet-Lite0 at 128 pixels with a linear head of random weights: the speed does not depend on what it has
-learnt. Three image sets: for fitting, in-distribution test, and one OOD set. `bare loop` decodes and forwards every
-image once and keeps nothing. pytorch-ood has no LogitAvg, and no ODIN with MaxLogit; each of its detectors makes its
-own passes.
+Run: `python benchmarks/score_extraction.py`, five minutes on two cores. The images are
+rendered at 64 pixels and go through EfficientNet-Lite0 at 128 pixels with a linear head of random weights: the speed
+does not depend on what it has learnt. Three image sets: for fitting, in-distribution test, and one OOD set. `bare loop`
+decodes and forwards every image once and keeps nothing. pytorch-ood has no LogitAvg, and no ODIN with MaxLogit; each of
+its detectors makes its own passes.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,13 +24,15 @@ from torch import nn
 
 from miniatures import MiniatureSpec, folders, render_image
 from scaling_ood.datasets import ShardsDataset
-from scaling_ood.detectors import LinearHead, build_detector
+from scaling_ood.detectors import Detector, Need, build_detector, field_of, on_need
+from scaling_ood.detectors.odin import Perturbed
+from scaling_ood.evaluation.chunks import ImageOutputs
+from scaling_ood.evaluation.passes import HEADS, ImagePass
 from scaling_ood.images import Loading, Photographs
-from scaling_ood.models import Forward, Variant, architecture, assemble, trainable
-from scaling_ood.pipelines.extraction import Extraction
-from scaling_ood.pipelines.score_extraction.nodes import HEADS, StoredOutputs
-from scaling_ood.plans import Part, Plan
-from scaling_ood.preparation import Preparation
+from scaling_ood.images.recorded import digest_of
+from scaling_ood.models import ClassHead, Forward, ImageNetwork, architecture, build_network
+from scaling_ood.products.plans import Part, Plan
+from scaling_ood.products.preparation import Manifest, Place, Preparation
 
 IMAGES = 600
 SETS = ("fit", "test", "unseen")
@@ -39,10 +41,10 @@ LOGITS = ("msp", "max_logit", "energy", "kl_matching", "gen", "temperature_scali
 FEATURES = ("mahalanobis", "knn", "vim", "react", "ash")
 PLAIN = (*LOGITS, *FEATURES, "logit_avg")
 ODIN = ("odin", "odin_max_logit")
-INPUT_PX, WIDTH = 128, 1280
+INPUT_PX, WIDTH, SEED = 128, 1280, "seed0"
 
 
-def render(folder: Path) -> pd.DataFrame:
+def render(folder: Path) -> Manifest:
     """Write the images of all sets, and return their manifest."""
     spec = MiniatureSpec()
     chosen = [name for name in folders(spec) if name.startswith("val/")]
@@ -50,71 +52,78 @@ def render(folder: Path) -> pd.DataFrame:
     for number in range(IMAGES * len(SETS)):
         path = folder / f"{number:05d}.jpg"
         Image.fromarray(render_image(spec, chosen[number % len(chosen)], number // len(chosen))).save(path, quality=95)
-        rows.append({"id": path.name, "path": path.name, "image_set": SETS[number // IMAGES], "data_set": "rendered"})
-    return pd.DataFrame(rows).assign(number=-1, label=0)
+        own = {"image_set": SETS[number // IMAGES], "data_set": "rendered", "content": digest_of(str(path))}
+        rows.append({"id": path.name, "path": path.name, "number": -1, "label": 0, **own})
+    prepared = Preparation(
+        benchmark="speed",
+        setting="multi_class",
+        in_dist="rendered",
+        ood=("unseen",),
+        places={"rendered": Place(root="fabricated", folder=".")},
+        classes=tuple(f"class {number}" for number in range(CLASSES)),
+        sources={"unseen": "fabricated"},
+        images=dict.fromkeys(SETS, IMAGES),
+        digests=dict.fromkeys(SETS, ""),
+    )
+    return Manifest(pd.DataFrame(rows), prepared, {"fabricated": str(folder)})
 
 
-def preparation(folder: Path) -> Preparation:
-    """The record that goes with the manifest."""
-    names = tuple(f"class {number}" for number in range(CLASSES))
-    return Preparation(
-        benchmark="speed", in_dist="rendered", ood=("unseen",), folders={"rendered": str(folder)}, classes=names,
-        titles=names, groups=(), group_of_class=(), sources={"unseen": "fabricated"}, noise={},
-        images=dict.fromkeys(SETS, IMAGES), digests=dict.fromkeys(SETS, ""), unreadable=0, seed=0,
-    )  # fmt: skip
+def networks() -> dict[str, ImageNetwork]:
+    """A published backbone with a linear head of random weights."""
+    return {SEED: build_network("efficientnet_lite0", partial(ClassHead, classes=CLASSES), seed=0, start="published")}
 
 
-def bare_loop(network: nn.Module, extraction: Extraction, paths: list[str]) -> float:
+def made(name: str) -> Detector:
+    """A detector of ours."""
+    return on_need(build_detector("max_logit"), Perturbed()) if name == "odin_max_logit" else build_detector(name)
+
+
+def bare_loop(network: ImageNetwork, make: ImagePass, paths: list[str]) -> float:
     """Seconds of decoding and forwarding every image once."""
     started = time.perf_counter()
     for name in SETS:
         part = paths[SETS.index(name) * IMAGES : (SETS.index(name) + 1) * IMAGES]
-        for batch in extraction.loading.batches(Photographs(part, extraction.preprocessing), pin_memory=False):
-            extraction.forward.batch(network, extraction.preprocessing, batch)
+        for batch in make.loading.batches(Photographs(part, make.preprocessing), pin_memory=False):
+            with torch.inference_mode():
+                network(make.forward.inputs(make.preprocessing, batch))
     return time.perf_counter() - started
 
 
-def ours(network: nn.Module, extraction: Extraction, variant: Variant, folder: Path, detectors: Sequence[str]) -> float:
+def ours(make: ImagePass, folder: Path, detectors: Sequence[str]) -> float:
     """Seconds of extracting, storing, fitting and scoring with all of the detectors."""
     started = time.perf_counter()
     dataset = ShardsDataset(filepath=str(folder))
-    layer = LinearHead.of(network.last_layers()[variant.name])._asdict()
-
-    def produce(missing: Sequence[Part]) -> Iterator:
-        yield HEADS, {f"{variant.name}/{kind}": tensor for kind, tensor in layer.items()}
-        yield from extraction.produce(network, missing[1:])
-
-    dataset.save(Plan("speed", [Part(HEADS, 0), *extraction.parts(SETS)], produce))
-    shards = dataset.load()
+    dataset.save(Plan([Part(HEADS, 0), *make.parts(SETS)], make))
+    shards, targets = dataset.load(), torch.arange(IMAGES) % CLASSES
     for name in detectors:
-        fit = StoredOutputs(shards, "fit", variant.name, labels=torch.arange(IMAGES) % CLASSES)
-        detector = build_detector(name).fit(fit)
+        detector = made(name)
+        detector.fit(ImageOutputs(shards, "fit", SEED, detector.needs, targets=targets))
         for image_set in SETS[1:]:
-            for chunk in StoredOutputs(shards, image_set, variant.name):
+            for chunk in ImageOutputs(shards, image_set, SEED, detector.needs):
                 detector.score(chunk)
     return time.perf_counter() - started
 
 
-def pytorch_ood(
-    network: nn.Module, extraction: Extraction, variant: Variant, paths: list[str], detectors: Sequence[str]
-) -> float:
+def pytorch_ood(network: ImageNetwork, make: ImagePass, paths: list[str], detectors: Sequence[str]) -> float:
     """Seconds of pytorch-ood's detectors on the same images: each asks for its own forward passes."""
-    head = network.heads[variant.name].requires_grad_(False)
+    head = network.last_layer
 
     def outputs(field: str, images: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            given = network(make.forward.inputs(make.preprocessing, images))[field]
         # Cloned out of inference mode, since fitting a temperature takes gradients.
-        return getattr(extraction.forward.batch(network, extraction.preprocessing, images)[variant.name], field).clone()
+        return given.clone()
 
     class LogitsOnly(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return outputs("logits", images)
 
     def batches(first: int, last: int):
-        source = Photographs(paths[first * IMAGES : last * IMAGES], extraction.preprocessing)
-        return extraction.loading.batches(source, pin_memory=False)
+        source = Photographs(paths[first * IMAGES : last * IMAGES], make.preprocessing)
+        return make.loading.batches(source, pin_memory=False)
 
     features, logits = partial(outputs, "features"), LogitsOnly()
-    made = {
+    built = {
         "msp": lambda: theirs.MaxSoftmax(logits),
         "max_logit": lambda: theirs.MaxLogit(logits),
         "energy": lambda: theirs.EnergyBased(logits),
@@ -127,11 +136,11 @@ def pytorch_ood(
         "react": lambda: theirs.ReAct(features, head),
         # It takes feature maps.
         "ash": lambda: theirs.ASH(lambda images: features(images)[..., None, None], lambda maps: head(maps.flatten(1))),
-        "odin": lambda: theirs.ODIN(network.logits_of(variant.name)),
+        "odin": lambda: theirs.ODIN(lambda inputs: network(inputs)["logits"]),
     }
     started = time.perf_counter()
     for name in detectors:
-        detector = made[name]()
+        detector = built[name]()
         if detector.requires_fit:
             first = 0
             labelled = []
@@ -140,11 +149,7 @@ def pytorch_ood(
                 first += len(batch)
             detector.fit(labelled)
         for batch in batches(1, 3):
-            if name == "odin":
-                with extraction.forward.arithmetic():
-                    detector.predict(extraction.forward.inputs(extraction.preprocessing, batch))
-            else:
-                detector.predict(batch)
+            detector.predict(make.forward.inputs(make.preprocessing, batch) if name == "odin" else batch)
     return time.perf_counter() - started
 
 
@@ -152,24 +157,26 @@ def main() -> None:
     """Print seconds, images per second and the ratio to the bare loop."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manifest, prepared = render(folder), preparation(folder)
-        variant = Variant("fine", 0, CLASSES)
-        states = {variant.name: trainable("efficientnet_lite0", "head", variant).state_dict()}
+        manifest = render(folder)
         preprocessing = architecture("efficientnet_lite0").preprocessing.at(INPUT_PX)
         forward = Forward("auto", "float32", channels_last=True)
-        network = forward.place(assemble("efficientnet_lite0", "head", [variant], states)).requires_grad_(False)
-        paths = [str(folder / path) for path in manifest["path"]]
+        paths = [str(folder / path) for path in manifest.rows["path"]]
 
-        def extraction(*fields: str) -> Extraction:
-            return Extraction(manifest, prepared, preprocessing, forward, Loading(16, 2), fields, 512)
+        def passing(*needs: str | Need) -> ImagePass:
+            ordered = sorted(needs, key=field_of)
+            return ImagePass(
+                manifest, networks, ordered, forward, torch.float32, 512, "speed", "a classifier", preprocessing,
+                Loading(16, 2),
+            )  # fmt: skip
 
-        plain, odin = extraction("features", "logits"), extraction("features", "logits", "odin_logits")
+        plain, odin = passing("features", "logits"), passing("features", "logits", Perturbed())
+        network = plain.placed()[SEED]
         bare_loop(network, plain, paths[:IMAGES] * len(SETS))
         bare = min(bare_loop(network, plain, paths) for _ in range(2))
-        own = min(ours(network, plain, variant, folder / f"outputs{n}", PLAIN) for n in range(2))
-        own_all = ours(network, odin, variant, folder / "odin", (*PLAIN, *ODIN))
-        other = pytorch_ood(network, plain, variant, paths, (*LOGITS, *FEATURES))
-        other_all = other + pytorch_ood(network, plain, variant, paths, ("odin",))
+        own = min(ours(plain, folder / f"outputs{n}", PLAIN) for n in range(2))
+        own_all = ours(odin, folder / "odin", (*PLAIN, *ODIN))
+        other = pytorch_ood(network, plain, paths, (*LOGITS, *FEATURES))
+        other_all = other + pytorch_ood(network, plain, paths, ("odin",))
     count = IMAGES * len(SETS)
     measured = {
         "bare forward loop": bare,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from finished_project import finished, finished_run, project
+from helpers.fixtures import benches
 from toy_networks import toy_architecture
 
 
@@ -17,4 +18,4 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-__all__ = ["finished", "finished_run", "project", "toy_architecture"]
+__all__ = ["benches", "finished", "finished_run", "project", "toy_architecture"]

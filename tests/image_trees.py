@@ -3,18 +3,25 @@
 import io
 import pickle
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import lmdb
 import numpy as np
 from PIL import Image
 
+from scaling_ood.images import Entry
 from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.counts import expected_counts
 
 SIDE_PX = 40
 PLACES_CLASSES = 365
 SUPERCATEGORIES = tuple(expected_counts().query("data_set == 'species'")["part"])
+
+
+def images_of(entries: Iterable[Entry]) -> list[Entry]:
+    """Without the files that are left out."""
+    return [entry for entry in entries if not entry.left_out]
 
 
 class Tree:

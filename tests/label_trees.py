@@ -9,7 +9,6 @@ from coco_documents import coco_document
 from PIL import Image
 from voc_documents import voc_annotation
 
-from scaling_ood.images.multi_label import UNSEEN
 from scaling_ood.images.multi_label.voc import CLASSES
 from scaling_ood.images.tables import class_table
 
@@ -17,7 +16,7 @@ SIZE = (40, 56)
 """Height and width in pixels."""
 COCO_GAPS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 """Ids below 91 that no category of COCO has."""
-WNIDS = tuple(class_table(UNSEEN)["wnid"])
+WNIDS = tuple(class_table("multi_label_ood")["wnid"])
 """The paper's 20 OOD classes."""
 
 

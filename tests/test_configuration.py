@@ -117,3 +117,19 @@ def test_tags_of_python_build_nothing(conf: Path, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"could not determine a constructor"):
         loader(conf)["parameters"]
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("stated", ["", "benchmark: another\n"])
+def test_a_benchmarks_id_is_the_name_of_its_folder_whatever_its_files_say(conf: Path, stated: str) -> None:
+    (conf / "base/globals.yml").write_text("benchmark: base\n")
+    (conf / "mine/globals.yml").write_text(f"more: 1\n{stated}")
+    (conf / "mine/parameters.yml").write_text("id: ${globals:benchmark}\n")
+    assert loader(conf)["parameters"]["id"] == "mine"
+
+
+def test_what_two_loaders_read_does_not_mix(conf: Path) -> None:
+    (conf / "base/globals.yml").write_text("benchmark: base\n")
+    (conf / "base/parameters.yml").write_text("id: ${globals:benchmark}\n")
+    (conf / "other").mkdir()
+    mine, other = loader(conf), loader(conf, "other")
+    assert [each["parameters"]["id"] for each in (mine, other, mine)] == ["mine", "other", "mine"]

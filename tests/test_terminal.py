@@ -41,13 +41,13 @@ import scaling_ood.settings
 from scaling_ood.datasets import ReportDataset
 from scaling_ood.hooks import ProjectHooks
 from scaling_ood.images.files import read_file
-from scaling_ood.images.layouts import list_images
+from scaling_ood.images.listing import list_files
 from scaling_ood.products.kept_files import write_atomically
 
 assert "utf" not in (sys.stdout.encoding + sys.getfilesystemencoding()).lower()
 words = {WORDS!a}
 
-[entry] = list_images("class_folders", Path("data"))
+[entry] = list_files("class_folders", Path("data"))
 assert (entry.path, entry.class_name) == ({"grün/日本.jpg"!a}, {"grün"!a})
 assert read_file("data/" + entry.path) == b"content"
 

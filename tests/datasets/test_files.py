@@ -9,7 +9,8 @@ from scaling_ood.datasets import (
     CheckpointDataset,
     ImageRootDataset,
     ProvidedFileDataset,
-    ScoresDataset,
+    RecordedDataset,
+    ReportDataset,
     ShardsDataset,
 )
 
@@ -34,7 +35,7 @@ def test_it_is_read_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", [ProvidedFileDataset, ShardsDataset, CheckpointDataset, ScoresDataset, ImageRootDataset]
+    "kind", [ProvidedFileDataset, ShardsDataset, CheckpointDataset, RecordedDataset, ReportDataset, ImageRootDataset]
 )
 def test_a_place_in_another_file_system_is_refused_and_not_made_a_folder(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_trees import images_of
 from kedro.io import DatasetError
 from PIL import Image
 
 from scaling_ood.datasets import FabricatedImagesDataset, ImageRootDataset
 from scaling_ood.datasets.images import ImageFolder
-from scaling_ood.images import list_images
-from scaling_ood.plans import Part, Plan
+from scaling_ood.images import list_files
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.plans import Part, Plan
 
 FOLDERS = ("in_dist/train/oak", "in_dist/val/oak", "ood/birds/owl")
 
@@ -31,7 +33,7 @@ def plan(
             yield part.name, {f"{index}.jpg": picture(index) for index in range(part.items)}
 
     made: list[str] = []
-    return Plan(key, [Part(folder, images) for folder in folders], produce, {"made": made})
+    return Plan([Part(folder, images) for folder in folders], produce, {"made": made}, Origin(key))
 
 
 def listing(root: Path) -> list[str]:
@@ -70,7 +72,7 @@ def test_readers_never_see_a_half_written_folder(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(FabricatedImagesDataset, "_write", torn)
     with pytest.raises(DatasetError, match="no space left"):
         dataset.save(plan())
-    assert list_images("image_folder", tmp_path / "in_dist") == []
+    assert images_of(list_files("image_folder", tmp_path / "in_dist")) == []
 
 
 def test_files_of_a_half_written_folder_never_reach_the_finished_one(
@@ -96,7 +98,7 @@ def test_another_key_leaves_no_class_of_the_old_images(tmp_path: Path) -> None:
     dataset = FabricatedImagesDataset(filepath=str(tmp_path))
     dataset.save(plan())
     dataset.save(plan(key="other", folders=["in_dist/train/elm"]))
-    assert [entry.class_name for entry in list_images("image_folder", tmp_path / "in_dist")] == ["elm"] * 3
+    assert [entry.class_name for entry in images_of(list_files("image_folder", tmp_path / "in_dist"))] == ["elm"] * 3
 
 
 def test_the_image_root_loads_as_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

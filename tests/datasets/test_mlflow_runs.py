@@ -1,7 +1,10 @@
 import json
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -13,8 +16,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from mlflow_store import empty_store
 
-from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset
-from scaling_ood.records import RunRecord
+from scaling_ood.datasets import MlflowRunsDataset, UnsentRunsDataset
+from scaling_ood.products.records import RunRecord
+from scaling_ood.tracking.underway import underway
 
 TAGS = {"kind": "detector", "setting": "multi_class", "benchmark": "miniature", "detector": "msp", "model": "lite0"}
 
@@ -34,25 +38,49 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def experiment(store: str) -> Iterator[str]:
+    underway.begin()
     yield mlflow.set_experiment(store).experiment_id
+    underway.begin()
     while mlflow.active_run():
         mlflow.end_run()
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> MlflowRunsDataset:
-    return MlflowRunsDataset(filepath=str(tmp_path / "deep" / "run.json"))
+    return MlflowRunsDataset(filepath=str(tmp_path / "08_reporting/toy/multi_class/runs.json"))
 
 
-def logged(dataset: MlflowRunsDataset) -> Run:
-    return MlflowClient().get_run(dataset.load()["run_id"])
+def record(detector: str = "msp", benchmark: str = "miniature", **shown: Any) -> dict[str, RunRecord]:
+    tags = {**TAGS, "detector": detector, "benchmark": benchmark, "training_run": "", "network": "classifier"}
+    return {detector: RunRecord(f"multi_class.{detector}", tags, **shown)}
 
 
-def test_a_record_becomes_a_child_of_the_active_run(dataset: MlflowRunsDataset) -> None:
+def training(key: str = "abc", **shown: Any) -> dict[str, RunRecord]:
+    tags = {"kind": "training", "setting": "multi_class", "benchmark": "toy", "network": "classifier", "model_key": key}
+    return {"classifier": RunRecord("multi_class.classifier.training", tags, **shown)}
+
+
+def logged(dataset: MlflowRunsDataset, name: str = "msp") -> Run:
+    return MlflowClient().get_run(dataset.load()[name]["run_id"])
+
+
+def is_latest(*runs: Run) -> list[str]:
+    return [MlflowClient().get_run(run.info.run_id).data.tags["latest"] for run in runs]
+
+
+def out_of_order(monkeypatch: pytest.MonkeyPatch, at: str = "log_artifacts") -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(MlflowClient, at, fail)
+
+
+def test_a_record_becomes_a_child_of_the_run_underway(dataset: MlflowRunsDataset) -> None:
     with mlflow.start_run() as parent:
-        dataset.save(
-            RunRecord("multi_class.msp", TAGS, {"model": {"epochs": 20}, "workers": None}, {"auroc.mean": 0.75})
-        )
+        underway.parent = parent
+        with ThreadPoolExecutor() as pool:
+            shown = {"parameters": {"model": {"epochs": 20}, "workers": None}, "metrics": {"auroc.mean": 0.75}}
+            pool.submit(dataset.save, record(**shown)).result()
         assert mlflow.active_run().info.run_id == parent.info.run_id
     run = logged(dataset)
     assert run.info.run_name == "multi_class.msp"
@@ -64,34 +92,36 @@ def test_a_record_becomes_a_child_of_the_active_run(dataset: MlflowRunsDataset) 
     assert run.data.metrics == {"auroc.mean": 0.75}
 
 
-def test_without_an_active_run_it_stands_alone(dataset: MlflowRunsDataset) -> None:
-    dataset.save(RunRecord("alone", TAGS))
+def test_without_a_run_underway_it_stands_alone(dataset: MlflowRunsDataset) -> None:
+    dataset.save(record())
     assert "mlflow.parentRunId" not in logged(dataset).data.tags
 
 
-def test_the_file_says_what_was_logged(dataset: MlflowRunsDataset) -> None:
-    dataset.save(RunRecord("multi_class.msp", TAGS, {"epochs": 20}, {"auroc.mean": 0.75, "aupr.mean": math.nan}))
+def test_the_file_says_what_was_logged(dataset: MlflowRunsDataset, tmp_path: Path) -> None:
+    dataset.save(record(parameters={"epochs": 20}, metrics={"auroc.mean": 0.75, "aupr.mean": math.nan}))
     content = dataset.load()
     assert content == {
-        "run_id": content["run_id"],
-        "experiment": "scaling_ood",
-        "name": "multi_class.msp",
-        "tags": TAGS,
-        "parameters": {"epochs": 20},
-        "metrics": {"auroc.mean": 0.75},
+        "msp": {
+            "run_id": content["msp"]["run_id"],
+            "name": "multi_class.msp",
+            "tags": {**TAGS, "training_run": "", "network": "classifier"},
+            "parameters": {"epochs": 20},
+            "metrics": {"auroc.mean": 0.75},
+        }
     }
     assert json.loads(dataset.preview()) == content
+    assert [path.name for path in (tmp_path / "08_reporting/toy/multi_class").iterdir()] == ["runs.json"]
 
 
 def test_curves_start_at_step_1_and_skip_what_is_not_finite(dataset: MlflowRunsDataset) -> None:
-    dataset.save(RunRecord("training", {"kind": "training"}, curves={"train_loss": [2.0, math.nan, 1.5]}))
-    history = MlflowClient().get_metric_history(dataset.load()["run_id"], "train_loss")
+    dataset.save(record(curves={"train_loss": [2.0, math.nan, 1.5]}))
+    history = MlflowClient().get_metric_history(dataset.load()["msp"]["run_id"], "train_loss")
     assert [(point.step, point.value) for point in history] == [(1, 2.0), (3, 1.5)]
 
 
 def test_forbidden_characters_and_absent_values_do_not_fail_the_run(dataset: MlflowRunsDataset) -> None:
     metrics = {"auroc:a (near)": 0.5, "nan": math.nan, "none": None}
-    dataset.save(RunRecord("x", TAGS, {"long": "y" * 9000, "odd:%": 1}, metrics))
+    dataset.save(record(parameters={"long": "y" * 9000, "odd:%": 1}, metrics=metrics))
     assert logged(dataset).data.metrics == {"auroc_a _near_": 0.5}
     assert len(logged(dataset).data.params["long"]) == 6000
     assert logged(dataset).data.params["odd__"] == "1"
@@ -99,7 +129,7 @@ def test_forbidden_characters_and_absent_values_do_not_fail_the_run(dataset: Mlf
 
 def test_more_than_one_batch_of_everything(dataset: MlflowRunsDataset) -> None:
     parameters = {f"p{i}": i for i in range(230)}
-    dataset.save(RunRecord("x", TAGS, parameters, curves={"loss": [float(i) for i in range(1, 1203)]}))
+    dataset.save(record(parameters=parameters, curves={"loss": [float(i) for i in range(1, 1203)]}))
     assert len(logged(dataset).data.params) == 230
     assert logged(dataset).data.metrics == {"loss": 1202.0}
 
@@ -107,8 +137,8 @@ def test_more_than_one_batch_of_everything(dataset: MlflowRunsDataset) -> None:
 def test_figures_and_tables_are_artifacts(dataset: MlflowRunsDataset, tmp_path: Path) -> None:
     figures = {"roc": go.Figure(go.Scatter(y=[0, 1])), "scores": Figure()}
     tables = {"results": pd.DataFrame({"ood_set": ["textures"], "auroc": [0.5]})}
-    dataset.save(RunRecord("x", TAGS, figures=figures, tables=tables))
-    client, run_id = MlflowClient(), dataset.load()["run_id"]
+    dataset.save(record(figures=figures, tables=tables))
+    client, run_id = MlflowClient(), dataset.load()["msp"]["run_id"]
     paths = {file.path for folder in ("figures", "tables") for file in client.list_artifacts(run_id, folder)}
     assert paths == {"figures/roc.html", "figures/scores.png", "tables/results.csv"}
     local = client.download_artifacts(run_id, "tables/results.csv", str(tmp_path))
@@ -116,68 +146,99 @@ def test_figures_and_tables_are_artifacts(dataset: MlflowRunsDataset, tmp_path: 
 
 
 def test_the_newest_of_its_kind_is_latest(dataset: MlflowRunsDataset, tmp_path: Path) -> None:
+    """Also where the model is another one now, and a detector that is off is the newest of nothing."""
     other = MlflowRunsDataset(filepath=str(tmp_path / "other.json"))
-    dataset.save(RunRecord("x", {**TAGS, "benchmark": "latest"}))
-    first = logged(dataset)
-    other.save(RunRecord("x", {**TAGS, "benchmark": "latest", "detector": "max_logit"}))
-    dataset.save(RunRecord("x", {**TAGS, "benchmark": "latest"}))
-    assert logged(dataset).data.tags["latest"] == "true"
-    assert MlflowClient().get_run(first.info.run_id).data.tags["latest"] == "false"
-    assert logged(other).data.tags["latest"] == "true"
+    other.save(record(benchmark="other"))
+    dataset.save(record(benchmark="latest") | record("knn", benchmark="latest"))
+    first, switched_off = logged(dataset), logged(dataset, "knn")
+    changed = record(benchmark="latest")["msp"]
+    dataset.save({"msp": replace(changed, tags={**changed.tags, "model": "resnet50"})})
+    assert is_latest(first, switched_off, logged(dataset), logged(other)) == ["false", "false", "true", "true"]
 
 
 def test_a_training_is_written_once(dataset: MlflowRunsDataset) -> None:
-    record = RunRecord("training", {"kind": "training", "model_key": "abc"})
-    dataset.save(record)
+    dataset.save(training())
     first = dataset.load()
-    dataset.save(RunRecord("training", {"kind": "training", "model_key": "abc"}, metrics={"seconds": 0.0}))
+    dataset.save(training(metrics={"seconds": 0.0}))
     assert dataset.load() == first
-    dataset.save(RunRecord("training", {"kind": "training", "model_key": "def"}))
-    assert dataset.load()["run_id"] != first["run_id"]
+    assert is_latest(logged(dataset, "classifier")) == ["true"]
+    dataset.save(training("def"))
+    assert dataset.load()["classifier"]["run_id"] != first["classifier"]["run_id"]
 
 
-def test_a_training_whose_run_is_gone_is_written_again(dataset: MlflowRunsDataset) -> None:
-    record = RunRecord("training", {"kind": "training", "model_key": "abc"})
-    dataset.save(record)
-    deleted = dataset.load()["run_id"]
-    MlflowClient().delete_run(deleted)
-    dataset.save(record)
-    written = dataset.load()["run_id"]
-    assert written != deleted
-    path = Path(dataset._describe()["filepath"])
-    path.write_text(path.read_text().replace(written, "0" * 32))
-    dataset.save(record)
-    assert dataset.load()["run_id"] not in {deleted, written, "0" * 32}
+@pytest.mark.parametrize("gone", ["deleted", "of another store"])
+def test_a_training_whose_run_is_gone_is_written_again(dataset: MlflowRunsDataset, gone: str) -> None:
+    dataset.save(training())
+    before = dataset.load()["classifier"]["run_id"]
+    if gone == "deleted":
+        MlflowClient().delete_run(before)
+    else:
+        path = Path(dataset._describe()["filepath"])
+        path.write_text(path.read_text().replace(before, "0" * 32))
+    dataset.save(training())
+    assert dataset.load()["classifier"]["run_id"] not in {before, "0" * 32}
 
 
 def test_a_detector_is_written_every_time(dataset: MlflowRunsDataset) -> None:
-    dataset.save(RunRecord("x", {**TAGS, "model_key": "abc"}))
-    first = dataset.load()["run_id"]
-    dataset.save(RunRecord("x", {**TAGS, "model_key": "abc"}))
-    assert dataset.load()["run_id"] != first
+    dataset.save(record())
+    first = dataset.load()["msp"]["run_id"]
+    dataset.save(record())
+    assert dataset.load()["msp"]["run_id"] != first
 
 
-def test_a_mapping_makes_one_run_each(dataset: MlflowRunsDataset) -> None:
-    records = {
-        "msp": RunRecord("multi_class.msp", TAGS),
-        "model": RunRecord("multi_class.model", {"kind": "training", "model_key": "abc"}),
+def test_what_the_store_does_not_take_costs_nothing_and_is_sent_later(
+    dataset: MlflowRunsDataset, tmp_path: Path, experiment: str
+) -> None:
+    models = MlflowRunsDataset(filepath=str(tmp_path / "06_models/toy/multi_class/trainings.json"))
+    table = {"results": pd.DataFrame({"auroc": [0.5]})}
+    dataset.save(record(benchmark="toy"))
+    before = logged(dataset)
+    with pytest.MonkeyPatch.context() as patch:
+        out_of_order(patch)
+        models.save(training(tables=table))
+        dataset.save(record(benchmark="toy", metrics={"auroc.mean": 0.75}, tables=table))
+    assert underway.problem == "ConnectionError: no answer"
+    assert underway.unsent == ["multi_class.classifier.training", "multi_class.msp"]
+    assert dataset.load()["msp"] | {"tags": {}} == {
+        "run_id": "",
+        "name": "multi_class.msp",
+        "tags": {},
+        "parameters": {},
+        "metrics": {"auroc.mean": 0.75},
     }
-    dataset.save(records)
-    first = dataset.load()
-    dataset.save(records)
-    second = dataset.load()
-    assert second.keys() == records.keys()
-    assert second["model"] == first["model"]
-    assert second["msp"]["run_id"] != first["msp"]["run_id"]
+    kept = tmp_path / "08_reporting/toy/multi_class/runs.unsent/msp"
+    assert (kept / "tables/results.csv").read_text() == "auroc\n0.5\n"
+    assert is_latest(before) == ["true"]
+
+    # What was begun is FAILED, and nothing more was begun.
+    begun = MlflowClient().search_runs([experiment], "tags.benchmark = 'toy' and attributes.status = 'FAILED'")
+    assert [run.info.run_name for run in begun] == ["multi_class.classifier.training"]
+    assert "latest" not in begun[0].data.tags
+
+    underway.begin()
+    unsent = UnsentRunsDataset(filepath=str(tmp_path), benchmark="toy")
+    unsent.save(unsent.load())
+    assert unsent.load() == []
+    assert not kept.parent.exists()
+    run = logged(dataset)
+    assert run.data.metrics == {"auroc.mean": 0.75}
+    assert run.data.tags["training_run"] == models.load()["classifier"]["run_id"]
+    assert is_latest(before, run) == ["false", "true"]
 
 
-def test_a_refused_record_fails_and_is_never_latest(dataset: MlflowRunsDataset, experiment: str) -> None:
-    with pytest.raises(DatasetError):
-        dataset.save(RunRecord("refused", TAGS, figures={"roc": "no figure"}))
-    assert not dataset.exists()
-    run = MlflowClient().search_runs([experiment], "attributes.run_name = 'refused'")[0]
-    assert run.info.status == "FAILED"
-    assert "latest" not in run.data.tags
+def test_runs_of_other_benchmarks_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out_of_order(monkeypatch, "log_batch")
+    place = tmp_path / "08_reporting/toy/multi_class/runs.json"
+    MlflowRunsDataset(filepath=str(place)).save(record(parameters={"a": 1}))
+    assert place.with_suffix(".unsent").is_dir()
+    assert UnsentRunsDataset(filepath=str(tmp_path), benchmark="other").load() == []
+
+
+def test_a_slow_store_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaling_ood.tracking.underway.PATIENCE", -1)
+    assert underway.attempt(lambda: "done") == "done"
+    assert underway.problem == "it took 0 s for one run"
+    assert underway.attempt(lambda: "done") is None
 
 
 def test_nothing_is_there_before_the_first_save(dataset: MlflowRunsDataset) -> None:

@@ -19,10 +19,12 @@ import pytest
 import torch
 from kedro.io import DatasetError
 
-from scaling_ood.datasets import ShardsDataset, kept_files
-from scaling_ood.datasets.kept_files import content_sum, write_atomically
+from scaling_ood.datasets import ShardsDataset
 from scaling_ood.datasets.planned import PART_RECORDS, RECORD
-from scaling_ood.plans import Part, Plan
+from scaling_ood.products import kept_files
+from scaling_ood.products.kept_files import content_sum, write_atomically
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.plans import Part, Plan
 
 Shard = dict[str, torch.Tensor]
 
@@ -50,7 +52,7 @@ def content(part: Part) -> Shard:
 
 
 def plan(producer: Producer, key: str = "key", names: str = "abcde", items: int = 3) -> Plan[Shard]:
-    return Plan(key, [Part(f"part-{name}", items) for name in names], producer, {"made_for": key})
+    return Plan([Part(f"part-{name}", items) for name in names], producer, {"made_for": key}, Origin(key))
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def recorded(folder: Path) -> set[str]:
 def test_a_saved_plan_is_loaded_with_key_parts_items_and_content(folder: Path) -> None:
     ShardsDataset(filepath=str(folder)).save(plan(Producer()))
     stored = ShardsDataset(filepath=str(folder)).load()
-    assert (stored.key, stored.about, stored.items) == ("key", {"made_for": "key"}, 15)
+    assert (stored.origin, stored.about, stored.items) == (Origin("key"), {"made_for": "key"}, 15)
     assert list(stored.parts) == [f"part-{name}" for name in "abcde"]
     for name in stored.parts:
         assert torch.equal(stored.read(name)["x"], content(Part(name, 3))["x"])
@@ -148,7 +150,7 @@ def test_another_key_removes_the_old_parts_and_makes_all_new_ones(folder: Path) 
     dataset.save(plan(other, key="other", names="ab"))
     assert other.made == ["part-a", "part-b"]
     assert files(folder) == {RECORD, PART_RECORDS, "part-a.safetensors", "part-b.safetensors"}
-    assert dataset.load().key == "other"
+    assert dataset.load().origin == Origin("other")
 
 
 def test_another_key_keeps_nothing_of_an_interrupted_product(folder: Path) -> None:
@@ -199,7 +201,7 @@ def forget() -> None:
 
 
 def test_two_processes_make_different_parts_of_one_plan(folder: Path) -> None:
-    given = Plan("key", [Part(f"part-{name}", 3) for name in "abcdef"], Multiples(2.0), {"model": "m"})
+    given = Plan([Part(f"part-{name}", 3) for name in "abcdef"], Multiples(2.0), {"model": "m"}, Origin("key"))
     dataset = ShardsDataset(filepath=str(folder))
     missing = dataset.missing(given)
     with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
@@ -280,7 +282,7 @@ def test_a_half_written_file_is_never_taken_for_a_part(folder: Path, monkeypatch
 def test_a_producer_that_leaves_a_part_out_leaves_the_product_unfinished(folder: Path) -> None:
     dataset = ShardsDataset(filepath=str(folder))
     parts = [Part("part-a", 1), Part("part-b", 1)]
-    dataset.save(Plan("key", parts, lambda missing: iter([("part-a", content(parts[0]))])))
+    dataset.save(Plan(parts, lambda missing: iter([("part-a", content(parts[0]))])))
     assert not dataset.exists()
 
 
@@ -291,7 +293,7 @@ def test_throughput_counts_the_time_of_making_the_parts(folder: Path) -> None:
             yield part.name, content(part)
 
     dataset = ShardsDataset(filepath=str(folder))
-    dataset.save(Plan("key", [Part("part-a", 10), Part("part-b", 10)], slowly))
+    dataset.save(Plan([Part("part-a", 10), Part("part-b", 10)], slowly))
     assert 20 < dataset.load().items_per_second <= 20 / 0.1
 
 
@@ -318,7 +320,7 @@ KILLED = """
     import sys, time
     import torch
     from scaling_ood.datasets import ShardsDataset
-    from scaling_ood.plans import Part, Plan
+    from scaling_ood.products.plans import Part, Plan
 
     def store(folder, pause):
         made = []
@@ -330,7 +332,7 @@ KILLED = """
                 yield part.name, {"x": torch.arange(part.items) * 1.5 + ord(part.name[-1])}
 
         parts = [Part(f"part-{name}", 50) for name in "abcdefgh"]
-        ShardsDataset(filepath=folder).save(Plan("key", parts, produce))
+        ShardsDataset(filepath=folder).save(Plan(parts, produce))
         return made
 
     if __name__ == "__main__":

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from scaling_ood.datasets import DamagedPartError, ShardsDataset, StoredShards
-from scaling_ood.plans import Part, Plan
+from scaling_ood.datasets import ShardsDataset
+from scaling_ood.products.kept_files import DamagedPartError
+from scaling_ood.products.plans import Part, Plan
+from scaling_ood.products.stored import StoredShards
 
 TENSORS = {
     "logits": torch.tensor([[1.5, -0.0], [float("inf"), 1e-45]]),
@@ -18,7 +20,7 @@ TENSORS = {
 @pytest.fixture
 def stored(tmp_path: Path) -> StoredShards:
     dataset = ShardsDataset(filepath=str(tmp_path / "shards"))
-    dataset.save(Plan("key", [Part("a", 2), Part("b", 2)], lambda parts: ((part.name, TENSORS) for part in parts)))
+    dataset.save(Plan([Part("a", 2), Part("b", 2)], lambda parts: ((part.name, TENSORS) for part in parts)))
     return dataset.load()
 
 
@@ -59,5 +61,5 @@ def test_a_missing_part_is_named(stored: StoredShards) -> None:
 def test_a_damaged_part_is_made_again(stored: StoredShards) -> None:
     (stored.folder / "a.safetensors").write_bytes(b"rubbish")
     dataset = ShardsDataset(filepath=str(stored.folder))
-    dataset.save(Plan("key", [Part("a", 2), Part("b", 2)], lambda parts: ((part.name, TENSORS) for part in parts)))
+    dataset.save(Plan([Part("a", 2), Part("b", 2)], lambda parts: ((part.name, TENSORS) for part in parts)))
     assert torch.equal(dataset.load().read("a")["logits"], TENSORS["logits"])

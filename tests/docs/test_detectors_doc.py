@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from scaling_ood.detectors import detector_class, detector_names, name_of
-from scaling_ood.structure import SETTINGS
+from scaling_ood.tasks import tasks
 
+SETTINGS = [task.name for task in tasks()]
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "detectors.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
@@ -41,6 +42,6 @@ def test_the_table_says_what_a_detector_needs(name):
 def test_the_table_says_where_a_detector_is_switched_on(name):
     cell = re.search(rf"^\| \[`{name}`\].*\| ([^|]+) \|$", PAGE, flags=re.MULTILINE)[1]
     said = set(SETTINGS) if cell == "all settings" else {setting for setting in SETTINGS if f"`{setting}`" in cell}
-    files = {setting: PROJECT / f"conf/base/settings/{setting}/parameters.yml" for setting in SETTINGS}
-    detectors = {setting: yaml.safe_load(path.read_text())[setting]["detectors"] for setting, path in files.items()}
+    base = yaml.safe_load((PROJECT / "conf" / "base" / "parameters.yml").read_text(encoding="utf-8"))
+    detectors = {setting: base[setting]["detectors"] for setting in SETTINGS}
     assert said == {setting for setting in SETTINGS if detectors[setting].get(name, False) is not False}

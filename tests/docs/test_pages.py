@@ -2,25 +2,36 @@
 
 import doctest
 import re
+import shutil
+import sys
+import textwrap
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from kedro.framework.cli.utils import _split_params
 from PIL import Image
+from torch import nn
 
+from scaling_ood.configuration import ConfigLoader
+from scaling_ood.detectors import Given, Outputs, OutputsList, base, build_detector
 from scaling_ood.downloads import BY_HAND, PAPER, SAMPLES
-from scaling_ood.images import layout_names, quality
-from scaling_ood.images.counts import counted_data_sets, expected_counts
-from scaling_ood.images.multi_label import multi_label_layout_names
+from scaling_ood.images import LAYOUTS, list_files, multi_label, quality
+from scaling_ood.images.counts import expected_counts
 from scaling_ood.images.quality import QualityMeasure
-from scaling_ood.images.scenes import label_map, label_map_names, scene_layout_names
-from scaling_ood.images.scenes.layouts import find_scene_layout
-from scaling_ood.parameters.segmentation import SceneDataSpec, SegmenterSpec
+from scaling_ood.images.scenes import LAYOUTS as SCENE_LAYOUTS
+from scaling_ood.images.scenes import label_map, label_map_names
+from scaling_ood.models import ClassHead, ImageNetwork
+from scaling_ood.parameters.segmentation import SceneDataSpec
+from scaling_ood.structure import checked
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "data" / "README.md"])
-SET_LIBRARY = ROOT / "conf" / "base" / "settings" / "multi_class" / "parameters_data_sets.yml"
+SET_LIBRARY = ROOT / "conf" / "base" / "parameters_data_sets.yml"
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 
@@ -56,16 +67,38 @@ def test_make_targets_and_environments_exist(page):
     assert all((ROOT / "conf" / environment).is_dir() for environment in named)
 
 
+@cache
+def settings_of(environment, params=""):
+    strategy = {"parameters": "soft", "globals": "soft"}
+    given = _split_params(None, None, params)
+    loader = ConfigLoader(str(ROOT / "conf"), environment, given, base_env="base", merge_strategy=strategy)
+    return checked(loader["parameters"])
+
+
+@every_page
+def test_commands_name_what_there_is(page):
+    for command in re.findall(r"kedro run((?: +--[\w-]+[ =][^\s`\]']+)+)", page.read_text(encoding="utf-8")):
+        if "<" in command or "my_benchmark" in command:
+            continue
+        given = dict(re.findall(r"--([\w-]+)[ =](\S+)", command))
+        settings = settings_of(given.get("env", "miniature"), given.get("params", ""))
+        parts = {name: {*found.spec.networks, *found.spec.methods} for name, found in settings.items()}
+        named = [*given.get("namespaces", "").split(","), *given.get("to-outputs", "").split(",")]
+        for setting, _, rest in (name.partition(".") for name in named if name):
+            assert setting in parts, command
+            assert rest.split(".")[0] in {*parts[setting], "", "margin"}, command
+
+
 def test_the_data_page_names_every_set_layout_and_benchmark():
     page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-    library = yaml.safe_load(SET_LIBRARY.read_text(encoding="utf-8"))["multi_class"]["data_sets"]
+    library = yaml.safe_load(SET_LIBRARY.read_text(encoding="utf-8"))["data_sets"]
     photographs = {entry["folder"] for entry in library.values() if entry["source"] == "photographs"}
     noise = {name for name, entry in library.items() if entry["source"] == "noise"}
     assert all(f"`{name}`" in page for name in photographs | {source.name for source in SAMPLES})
     assert all(name in page for name in noise)
-    assert all(f"| `{name}` |" in page for name in [*layout_names(), *multi_label_layout_names()])
+    assert all(f"| `{name}` |" in page for name in [*LAYOUTS, *multi_label.LAYOUTS])
     for folder in (ROOT / "conf").iterdir():
-        if (folder / "globals.yml").is_file() and folder.name not in ("base", "local"):
+        if (folder / "parameters.yml").is_file() and folder.name not in ("base", "local"):
             assert f"| `{folder.name}` |" in page
 
 
@@ -108,12 +141,12 @@ def test_the_table_of_the_papers_data_names_each_set_and_how_to_get_it():
 
 def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
     rows = {row["`layout`"].split(";")[0].strip("`"): row["size"] for row in paper_rows().values() if row["`layout`"]}
-    assert set(rows) <= set(layout_names())
-    assert set(counted_data_sets()) <= set(rows)
+    assert set(rows) <= set(LAYOUTS)
+    assert set(expected_counts()["data_set"]) <= set(rows)
     counts = expected_counts()
     species = counts[counts["data_set"] == "species"]
     sizes = {"species": set(species[["classes", "images"]].sum())}
-    for name in set(counted_data_sets()) - {"species"}:
+    for name in set(expected_counts()["data_set"]) - {"species"}:
         mine = counts[counts["data_set"] == name]
         sizes[name] = {*mine["classes"].dropna(), *mine["images"].dropna()}
     for name, expected in sizes.items():
@@ -122,10 +155,10 @@ def test_the_table_of_the_papers_data_gives_the_sizes_that_are_checked():
         } == expected - {10}
 
 
-@pytest.mark.parametrize("layout", scene_layout_names())
+@pytest.mark.parametrize("layout", sorted(SCENE_LAYOUTS))
 def test_the_data_page_names_every_layout_of_scenes_with_its_label_maps(layout):
     maps = re.findall(r"`(\w+)`", row_under("## Scenes", layout)[3])
-    assert tuple(maps) == find_scene_layout(layout).label_maps
+    assert tuple(maps) == SCENE_LAYOUTS[layout].label_maps
 
 
 @pytest.mark.parametrize("name", [name for name in label_map_names() if not name.endswith("_masked")])
@@ -142,10 +175,71 @@ def test_every_masked_label_map_is_named():
     assert all(f"`{name}`" in page for name in label_map_names())
 
 
-def test_the_benchmark_of_scenes_that_the_guide_shows_is_valid():
-    shown = yaml.safe_load(block_of(GUIDE, "yaml", "pspnet_"))["segmentation"]
-    assert SceneDataSpec(**shown["data"]).labels == "bdd100k_masked"
-    assert SegmenterSpec(**shown["model"]).short_edges
+BENCHMARKS = re.findall(
+    r"^   ```yaml\n((?:(?!```).)*?^ *data:.*?)^ *```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+)
+
+
+@pytest.mark.parametrize("shown", BENCHMARKS, ids=lambda shown: re.search(r"in_dist: (\w+)", shown)[1])
+def test_a_benchmark_that_the_guide_shows_is_valid(shown, tmp_path):
+    shutil.copytree(ROOT / "conf" / "base", tmp_path / "base")
+    (tmp_path / "my_benchmark").mkdir()
+    (tmp_path / "my_benchmark" / "parameters.yml").write_text(textwrap.dedent(shown))
+    strategy = {"parameters": "soft", "globals": "soft"}
+    loader = ConfigLoader(str(tmp_path), "my_benchmark", base_env="base", merge_strategy=strategy)
+    (setting,) = checked(loader["parameters"]).values()
+    assert setting.spec.methods["max_logit"].network == setting.spec.shared
+
+
+DETECTORS = [
+    block
+    for block in re.findall(r"^```python\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    if "@detector" in block
+]
+
+
+@pytest.mark.parametrize("shown", DETECTORS, ids=lambda shown: re.search(r"class (\w+)\(Detector", shown)[1])
+def test_a_detector_that_the_guide_shows_scores_images(shown, monkeypatch):
+    name = re.search(r"class (\w+)\(Detector", shown)[1].lower()
+    module = ModuleType(f"scaling_ood.detectors.{name}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    exec(shown, vars(module))
+    layer = {"layer": "backbone.0"} if name == "quiet" else {}
+    made = build_detector(name, **layer)
+    backbone = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = ImageNetwork(backbone, ClassHead(5, 4)).eval()
+    inputs = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        encoded = network.encode(inputs)
+        given = Given(network, inputs, encoded, network.decode(encoded))
+    fields = {need if isinstance(need, str) else need.name: _of(need, given) for need in made.needs}
+    chunk = Outputs(**fields)
+    score = made.fit(OutputsList([chunk])).score(chunk)
+    assert score.shape == (6,)
+    assert score.isfinite().all()
+    assert len(score.unique()) == len(score)
+
+
+def _of(need, given):
+    return given.outputs[need] if isinstance(need, str) else need.make(given)
+
+
+def test_the_layout_that_the_guide_shows_reads_its_folders(tmp_path, monkeypatch):
+    monkeypatch.delitem(LAYOUTS, "class_years", raising=False)
+    exec(block_of(GUIDE, "python", "class_years"), {})
+    for name in ("owl_2019", "owl_2020", "rook_2019"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "1.jpg")
+    found = [(entry.class_name, entry.split) for entry in list_files("class_years", tmp_path, ["2019"])]
+    assert found == [("owl", "2019"), ("rook", "2019")]
+
+
+def test_the_source_of_networks_that_the_guide_shows_makes_features():
+    namespace = {}
+    exec(block_of(GUIDE, "python", "SOURCE = "), namespace)
+    made = namespace["SOURCE"].architecture("ours:tiny")
+    assert made.build(False)[0](torch.zeros(2, 3, 64, 64)).shape == (2, made.features)
 
 
 def test_folders_of_ones_own_are_read_as_the_guide_shows(tmp_path):
@@ -169,10 +263,10 @@ def test_a_scraped_data_set_is_curated_as_the_data_page_shows(tmp_path, monkeypa
         Image.new("RGB", (8, 8), (grey,) * 3).save(tmp_path / "Fungi" / "Amanita" / f"{number}.png")
     (tmp_path / "flags.csv").write_text("image,reason\nFungi/Amanita/2.png,a drawing\n")
     brightness = QualityMeasure("brisque", "higher", lambda image: float(np.asarray(image).mean()))
-    monkeypatch.setitem(quality._MEASURES, "brisque", brightness)
+    monkeypatch.setitem(quality.QUALITY_MEASURES, "brisque", brightness)
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    exec(block_of(DATA_PAGE, "python", "curation_summary").replace('"DIR"', f"r'{tmp_path}'"), namespace)
+    exec(block_of(DATA_PAGE, "python", "read_flags").replace('"DIR"', f"r'{tmp_path}'"), namespace)
     assert namespace["kept"]["path"].tolist() == ["Fungi/Amanita/0.png"]
     assert namespace["report"]["reason"].tolist() == [
         "brisque 200.0, higher than 60",
@@ -182,5 +276,5 @@ def test_a_scraped_data_set_is_curated_as_the_data_page_shows(tmp_path, monkeypa
 
 def test_the_scenes_of_ones_own_that_the_guide_shows_are_valid():
     shown = SceneDataSpec(**yaml.safe_load(block_of(GUIDE, "yaml", "paired_folders"))["data"])
-    assert shown.label_map().classes == ("road", "sidewalk", "building")
+    assert shown.labels().classes == ("road", "sidewalk", "building")
     assert shown.scene_source("DIR").pairings[0].label_suffix == "_gtFine_labelTrainIds"

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from image_trees import images_of
 from python2_pickles import python2_pickle
 
 from scaling_ood.downloads import BY_HAND, PAPER, DownloadError, cli
-from scaling_ood.images import list_images
+from scaling_ood.images import list_files
 
 from .conftest import fetched, tarred, zipped
 
@@ -84,7 +85,7 @@ def test_a_set_is_fetched_laid_out_and_known_the_second_time(small, tmp_path, na
 def test_fetched_sets_are_what_the_readers_read(small, tmp_path):
     for name in SOURCES:
         fetched(small(name), tmp_path)
-    listed = {name: list_images(name, tmp_path / name) for name in ("places365", "dtd", "cifar10")}
+    listed = {name: images_of(list_files(name, tmp_path / name)) for name in ("places365", "dtd", "cifar10")}
     assert [(entry.path, entry.class_name) for entry in listed["places365"]] == [
         ("val_256/Places365_val_00000001.jpg", "bow_window/indoor"),
         ("val_256/Places365_val_00000002.jpg", "airfield"),

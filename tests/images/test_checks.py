@@ -6,8 +6,7 @@ import os
 
 import pytest
 
-from scaling_ood.images import check_images
-from scaling_ood.images.checks import check_image
+from scaling_ood.images.checks import check_image, check_images
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torchvision
 from python2_pickles import Call, Global, python2_pickle
 
-from scaling_ood.images import LayoutError, Preprocessing, list_images, open_image
+from scaling_ood.images import LayoutError, Preprocessing, list_files, open_image, read_image
 from scaling_ood.images.checks import check_image
 
 CLASSES = ["airplane", "bird", "cat"]
@@ -38,7 +38,7 @@ def test_pixels_and_labels_are_torchvisions(cifar, monkeypatch, train, split, im
         # numpy deprecates what torchvision lets old pickles do.
         warnings.simplefilter("ignore")
         reference = torchvision.datasets.CIFAR10(cifar, train)
-    entries = list_images("cifar10", cifar, [split])
+    entries = list_files("cifar10", cifar, [split])
     assert len(entries) == len(reference) == images
     for entry, (image, label) in zip(entries, reference, strict=True):
         assert entry.class_name == reference.classes[label]
@@ -47,7 +47,7 @@ def test_pixels_and_labels_are_torchvisions(cifar, monkeypatch, train, split, im
 
 
 def test_images_are_sorted_by_batch_and_number(cifar):
-    entries = list_images("cifar10", cifar)
+    entries = list_files("cifar10", cifar)
     assert len(entries) == 24
     assert entries[0].path == "cifar-10-batches-py/data_batch_1::00000"
     assert entries[-1].path == "cifar-10-batches-py/test_batch::00003"
@@ -55,14 +55,14 @@ def test_images_are_sorted_by_batch_and_number(cifar):
 
 
 def test_an_image_passes_the_check_and_is_prepared_like_a_file(cifar, tmp_path):
-    path = f"{cifar}/{list_images('cifar10', cifar)[5].path}"
+    path = f"{cifar}/{list_files('cifar10', cifar)[5].path}"
     first, second = (check_image(type(tmp_path)(name)) for name in (path, path.replace("00001", "00002")))
     assert not first.problem
     assert first.digest != second.digest
     with open_image(path) as image:
         image.save(tmp_path / "a.png")
     preprocessing = Preprocessing(40, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
-    assert preprocessing.load(path).equal(preprocessing.load(str(tmp_path / "a.png")))
+    assert preprocessing.crop(read_image(path)).equal(preprocessing.crop(read_image(str(tmp_path / "a.png"))))
 
 
 def test_an_image_that_is_not_there(cifar):
@@ -74,9 +74,9 @@ def test_missing_files_are_named(cifar):
     for name in ("data_batch_2", "test_batch"):
         (cifar / "cifar-10-batches-py" / name).unlink()
     with pytest.raises(FileNotFoundError, match=r"lacks data_batch_2, test_batch$"):
-        list_images("cifar10", cifar)
+        list_files("cifar10", cifar)
     with pytest.raises(FileNotFoundError, match=r"lacks test_batch$"):
-        list_images("cifar10", cifar, ["test"])
+        list_files("cifar10", cifar, ["test"])
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_missing_files_are_named(cifar):
 def test_a_file_that_is_no_batch_is_refused(cifar, content, problem):
     (cifar / "cifar-10-batches-py" / "test_batch").write_bytes(content)
     with pytest.raises(LayoutError, match=problem):
-        list_images("cifar10", cifar, ["test"])
+        list_files("cifar10", cifar, ["test"])

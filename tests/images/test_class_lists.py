@@ -2,7 +2,7 @@
 
 import pytest
 
-from scaling_ood.images.class_lists import class_list, class_list_names
+from scaling_ood.images.class_lists import CLASS_LISTS, class_list
 from scaling_ood.images.counts import expected_counts
 
 
@@ -32,4 +32,4 @@ def test_a_missing_or_unknown_list_is_told(tmp_path):
         class_list("places365", tmp_path)
     with pytest.raises(ValueError, match=r"^unknown class list 'imagenet_21kp'; did you mean 'imagenet_21k_p'"):
         class_list("imagenet_21kp", tmp_path)
-    assert class_list_names() == ["imagenet_1k", "imagenet_21k_p", "places365"]
+    assert sorted(CLASS_LISTS) == ["imagenet_1k", "imagenet_21k_p", "places365"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from scaling_ood.images import open_image, read_bytes
-from scaling_ood.images.containers import inside
+from scaling_ood.images import open_image
+from scaling_ood.images.containers import inside, read_bytes
 
 
 def test_the_mark_of_a_container_in_a_files_name_means_nothing(tmp_path, make_picture):

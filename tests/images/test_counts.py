@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from scaling_ood.images import layout_names
-from scaling_ood.images.counts import count_differences, counted_data_sets, expected_counts
+from scaling_ood.images import LAYOUTS
+from scaling_ood.images.counts import count_differences, expected_counts
 
 
 def listing(*rows):
@@ -34,7 +34,7 @@ def test_validation_sets_have_fifty_or_a_hundred_images_per_class():
 
 
 def test_every_counted_data_set_can_be_read():
-    assert set(counted_data_sets()) <= set(layout_names())
+    assert set(expected_counts()["data_set"]) <= set(LAYOUTS)
 
 
 def test_a_complete_copy_has_no_difference():

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from scaling_ood.images.curation import REPORT_COLUMNS, FlagError, curate, curation_summary, read_flags
+from scaling_ood.images.curation import REPORT_COLUMNS, FlagError, curate, read_flags
 from scaling_ood.images.quality import QualityMeasure
 
 IMAGES = pd.DataFrame(
@@ -58,14 +58,6 @@ def test_without_flags_and_quality_all_stay():
     kept, report = curate(IMAGES)
     pd.testing.assert_frame_equal(kept, IMAGES)
     assert report.empty
-
-
-def test_a_summary_counts_every_class():
-    _, report = curate(IMAGES, MEASURE, QUALITY, 60.0)
-    assert curation_summary(IMAGES, report).to_dict("records") == [
-        {"class_name": "Fish/a", "images": 2, "dropped": 1, "left": 1},
-        {"class_name": "Fish/b", "images": 1, "dropped": 1, "left": 0},
-    ]
 
 
 def test_half_a_quality_step_is_refused():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from scaling_ood.images import EmptyClassError, Entry, LayoutError, list_images
+from scaling_ood.images import EmptyClassError, Entry, LayoutError, list_files
 
 FLAT = [f"val/ILSVRC2012_val_{number:08d}.JPEG" for number in (1, 2, 3)]
 TRUTH = ["n02", "n01", "n02"]
@@ -35,52 +35,52 @@ def devkit(folder, numbers=(490, 7, 490)):
 def test_class_folders_need_no_truth(make_tree, place):
     paths = {split: f"{place.format(split)}/{wnid}/a.JPEG" for split, wnid in (("train", "n01"), ("val", "n02"))}
     root = make_tree(*paths.values())
-    assert list_images("imagenet", root) == [
+    assert list_files("imagenet", root) == [
         Entry(paths["train"], "train", "n01"),
         Entry(paths["val"], "val", "n02"),
     ]
 
 
 def test_one_split_is_enough(make_tree):
-    assert list_images("imagenet", make_tree("val/n01/a.JPEG")) == [Entry("val/n01/a.JPEG", "val", "n01")]
+    assert list_files("imagenet", make_tree("val/n01/a.JPEG")) == [Entry("val/n01/a.JPEG", "val", "n01")]
 
 
 def test_a_split_that_nobody_wants_is_not_looked_at(make_tree):
     root = make_tree("train/n01/", "val/n01/a.JPEG")
-    assert len(list_images("imagenet", root, ["val"])) == 1
+    assert len(list_files("imagenet", root, ["val"])) == 1
     with pytest.raises(EmptyClassError, match="train/n01"):
-        list_images("imagenet", root)
+        list_files("imagenet", root)
 
 
 def test_kaggles_truth(make_tree):
     root = make_tree(*FLAT)
     kaggle(root)
-    assert list_images("imagenet", root) == EXPECTED
+    assert list_files("imagenet", root) == EXPECTED
 
 
 @pytest.mark.parametrize("folder", [".", "ILSVRC2012_devkit_t12/data", "data", "devkit/data"])
 def test_the_development_kits_truth(make_tree, folder):
     root = make_tree(*FLAT)
     devkit(root / folder)
-    assert list_images("imagenet", root) == EXPECTED
+    assert list_files("imagenet", root) == EXPECTED
 
 
 def test_without_truth_both_files_are_named(make_tree):
     with pytest.raises(FileNotFoundError, match=r"LOC_val_solution\.csv.*ILSVRC2012_validation_ground_truth\.txt"):
-        list_images("imagenet", make_tree(*FLAT))
+        list_files("imagenet", make_tree(*FLAT))
 
 
 def test_class_numbers_without_their_meaning(make_tree):
     root = make_tree(*FLAT, "data/ILSVRC2012_validation_ground_truth.txt")
     with pytest.raises(FileNotFoundError, match=r"meta\.mat, which says what the class numbers"):
-        list_images("imagenet", root)
+        list_files("imagenet", root)
 
 
 def test_class_numbers_that_are_unknown(make_tree):
     root = make_tree(*FLAT)
     devkit(root, (490, 8, 9))
     with pytest.raises(LayoutError, match=r"meta\.mat does not know: 8, 9$"):
-        list_images("imagenet", root)
+        list_files("imagenet", root)
 
 
 def test_images_without_truth_are_named(make_tree):
@@ -88,7 +88,7 @@ def test_images_without_truth_are_named(make_tree):
     kaggle(root)
     message = r"2 images of .*val have no known class: ILSVRC2012_val_00000004\.JPEG, holiday\.JPEG$"
     with pytest.raises(LayoutError, match=message):
-        list_images("imagenet", root)
+        list_files("imagenet", root)
 
 
 @pytest.mark.parametrize("row", ["ILSVRC2012_val_00000001,", "x,tench 1 2 3 4"])
@@ -96,7 +96,7 @@ def test_a_solution_that_is_none(make_tree, row):
     root = make_tree(*FLAT)
     (root / "LOC_val_solution.csv").write_text(f"ImageId,PredictionString\n{row}\n")
     with pytest.raises(LayoutError, match=r"LOC_val_solution\.csv"):
-        list_images("imagenet", root)
+        list_files("imagenet", root)
 
 
 def test_a_half_sorted_validation_set_is_refused(make_tree):
@@ -104,18 +104,18 @@ def test_a_half_sorted_validation_set_is_refused(make_tree):
     with pytest.raises(
         LayoutError, match=r"holds 3 images beside 1 class folders, such as ILSVRC2012_val_00000001\.JPEG"
     ):
-        list_images("imagenet", root)
+        list_files("imagenet", root)
 
 
 def test_flat_training_images_are_refused(make_tree):
     with pytest.raises(LayoutError, match="has no class folders"):
-        list_images("imagenet", make_tree("train/n01440764_1.JPEG"))
+        list_files("imagenet", make_tree("train/n01440764_1.JPEG"))
 
 
 def test_neither_split(make_tree):
     root = make_tree("test/a.JPEG")
     with pytest.raises(FileNotFoundError, match=f"neither train nor val in {re.escape(str(root))}; looked for train, "):
-        list_images("imagenet", root)
+        list_files("imagenet", root)
 
 
 @pytest.mark.parametrize("top", ["", "imagenet21k_resized/"])
@@ -125,13 +125,13 @@ def test_imagenet_21k_p_with_and_without_its_archives_folder(make_tree, top):
         f"{top}imagenet21k_val/n01/b.JPEG",
         f"{top}imagenet21k_small_classes/n02/c.JPEG",
     )
-    assert list_images("imagenet_21k_p", root) == [
+    assert list_files("imagenet_21k_p", root) == [
         Entry(f"{top}imagenet21k_train/n01/a.JPEG", "train", "n01"),
         Entry(f"{top}imagenet21k_val/n01/b.JPEG", "val", "n01"),
     ]
-    assert [entry.split for entry in list_images("imagenet_21k_p", root, ["val"])] == ["val"]
+    assert [entry.split for entry in list_files("imagenet_21k_p", root, ["val"])] == ["val"]
 
 
 def test_imagenet_21k_p_that_is_not_there(make_tree):
     with pytest.raises(FileNotFoundError, match="neither imagenet21k_train nor imagenet21k_val in"):
-        list_images("imagenet_21k_p", make_tree("train/n01/a.JPEG"))
+        list_files("imagenet_21k_p", make_tree("train/n01/a.JPEG"))

@@ -14,10 +14,11 @@ from scaling_ood.images import (
     Loading,
     Photographs,
     Preprocessing,
-    check_images,
-    list_images,
+    list_files,
     open_image,
+    read_image,
 )
+from scaling_ood.images.checks import check_images
 from scaling_ood.optional import MissingLibraryError
 
 PREPROCESSING = Preprocessing(32, 32, "bilinear", (0.5,) * 3, (0.5,) * 3)
@@ -47,13 +48,13 @@ def lsun(lmdb, tmp_path, make_picture):
 
 def test_a_key_is_an_image_and_a_database_a_class_or_the_test_set(lsun):
     root = lsun(test_lmdb=["0a", "00"], church_outdoor_val_lmdb=["01"], bridge_train_lmdb=["02"])
-    assert [(entry.path, entry.split, entry.class_name) for entry in list_images("lsun", root)] == [
+    assert [(entry.path, entry.split, entry.class_name) for entry in list_files("lsun", root)] == [
         ("bridge_train_lmdb::02", "train", "bridge"),
         ("church_outdoor_val_lmdb::01", "val", "church_outdoor"),
         ("test_lmdb::00", "test", ""),
         ("test_lmdb::0a", "test", ""),
     ]
-    assert len(list_images("lsun", root, ["test"])) == 2
+    assert len(list_files("lsun", root, ["test"])) == 2
 
 
 def test_images_are_torchvisions(lsun, tmp_path, monkeypatch):
@@ -63,20 +64,20 @@ def test_images_are_torchvisions(lsun, tmp_path, monkeypatch):
     reference = torchvision.datasets.lsun.LSUNClass(str(theirs))
     pixels = [np.asarray(image) for image, _ in reference]
     reference.env.close()
-    for entry, expected in zip(list_images("lsun", tmp_path), pixels, strict=True):
+    for entry, expected in zip(list_files("lsun", tmp_path), pixels, strict=True):
         with open_image(f"{tmp_path}/{entry.path}") as image:
             np.testing.assert_array_equal(np.asarray(image.convert("RGB")), expected)
 
 
 def test_threads_and_forked_workers_read_the_same(lsun):
     root = lsun(test_lmdb=[f"{number:02x}" for number in range(16)])
-    paths = [f"{root}/{entry.path}" for entry in list_images("lsun", root)]
+    paths = [f"{root}/{entry.path}" for entry in list_files("lsun", root)]
     checks = list(check_images([Path(path) for path in paths], 8))
     assert {check.problem for check in checks} == {""}
     assert len({check.digest for check in checks}) == 16
-    alone = torch.stack([PREPROCESSING.load(path) for path in paths])
+    alone = torch.stack([PREPROCESSING.crop(read_image(path)) for path in paths])
     with ThreadPoolExecutor(8) as pool:
-        assert torch.stack(list(pool.map(PREPROCESSING.load, paths))).equal(alone)
+        assert torch.stack(list(pool.map(lambda path: PREPROCESSING.crop(read_image(path)), paths))).equal(alone)
     batches = Loading(batch_images=4, workers=2).batches(Photographs(paths, PREPROCESSING), pin_memory=False)
     assert torch.cat(list(batches)).equal(alone)
 
@@ -89,17 +90,17 @@ def test_a_missing_key_fails_its_check(lsun):
 
 def test_empty_databases_are_named(lsun):
     with pytest.raises(EmptyClassError, match=r"1 databases of .* hold no image: test_lmdb$"):
-        list_images("lsun", lsun(test_lmdb=[], bridge_val_lmdb=["01"]))
+        list_files("lsun", lsun(test_lmdb=[], bridge_val_lmdb=["01"]))
 
 
 def test_a_folder_that_is_no_database(lmdb, make_tree):
     with pytest.raises(OSError, match=r"test_lmdb is no LMDB database that can be read"):
-        list_images("lsun", make_tree("test_lmdb/data.txt"))
+        list_files("lsun", make_tree("test_lmdb/data.txt"))
 
 
 def test_without_databases(make_tree):
     with pytest.raises(FileNotFoundError, match="no database test_lmdb or <category>_val_lmdb in"):
-        list_images("lsun", make_tree("test/a.webp"))
+        list_files("lsun", make_tree("test/a.webp"))
 
 
 def test_without_the_package_its_name_is_said(make_tree, monkeypatch):
@@ -108,4 +109,4 @@ def test_without_the_package_its_name_is_said(make_tree, monkeypatch):
         MissingLibraryError,
         match=r"test_lmdb needs the package lmdb, .*: pip install -e '\.\[lmdb\]'",
     ):
-        list_images("lsun", make_tree("test_lmdb/data.mdb"))
+        list_files("lsun", make_tree("test_lmdb/data.mdb"))

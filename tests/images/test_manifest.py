@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from scaling_ood.images.manifest import (
-    Part,
+    Claim,
     PartitionError,
     TooManyUnreadableError,
     classes_of_table,
-    list_folder,
     list_noise,
     partition,
     quarantine,
+    read_folder,
     sample,
     set_digest,
 )
@@ -39,7 +39,7 @@ def counts(rows: pd.DataFrame) -> dict[tuple[str, str], int]:
 
 
 def test_roles_on_one_split_share_it_without_overlap_and_use_all_of_it() -> None:
-    parts = {"train": Part("train"), "fit": Part("val", per_class=3), "test": Part("val")}
+    parts = {"train": Claim("train"), "fit": Claim("val", per_class=3), "test": Claim("val")}
     rows = partition(listing(), parts, seed=0)
     expected = {("train", name): 10 for name in CLASSES} | {("fit", name): 3 for name in CLASSES}
     assert counts(rows) == expected | {("test", name): 7 for name in CLASSES}
@@ -49,7 +49,7 @@ def test_roles_on_one_split_share_it_without_overlap_and_use_all_of_it() -> None
 
 
 def test_three_roles_can_draw_so_many_of_each_class_from_one_split() -> None:
-    parts = {"train": Part("train", 5), "fit": Part("train", 2), "test": Part("train", 3)}
+    parts = {"train": Claim("train", 5), "fit": Claim("train", 2), "test": Claim("train", 3)}
     rows = partition(listing(), parts, seed=0)
     assert rows["id"].is_unique
     assert counts(rows) == {
@@ -58,7 +58,7 @@ def test_three_roles_can_draw_so_many_of_each_class_from_one_split() -> None:
 
 
 def test_a_share_is_of_the_whole_split_whatever_was_drawn_before() -> None:
-    parts = {"train": Part("train", share=0.5), "fit": Part("train", share=0.3), "test": Part("train")}
+    parts = {"train": Claim("train", share=0.5), "fit": Claim("train", share=0.3), "test": Claim("train")}
     rows = partition(listing(), parts, seed=0)
     assert rows["image_set"].value_counts().to_dict() == {"train": 15, "fit": 9, "test": 6}
     assert rows["id"].is_unique
@@ -66,14 +66,14 @@ def test_a_share_is_of_the_whole_split_whatever_was_drawn_before() -> None:
 
 def test_a_share_ignores_classes() -> None:
     drawn = {
-        tuple(partition(listing(), {"fit": Part("train", share=0.5)}, seed)["class_name"].value_counts().sort_index())
+        tuple(partition(listing(), {"fit": Claim("train", share=0.5)}, seed)["class_name"].value_counts().sort_index())
         for seed in range(10)
     }
     assert len(drawn) > 1
 
 
 def test_the_same_seed_gives_the_same_roles_and_another_one_others() -> None:
-    parts = {"fit": Part("val", per_class=4), "test": Part("val")}
+    parts = {"fit": Claim("val", per_class=4), "test": Claim("val")}
     first = partition(listing(), parts, seed=3)
     pd.testing.assert_frame_equal(partition(listing(), parts, seed=3), first)
     other = partition(listing(), parts, seed=4)
@@ -81,14 +81,14 @@ def test_the_same_seed_gives_the_same_roles_and_another_one_others() -> None:
 
 
 def test_every_image_of_a_class_has_the_same_chance_to_be_drawn() -> None:
-    drawn = pd.concat([partition(listing(4), {"fit": Part("val", per_class=1)}, seed) for seed in range(150)])
+    drawn = pd.concat([partition(listing(4), {"fit": Claim("val", per_class=1)}, seed) for seed in range(150)])
     share = drawn["id"].value_counts() / 150
     assert len(share) == 12
     assert share.between(0.25 - 4 * 0.036, 0.25 + 4 * 0.036).all()
 
 
 def test_rows_stay_in_their_order_within_a_role() -> None:
-    rows = partition(listing(), {"fit": Part("val", per_class=4), "test": Part("val")}, seed=0)
+    rows = partition(listing(), {"fit": Claim("val", per_class=4), "test": Claim("val")}, seed=0)
     order = {name: place for place, name in enumerate(listing()["id"])}
     for _, part in rows.groupby("image_set"):
         assert part["id"].map(order).is_monotonic_increasing
@@ -96,12 +96,12 @@ def test_rows_stay_in_their_order_within_a_role() -> None:
 
 def test_a_missing_split_is_named_with_those_that_are_there() -> None:
     with pytest.raises(PartitionError, match=r"fit: no split dev \(there are: train, val\)"):
-        partition(listing(), {"fit": Part("dev")}, seed=0)
+        partition(listing(), {"fit": Claim("dev")}, seed=0)
 
 
 def test_a_class_with_too_few_images_is_named_with_role_and_count() -> None:
     short = listing().drop(index=listing().query("split == 'val' and class_name == 'bee'").index[:8])
-    parts = {"fit": Part("val", per_class=3)}
+    parts = {"fit": Claim("val", per_class=3)}
     message = "fit: 1 classes have fewer than 3 images left in split val, such as bee with 2"
     with pytest.raises(PartitionError, match=message):
         partition(short, parts, seed=0)
@@ -110,12 +110,12 @@ def test_a_class_with_too_few_images_is_named_with_role_and_count() -> None:
 def test_a_class_that_a_split_lacks_altogether_is_too_few() -> None:
     without = listing().query("not (split == 'val' and class_name == 'cow')")
     with pytest.raises(PartitionError, match="such as cow with 0"):
-        partition(without, {"train": Part("train"), "fit": Part("val", per_class=1)}, seed=0)
+        partition(without, {"train": Claim("train"), "fit": Claim("val", per_class=1)}, seed=0)
 
 
-@pytest.mark.parametrize(("fit", "size"), [(Part("train", per_class=4), 4), (Part("train", share=0.5), None)])
-def test_fit_images_are_training_images_where_training_takes_their_whole_split(fit: Part, size: int | None) -> None:
-    rows = partition(listing(), {"train": Part("train"), "fit": fit, "test": Part("val")}, seed=0)
+@pytest.mark.parametrize(("fit", "size"), [(Claim("train", per_class=4), 4), (Claim("train", share=0.5), None)])
+def test_fit_images_are_training_images_where_training_takes_their_whole_split(fit: Claim, size: int | None) -> None:
+    rows = partition(listing(), {"train": Claim("train"), "fit": fit, "test": Claim("val")}, seed=0)
     ids = {role: list(part["id"]) for role, part in rows.groupby("image_set")}
     assert len(ids["train"]) == 30
     assert set(ids["fit"]) < set(ids["train"])
@@ -127,19 +127,19 @@ def test_fit_images_are_training_images_where_training_takes_their_whole_split(f
 
 
 def test_the_whole_training_split_can_be_fitted_on_and_never_tested_on() -> None:
-    rows = partition(listing(), {"train": Part("train"), "fit": Part("train"), "test": Part("val")}, seed=0)
+    rows = partition(listing(), {"train": Claim("train"), "fit": Claim("train"), "test": Claim("val")}, seed=0)
     assert set(rows.loc[rows["image_set"] == "fit", "id"]) == set(rows.loc[rows["image_set"] == "train", "id"])
     with pytest.raises(PartitionError, match="test: nothing is left in split train"):
-        partition(listing(), {"train": Part("train"), "fit": Part("train", 2), "test": Part("train")}, seed=0)
+        partition(listing(), {"train": Claim("train"), "fit": Claim("train", 2), "test": Claim("train")}, seed=0)
 
 
 def test_a_role_that_finds_nothing_left_is_named() -> None:
     with pytest.raises(PartitionError, match="test: nothing is left in split val"):
-        partition(listing(), {"fit": Part("val"), "test": Part("val")}, seed=0)
+        partition(listing(), {"fit": Claim("val"), "test": Claim("val")}, seed=0)
 
 
 def test_shares_of_more_than_the_split_are_refused() -> None:
-    parts = {"train": Part("val", share=0.7), "fit": Part("val", share=0.5)}
+    parts = {"train": Claim("val", share=0.7), "fit": Claim("val", share=0.5)}
     with pytest.raises(PartitionError, match=r"fit: a share of 0.5 of split val is 15 images, but only 9 are left"):
         partition(listing(), parts, seed=0)
 
@@ -155,14 +155,14 @@ def animals(tmp_path: Path, make_picture: Callable[..., object]) -> str:
 
 
 def test_a_folder_is_listed_with_ids_that_start_with_the_name_of_the_set(animals: str) -> None:
-    rows = list_folder("zoo", animals, "image_folder")
+    rows, _ = read_folder("zoo", animals, "image_folder")
     assert len(rows) == 12
     first = {"id": "zoo/train/ant/0.png", "path": "train/ant/0.png", "class_name": "ant", "split": "train"}
     assert rows.iloc[0].to_dict() == {**first, "data_set": "zoo", "number": -1}
 
 
 def test_splits_and_classes_can_be_selected(animals: str) -> None:
-    rows = list_folder("zoo", animals, "image_folder", ["val"], ["cow", "ant"])
+    rows, _ = read_folder("zoo", animals, "image_folder", ["val"], ["cow", "ant"])
     assert list(rows["path"]) == ["val/ant/0.png", "val/ant/1.png", "val/cow/0.png", "val/cow/1.png"]
     assert list(rows.index) == [0, 1, 2, 3]
 
@@ -180,17 +180,17 @@ def test_a_wanted_split_or_class_that_is_not_there_is_named(
     animals: str, splits: list[str] | None, classes: list[str] | None, message: str
 ) -> None:
     with pytest.raises(PartitionError, match=message):
-        list_folder("zoo", animals, "image_folder", splits, classes)
+        read_folder("zoo", animals, "image_folder", splits, classes)
 
 
 def test_a_missing_class_is_named_with_its_title(animals: str) -> None:
     with pytest.raises(PartitionError, match=r"no class_name n1 \(yak\), n2 in "):
-        list_folder("zoo", animals, "image_folder", class_names=["n1", "n2", "ant"], titles={"n1": "yak", "ant": "Ant"})
+        read_folder("zoo", animals, "image_folder", class_names=["n1", "n2", "ant"], titles={"n1": "yak", "ant": "Ant"})
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PartitionError, match="zoo: no image in"):
-        list_folder("zoo", str(tmp_path), "class_prefix")
+        read_folder("zoo", str(tmp_path), "class_prefix")
 
 
 def test_noise_is_listed_by_number_and_has_no_path() -> None:
@@ -250,7 +250,7 @@ def damaged(animals: str) -> str:
 
 
 def test_unreadable_images_are_set_apart_with_their_problem_and_the_others_kept(damaged: str) -> None:
-    rows = list_folder("zoo", damaged, "image_folder")
+    rows, _ = read_folder("zoo", damaged, "image_folder")
     good, bad = quarantine(rows, {"zoo": damaged}, workers=2, most=0.2)
     assert list(bad["id"]) == ["zoo/train/bee/1.png", "zoo/val/cow/0.png"]
     assert list(bad.columns) == ["id", "data_set", "path", "problem"]
@@ -262,7 +262,7 @@ def test_unreadable_images_are_set_apart_with_their_problem_and_the_others_kept(
 
 @pytest.mark.parametrize(("most", "refused"), [(2 / 12, False), (2 / 12 - 1e-9, True), (0.0, True)])
 def test_more_unreadable_images_than_tolerated_are_an_error(damaged: str, most: float, refused: bool) -> None:
-    rows = list_folder("zoo", damaged, "image_folder")
+    rows, _ = read_folder("zoo", damaged, "image_folder")
     if not refused:
         assert len(quarantine(rows, {"zoo": damaged}, 2, most)[1]) == 2
         return
@@ -274,7 +274,7 @@ def test_more_unreadable_images_than_tolerated_are_an_error(damaged: str, most: 
 
 
 def test_noise_passes_the_check_and_does_not_count_for_the_share(damaged: str) -> None:
-    rows = pd.concat([list_folder("zoo", damaged, "image_folder"), list_noise("blobs", 1000)], ignore_index=True)
+    rows = pd.concat([read_folder("zoo", damaged, "image_folder")[0], list_noise("blobs", 1000)], ignore_index=True)
     good, _ = quarantine(rows, {"zoo": damaged}, 2, most=2 / 12)
     assert (good["data_set"] == "blobs").sum() == 1000
     assert set(good.loc[good["data_set"] == "blobs", "content"]) == {""}
@@ -283,7 +283,7 @@ def test_noise_passes_the_check_and_does_not_count_for_the_share(damaged: str) -
 
 
 def test_a_tolerance_of_nothing_accepts_readable_images(animals: str) -> None:
-    rows = list_folder("zoo", animals, "image_folder")
+    rows, _ = read_folder("zoo", animals, "image_folder")
     assert len(quarantine(rows, {"zoo": animals}, 2, most=0.0)[0]) == 12
 
 
@@ -323,7 +323,7 @@ def test_one_changed_byte_of_one_image_changes_the_fingerprint(
     animals: str, make_picture: Callable[..., object]
 ) -> None:
     def fingerprint() -> str:
-        rows = list_folder("zoo", animals, "image_folder").assign(label=0)
+        rows = read_folder("zoo", animals, "image_folder")[0].assign(label=0)
         return set_digest(quarantine(rows, {"zoo": animals}, 2, 0.0)[0])
 
     before = fingerprint()
@@ -338,6 +338,6 @@ def test_a_data_set_without_any_readable_image_is_an_error_however_small_its_sha
     lone = tmp_path / "lone"
     lone.mkdir()
     (lone / "x_1.png").write_text("no image at all")
-    rows = [list_folder("zoo", animals, "image_folder"), list_folder("lone", str(lone), "class_prefix")]
+    rows = [read_folder("zoo", animals, "image_folder")[0], read_folder("lone", str(lone), "class_prefix")[0]]
     with pytest.raises(TooManyUnreadableError, match=r"lone: no image is readable, such as lone/x_1\.png: "):
         quarantine(pd.concat(rows, ignore_index=True), {"zoo": animals, "lone": str(lone)}, 2, most=0.5)

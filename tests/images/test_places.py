@@ -4,8 +4,9 @@ import re
 
 import pytest
 import torchvision
+from image_trees import images_of
 
-from scaling_ood.images import Entry, LayoutError, list_images
+from scaling_ood.images import Entry, LayoutError, list_files
 
 CATEGORIES = ["/a/airfield", "/b/bow_window/indoor", "/b/bowling_alley"]
 VAL = {"Places365_val_00000001.jpg": 2, "Places365_val_00000002.jpg": 0, "Places365_val_00000003.jpg": 1}
@@ -51,7 +52,7 @@ def expected(train, val):
 @pytest.mark.parametrize("val", ["val_256", "val_large"])
 @pytest.mark.parametrize("lists", ["", "filelist_places365-standard"])
 def test_places365(places, train, val, lists):
-    assert list_images("places365", places(train, val, lists)) == expected(train, val)
+    assert list_files("places365", places(train, val, lists)) == expected(train, val)
 
 
 @pytest.mark.parametrize(("split", "ours"), [("train-standard", "train"), ("val", "val")])
@@ -60,31 +61,31 @@ def test_torchvision_reads_the_same(places, monkeypatch, split, ours):
     monkeypatch.setattr(torchvision.datasets.places365, "check_integrity", lambda *_args, **_options: True)
     reference = torchvision.datasets.Places365(root, split, small=True)
     theirs = {(path, reference.classes[target][3:]) for path, target in reference.imgs}
-    listed = {(str(root / entry.path), entry.class_name) for entry in list_images("places365", root, [ours])}
+    listed = {(str(root / entry.path), entry.class_name) for entry in list_files("places365", root, [ours])}
     assert listed == theirs
 
 
 def test_small_images_are_taken_where_both_are_there(places, make_tree):
     root = places()
     make_tree(*(f"val_large/{name}" for name in VAL))
-    assert {entry.path.split("/")[0] for entry in list_images("places365", root, ["val"])} == {"val_256"}
+    assert {entry.path.split("/")[0] for entry in list_files("places365", root, ["val"])} == {"val_256"}
 
 
 def test_lists_of_absent_splits_are_not_needed(places):
     root = places()
     (root / "places365_train_standard.txt").unlink()
     (root / "places365_test.txt").unlink()
-    assert len(list_images("places365", root, ["val"])) == 3
+    assert len(list_files("places365", root, ["val"])) == 3
     with pytest.raises(FileNotFoundError, match=r"places365_train_standard\.txt, places365_test\.txt not in "):
-        list_images("places365", root)
+        list_files("places365", root)
 
 
 def test_the_unlabelled_split_needs_no_classes(places):
     root = places()
     (root / "categories_places365.txt").unlink()
-    assert [entry.class_name for entry in list_images("places365", root, ["test"])] == [""]
+    assert [entry.class_name for entry in list_files("places365", root, ["test"])] == [""]
     with pytest.raises(FileNotFoundError, match=r"categories_places365\.txt not in"):
-        list_images("places365", root, ["val"])
+        list_files("places365", root, ["val"])
 
 
 def test_all_that_is_wrong_with_a_list_is_said(places):
@@ -96,7 +97,7 @@ def test_all_that_is_wrong_with_a_list_is_said(places):
         r"2 lines have no class index below 3: Places365_val_00000001\.jpg 3, Places365_val_00000003\.jpg indoor$"
     )
     with pytest.raises(LayoutError, match=message):
-        list_images("places365", root, ["val"])
+        list_files("places365", root, ["val"])
 
 
 @pytest.mark.parametrize(
@@ -109,12 +110,12 @@ def test_all_that_is_wrong_with_a_list_is_said(places):
 )
 def test_categories_must_be_in_the_order_of_the_published_heads(places, categories, problem):
     with pytest.raises(LayoutError, match=re.escape(problem)):
-        list_images("places365", places(categories=categories), ["val"])
+        list_files("places365", places(categories=categories), ["val"])
 
 
 def test_without_images_all_folders_are_named(make_tree):
     with pytest.raises(FileNotFoundError, match=r"no folder of images in .*data_256_standard, .*val_256, "):
-        list_images("places365", make_tree("places365_val.txt"))
+        list_files("places365", make_tree("places365_val.txt"))
 
 
 @pytest.mark.parametrize(
@@ -125,9 +126,9 @@ def test_places69(make_tree, folder, listing):
     write(root / "categories_extra69.txt", {"/b/bakery": 0, "/c/cathedral/indoor": 1})
     write(root / listing.format("train"), {"/b/bakery/1.jpg": 0})
     write(root / listing.format("test"), {"/b/bakery/2.jpg": 0, "/c/cathedral/indoor/1.jpg": 1})
-    assert list_images("places69", root) == [
+    assert images_of(list_files("places69", root)) == [
         Entry(f"{folder}/b/bakery/1.jpg", "train", "bakery"),
         Entry(f"{folder}/b/bakery/2.jpg", "test", "bakery"),
         Entry(f"{folder}/c/cathedral/indoor/1.jpg", "test", "cathedral/indoor"),
     ]
-    assert len(list_images("places69", root, ["test"])) == 2
+    assert len(images_of(list_files("places69", root, ["test"]))) == 2

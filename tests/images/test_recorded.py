@@ -19,14 +19,16 @@ from scaling_ood.images import (
     recorded_files,
 )
 from scaling_ood.images.cifar_batches import read_batch
-from scaling_ood.images.recorded import LABEL, NO_STAMP, digest_of, stamp, stamps, unchanged
+from scaling_ood.images.containers import read_bytes
+from scaling_ood.images.files import fingerprint
+from scaling_ood.images.recorded import LABEL, NO_STAMP, stamp, stamps, unchanged
 from scaling_ood.images.scenes import read_labels
 
 PREPROCESSING = Preprocessing(10, 8, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def recorded(path):
-    return RecordedFile(str(path), *stamp(str(path)), digest_of(str(path)))
+    return RecordedFile(str(path), *stamp(str(path)), fingerprint(read_bytes(str(path))))
 
 
 @pytest.fixture

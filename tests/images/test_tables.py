@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from scaling_ood.images.tables import class_table, class_table_names
+from scaling_ood.images.tables import CLASS_TABLES, class_table
 
 
-@pytest.mark.parametrize("name", class_table_names())
+@pytest.mark.parametrize("name", CLASS_TABLES)
 def test_classes_are_unique_sorted_and_named(name):
     table = class_table(name)
     assert list(table.columns[:2]) == ["wnid", "name"]

@@ -139,7 +139,7 @@ def test_files_load_like_their_pictures(tmp_path, make_picture, name, mode):
 
 def test_a_photograph_that_has_gone_is_named(tmp_path):
     photographs = Photographs([str(tmp_path / "gone.jpg")], preprocessing())
-    with pytest.raises(UnreadableImageError, match=r"gone\.jpg was readable .* kedro run --pipelines data_preparation"):
+    with pytest.raises(UnreadableImageError, match=r"gone\.jpg cannot .* kedro run --pipelines data_preparation"):
         photographs[0]
 
 

@@ -92,7 +92,7 @@ def test_infinite_scores_have_a_rank():
         (TypeError, "is_ood must be boolean", {"is_ood": EVERYWHERE.astype(np.uint8)}),
         (TypeError, "must be floating point and valid boolean, got uint8", {"score": EVERYWHERE.astype(np.uint8)}),
         (TypeError, "real numbers, got complex128", {"score": EVERYWHERE.astype(complex)}),
-        (ValueError, "Did you mean 'ood'", {"positive_class": "odd"}),
+        (ValueError, "did you mean 'ood'", {"positive_class": "odd"}),
     ],
 )
 def test_wrong_arguments_are_named(error, message, changes):

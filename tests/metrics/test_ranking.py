@@ -274,7 +274,7 @@ def test_nan_is_an_error_with_counts():
         (TypeError, "real numbers, got complex128", (np.zeros(2, complex), np.array([True, False]))),
         (ValueError, r"recall must lie in \(0, 1\], got 95", (np.zeros(2), np.array([True, False]), 95)),
         (ValueError, r"recall must lie in \(0, 1\], got 0", (np.zeros(2), np.array([True, False]), 0)),
-        (ValueError, "Did you mean 'nearest'", (np.zeros(2), np.array([True, False]), 0.95, "neares")),
+        (ValueError, "did you mean 'nearest'", (np.zeros(2), np.array([True, False]), 0.95, "neares")),
     ],
 )
 def test_wrong_arguments_are_named(error, message, arguments):

@@ -258,10 +258,10 @@ def test_replicates_are_at_least_one():
         (ValueError, r"got \(0, 6\) and \(6,\)", {"scores": np.zeros((0, 6))}),
         (TypeError, "boolean", {"is_ood": np.arange(6)}),
         (TypeError, "real numbers", {"scores": np.zeros((2, 6), complex)}),
-        (ValueError, "Did you mean 'auroc'", {"metric": "auc"}),
+        (ValueError, "did you mean 'auroc'", {"metric": "auc"}),
         (ValueError, r"level must lie in \(0, 1\), got 5", {"level": 5}),
         (ValueError, "at least one seed", {"scores": np.zeros((0, 2, 6))}),
-        (ValueError, "Did you mean 'first'", {"metric": "fpr", "fpr_rule": "frist"}),
+        (ValueError, "did you mean 'first'", {"metric": "fpr", "fpr_rule": "frist"}),
         (ValueError, r"recall must lie in \(0, 1\], got 95", {"metric": "fpr", "recall": 95}),
     ],
 )

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from scaling_ood.training.loop import train
 from torch import nn
 from toy_networks import PREPROCESSING
 
 from scaling_ood.models import Forward, published_network
+from scaling_ood.training.loop import train
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from image_trees import images_of
 
-from scaling_ood.images import Loading, Photographs, list_images
+from scaling_ood.images import Loading, Photographs, list_files
 from scaling_ood.models import ARCHITECTURES, Forward, published_network
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared/data/imagenet-sample"
@@ -20,7 +21,7 @@ def test_top1_is_not_under_the_recorded_value(name):
     registered = ARCHITECTURES[name]
     forward = Forward("cpu")
     network = forward.place(published_network(name, registered.classes))
-    paths = [str(PHOTOGRAPHS / entry.path) for entry in list_images("class_prefix", PHOTOGRAPHS)]
+    paths = [str(PHOTOGRAPHS / entry.path) for entry in images_of(list_files("class_prefix", PHOTOGRAPHS))]
     batches = Loading().batches(Photographs(paths, registered.preprocessing), pin_memory=False)
     with torch.inference_mode():
         predicted = [network(forward.inputs(registered.preprocessing, batch))["logits"] for batch in batches]

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from scaling_ood.records import METRICS, RESULT_COLUMNS
 
 from scaling_ood.metrics import detection_metrics, tied_with_best
-from scaling_ood.records import METRICS, RESULT_COLUMNS
 from scaling_ood.report import Example
 
 DETECTORS = {"msp": 0.9, "max_logit": 1.25, "energy": 1.28, "logit_avg": 0.2, "kl_matching": 0.95}

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from report.fabricated import KL_GAP, OOD_SETS, gap_rows, results, scores
-
 from scaling_ood.records import METRICS
+
 from scaling_ood.report import interval_figures
 from scaling_ood.report.intervals import interval_figure
 from scaling_ood.report.results import arranged

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from report.fabricated import KL_GAP, OOD_SETS, gap_rows, results, scores
-
 from scaling_ood.records import METRICS
+
 from scaling_ood.report import in_encoding, results_text
 from scaling_ood.report.text import WIDTH
 

@@ -9,6 +9,7 @@ import torch
 from toy_networks import PREPROCESSING, build_toy
 from toy_trainings import CLASSES, CPU, FEATURE_SETS, labelled_features, labelled_photographs
 
+from scaling_ood.images import read_image
 from scaling_ood.metrics import mean_average_precision
 from scaling_ood.models import ImageNetwork, MultiLabelHead, build_head, build_network
 from scaling_ood.training import DivergedError, ResumableState
@@ -120,7 +121,7 @@ def test_validation_sees_the_photographs_without_crops_or_dropout(photographs: M
     state = train(photographs, replace(RECIPE, epochs=1))
     model = network().eval()
     model.load_state_dict(state["models"]["seed0.last"])
-    pixels = torch.stack([PREPROCESSING.load(path) for path in photographs.validation.paths])
+    pixels = torch.stack([PREPROCESSING.crop(read_image(path)) for path in photographs.validation.paths])
     logits = model(PREPROCESSING.normalise(pixels))["logits"].detach()
     expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, photographs.validation.targets.float())
     assert state["history"][0]["validation_loss"] == pytest.approx(expected.item(), rel=1e-5)

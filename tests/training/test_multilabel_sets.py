@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from scaling_ood.images import Loading, Preprocessing
+from scaling_ood.images import Loading, Preprocessing, read_image
 from scaling_ood.images.loading import UnreadableImageError
 from scaling_ood.training.multilabel_sets import (
     UNLABELLED,
@@ -113,7 +113,7 @@ def test_evaluation_sees_every_image_in_order_as_the_network_is_tested_on_it(pho
     squashed = replace(photographs, preprocessing=PLAIN.squashed())
     batches = list(squashed.evaluation_batches())
     assert [len(batch) for batch in batches] == [3, 3, 1]
-    expected = torch.stack([PLAIN.squashed().load(path) for path in photographs.paths])
+    expected = torch.stack([PLAIN.squashed().crop(read_image(path)) for path in photographs.paths])
     assert torch.equal(torch.cat(batches), expected)
     assert torch.equal(squashed.network_input(batches[0]), batches[0] / 255)
 

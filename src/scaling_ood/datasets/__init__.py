@@ -4,7 +4,7 @@ from scaling_ood.datasets.benchmarks import BenchmarksDataset
 from scaling_ood.datasets.checkpoints import CheckpointDataset
 from scaling_ood.datasets.files import ProvidedFileDataset
 from scaling_ood.datasets.images import FabricatedImagesDataset, ImageRootDataset
-from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset
+from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset, UnsentRunsDataset
 from scaling_ood.datasets.recorded import RecordedDataset
 from scaling_ood.datasets.report import ReportDataset
 from scaling_ood.datasets.shards import ShardsDataset
@@ -19,4 +19,5 @@ __all__ = [
     "RecordedDataset",
     "ReportDataset",
     "ShardsDataset",
+    "UnsentRunsDataset",
 ]

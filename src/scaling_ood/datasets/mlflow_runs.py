@@ -4,43 +4,53 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import mlflow
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
-from mlflow.entities import LifecycleStage, Run
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
+from mlflow.tracking.fluent import _get_experiment_id
 
 from scaling_ood.datasets.places import local_path
-from scaling_ood.products.kept_files import read_record, write_atomically
+from scaling_ood.products.kept_files import read_record, remove, write_atomically
 from scaling_ood.products.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_metrics, log_parameters
 from scaling_ood.tracking.processes import process_tags, search
+from scaling_ood.tracking.underway import underway
 
-COMPARED = ("kind", "setting", "benchmark", "detector", "network", "model")
-"""Tags that make two runs repetitions of one another: the newest carries `latest=true`, the older ones `false`."""
+UNSENT = ".unsent"
+"""Ending of the folder beside the file, with what MLflow has not taken: of each run `run.json`, figures and tables."""
+
+_COMPARED = ("kind", "setting", "benchmark")
+"""Tags of the runs of which those of one file are the latest; the others lose that."""
 
 _logger = logging.getLogger(__name__)
 
 
-class MlflowRunsDataset(AbstractDataset[RunRecord | Mapping[str, RunRecord], dict[str, Any]]):
-    """MLflow runs under the active one, and a JSON file about them for later stages and for people without MLflow.
+class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]):
+    """MLflow runs under that of the `kedro run`, and a JSON file about them for later stages and for people.
 
-    One record makes one run; a mapping makes one for each of its records. Loading gives the content of the file: per
-    run `run_id`, `experiment`, `name`, `tags`, `parameters` and `metrics`; for a mapping, by its names.
+    Each record makes one run. Loading gives the content of the file: by the records' names `run_id`, `name`, `tags`,
+    `parameters` and `metrics`. Runs of an earlier file that the new one has not are no longer `latest`.
 
     A record with the tag `kind=training` is written once for each value of its tag `model_key`: a model that was not
     trained again keeps its run, as long as that run is in the store.
 
+    Records are plain files first. What the store does not take stays there, with an empty `run_id`, until the next save
+    or `kedro run --pipelines upload`.
+
     YAML:
         ```yaml
-        multi_class.{detector}.run:
+        "{setting}.runs":
           type: scaling_ood.datasets.MlflowRunsDataset
-          filepath: data/08_reporting/{detector}/run.json
+          filepath: data/08_reporting/{setting}/runs.json
         ```
     """
 
@@ -52,20 +62,39 @@ class MlflowRunsDataset(AbstractDataset[RunRecord | Mapping[str, RunRecord], dic
             metadata: For Kedro-Viz; not used here.
         """
         self._path = local_path(filepath)
+        self._unsent = self._path.with_suffix(UNSENT)
         self.metadata = metadata
 
-    def save(self, data: RunRecord | Mapping[str, RunRecord]) -> None:
-        """Write the runs, then the file.
-
-        Raises:
-            kedro.io.DatasetError: The store refuses a run. What was begun is FAILED and never `latest`.
-        """
+    def save(self, data: Mapping[str, RunRecord]) -> None:
+        """Write the file, then send the runs."""
         before = read_record(self._path)
-        if isinstance(data, RunRecord):
-            content = _tracked(data, before)
-        else:
-            content = {name: _tracked(record, before.get(name, {})) for name, record in data.items()}
+        remove(self._unsent)
+        content = {}
+        for name, record in data.items():
+            old = before.get(name, {})
+            if _is_same_training(record, old) and underway.attempt(partial(_is_in_store, old["run_id"])):
+                _logger.info("%s: not trained again, its MLflow run is %s", record.name, old["run_id"])
+                content[name] = old
+            else:
+                content[name] = _keep(record, self._unsent / name)
         write_atomically(self._path, json.dumps(content, indent=1))
+        self.send()
+
+    def send(self) -> None:
+        """Make runs of what is kept. Ends well whatever the store does; what it takes is removed here."""
+        content = read_record(self._path)
+        for name in content:
+            if (self._unsent / name).is_dir():
+                sent = underway.attempt(partial(_send, self._unsent / name))
+                if sent is None:
+                    underway.unsent.append(content[name]["name"])
+                    continue
+                content[name] = sent
+                write_atomically(self._path, json.dumps(content, indent=1))
+                remove(self._unsent / name)
+        underway.attempt(partial(_mark_latest, list(content.values())))
+        if self._unsent.is_dir() and not any(self._unsent.iterdir()):
+            self._unsent.rmdir()
 
     def load(self) -> dict[str, Any]:
         """What was logged."""
@@ -85,74 +114,135 @@ class MlflowRunsDataset(AbstractDataset[RunRecord | Mapping[str, RunRecord], dic
         return {"filepath": str(self._path)}
 
 
-def _tracked(record: RunRecord, before: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's entry for a record: that of a new run, or of the run before if nothing was trained since."""
-    client = MlflowClient()
-    if _is_same_training(record, before) and _is_in_store(client, before["run_id"]):
-        _logger.info("%s: not trained again, its MLflow run is %s", record.name, before["run_id"])
-        return dict(before)
-    run = _write(client, record)
-    _mark_latest(client, run)
-    return {
-        "run_id": run.info.run_id,
-        "experiment": client.get_experiment(run.info.experiment_id).name,
+class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):
+    """The files of `MlflowRunsDataset` beside which runs wait for MLflow; saving them sends what waits.
+
+    YAML:
+        ```yaml
+        unsent_runs:
+          type: scaling_ood.datasets.UnsentRunsDataset
+          filepath: data
+          benchmark: miniature
+        ```
+    """
+
+    def __init__(self, *, filepath: str, benchmark: str, metadata: dict[str, Any] | None = None) -> None:
+        """Remember where to look.
+
+        Args:
+            filepath: The folder of all layers.
+            benchmark: Whose runs.
+            metadata: For Kedro-Viz; not used here.
+        """
+        self._folder = local_path(filepath)
+        self._benchmark = benchmark
+        self.metadata = metadata
+
+    def load(self) -> list[str]:
+        """The files; those of trainings come first, since their layer does."""
+        found = sorted(self._folder.glob(f"*/{self._benchmark}/*/*{UNSENT}"))
+        return [str(place.with_suffix(".json")) for place in found]
+
+    def save(self, data: Sequence[str]) -> None:
+        """Send what waits beside them."""
+        for place in data:
+            MlflowRunsDataset(filepath=place).send()
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._folder), "benchmark": self._benchmark}
+
+
+def _keep(record: RunRecord, folder: Path) -> dict[str, Any]:
+    """Write all that a run shows to plain files; returns the entry of the file about it, as of a run not sent yet."""
+    entry = {
+        "run_id": "",
         "name": record.name,
         "tags": dict(record.tags),
         "parameters": flatten_parameters(record.parameters) if record.parameters else {},
         "metrics": finite_metrics(record.metrics),
     }
+    for kind in ("figures", "tables"):
+        (folder / kind).mkdir(parents=True)
+    for stem, figure in record.figures.items():
+        if hasattr(figure, "write_html"):
+            figure.write_html(folder / f"figures/{stem}.html", include_plotlyjs="cdn")
+        else:
+            figure.savefig(folder / f"figures/{stem}.png")
+    for stem, table in record.tables.items():
+        table.to_csv(folder / f"tables/{stem}.csv", index=False)
+    curves = {name: [float(value) for value in values] for name, values in record.curves.items()}
+    write_atomically(folder / "run.json", json.dumps({**entry, "curves": curves}))
+    return entry
+
+
+def _send(folder: Path) -> dict[str, Any]:
+    """Make a run of what is kept in a folder, under the run of the `kedro run` if there is one."""
+    entry = read_record(folder / "run.json")
+    curves, tags, parent = entry.pop("curves"), entry["tags"], underway.parent
+    client = MlflowClient()
+    if tags.get("training_run") == "":  # it could not be sent either; trainings are sent before what was made of them
+        tags["training_run"] = _training_run(client, tags)
+    with mlflow.start_run(
+        run_name=entry["name"],
+        nested=True,
+        parent_run_id=parent.info.run_id if parent else None,
+        experiment_id=parent.info.experiment_id if parent else None,
+        tags={**tags, **process_tags()},
+        # The work was done in the parent, whose system metrics tell.
+        log_system_metrics=False,
+    ) as run:
+        run_id = run.info.run_id
+        log_parameters(client, run_id, entry["parameters"])
+        log_metrics(client, run_id, entry["metrics"], curves)
+        for kind in ("figures", "tables"):
+            if any((folder / kind).iterdir()):
+                client.log_artifacts(run_id, str(folder / kind), kind)
+    return {**entry, "run_id": run_id}
+
+
+def _training_run(client: MlflowClient, tags: Mapping[str, str]) -> str:
+    """The newest run of the training that a detector reads; empty without any."""
+    wanted = {name: tags[name] for name in ("setting", "benchmark", "network")} | {"kind": "training", "latest": "true"}
+    experiment = underway.parent.info.experiment_id if underway.parent else _get_experiment_id()
+    return next((run.info.run_id for run in search(client, str(experiment), _condition(wanted))), "")
+
+
+def _condition(tags: Mapping[str, str]) -> str:
+    return " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
 
 
 def _is_same_training(record: RunRecord, before: Mapping[str, Any]) -> bool:
     key = record.tags.get("model_key")
-    return record.tags.get("kind") == "training" and key is not None and before.get("tags", {}).get("model_key") == key
+    same = key is not None and before.get("tags", {}).get("model_key") == key
+    return record.tags.get("kind") == "training" and same and bool(before["run_id"])
 
 
-def _is_in_store(client: MlflowClient, run_id: str) -> bool:
+def _is_in_store(run_id: str) -> bool:
     try:
-        return bool(client.get_run(run_id).info.lifecycle_stage == LifecycleStage.ACTIVE)
+        return bool(MlflowClient().get_run(run_id).info.lifecycle_stage == LifecycleStage.ACTIVE)
     except MlflowException as error:
         if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             return False
         raise
 
 
-def _write(client: MlflowClient, record: RunRecord) -> Run:
-    """Write one run, a child of the active one if there is one."""
-    parent = mlflow.active_run()
-    with mlflow.start_run(
-        run_name=record.name,
-        nested=parent is not None,
-        experiment_id=parent.info.experiment_id if parent else None,
-        tags={**record.tags, **process_tags()},
-        # The work was done in the parent, whose system metrics tell.
-        log_system_metrics=False,
-    ) as run:
-        run_id = run.info.run_id
-        if record.parameters:
-            log_parameters(client, run_id, flatten_parameters(record.parameters))
-        log_metrics(client, run_id, record.metrics, record.curves)
-        for stem, figure in record.figures.items():
-            extension = "html" if hasattr(figure, "write_html") else "png"
-            client.log_figure(run_id, figure, f"figures/{stem}.{extension}")
-        for stem, table in record.tables.items():
-            client.log_text(run_id, table.to_csv(index=False), f"tables/{stem}.csv")
-    return client.get_run(run_id)
+def _mark_latest(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Tag the runs of one file, and take the tag from all others of their kind, setting and benchmark.
 
-
-def _mark_latest(client: MlflowClient, run: Run) -> None:
-    """Tag the newest of the runs that are compared with one another, and take the tag from the older ones."""
-    identity = {name: run.data.tags.get(name) for name in COMPARED}
-    condition = " and ".join(
-        f"tags.{name} = '{value}'" for name, value in identity.items() if value is not None and "'" not in value
-    )
-    older = [
-        other.info.run_id
-        for other in search(
-            client, run.info.experiment_id, " and ".join(filter(None, ["tags.latest = 'true'", condition]))
-        )
-        if {name: other.data.tags.get(name) for name in COMPARED} == identity
-    ]
-    client.set_tag(run.info.run_id, "latest", "true")
-    for run_id in older:
-        client.set_tag(run_id, "latest", "false")
+    The older run of one that could not be sent keeps it.
+    """
+    client = MlflowClient()
+    newest = [entry["run_id"] for entry in entries if entry["run_id"]]
+    if not newest:
+        return
+    waiting = {entry["name"] for entry in entries if not entry["run_id"]}
+    tags = {"latest": "true", **{name: entries[0]["tags"][name] for name in _COMPARED}}
+    marked = list(search(client, client.get_run(newest[0]).info.experiment_id, _condition(tags)))
+    for run_id in set(newest) - {run.info.run_id for run in marked}:
+        client.set_tag(run_id, "latest", "true")
+    for run in marked:
+        if run.info.run_id not in newest and run.info.run_name not in waiting:
+            client.set_tag(run.info.run_id, "latest", "false")

@@ -6,10 +6,11 @@ from typing import Literal, Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, check_choice, detector
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import head_of
 from scaling_ood.detectors.head import LinearHead
 from scaling_ood.detectors.outputs import Outputs, OutputsView
+from scaling_ood.wording import check_choice
 
 
 @detector

@@ -6,8 +6,9 @@ from typing import Literal, Self
 
 import torch
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, check_choice, detector
+from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.outputs import Outputs, OutputsView
+from scaling_ood.wording import check_choice
 
 BACKGROUNDS = frozenset({"unlabeled", "other", "background"})
 """What a class is called that holds everything without a class of its own."""

@@ -8,7 +8,6 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -16,6 +15,8 @@ import torch
 
 from scaling_ood.detectors.needs import Need, field_of, name_of
 from scaling_ood.detectors.outputs import MissingOutputError, NonFiniteOutputError, Outputs, OutputsView, no_numbers
+from scaling_ood.registry import Registry
+from scaling_ood.wording import did_you_mean
 
 
 class NotApplicableError(Exception):
@@ -110,7 +111,7 @@ class Detector(ABC):
         return {}
 
 
-_REGISTRY: dict[str, type[Detector]] = {}
+_REGISTRY: Registry[type[Detector]] = Registry("detector")
 DetectorType = TypeVar("DetectorType", bound=type[Detector])
 AnyDetector = TypeVar("AnyDetector", bound=Detector)
 
@@ -135,10 +136,6 @@ def detector_class(name: str) -> type[Detector]:
         ValueError: Unknown name; says the nearest match and all known ones.
     """
     _import_all()
-    if name not in _REGISTRY:
-        near = get_close_matches(name, _REGISTRY, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown detector '{name}'{hint} (known: {', '.join(sorted(_REGISTRY))})")
     return _REGISTRY[name]
 
 
@@ -159,9 +156,7 @@ def build_detector(name: str, **options: Any) -> Detector:
     known = list(inspect.signature(cls).parameters)
     for option in options:
         if option not in known:
-            near = get_close_matches(option, known, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise ValueError(f"detector '{name}' has no option '{option}'{hint} (known: {', '.join(known) or 'none'})")
+            raise ValueError(f"detector '{name}' has no option '{option}'{did_you_mean(option, known)}")
     return cls(**options)
 
 
@@ -203,19 +198,6 @@ def refuse_network(detector: Detector, network: str, gives: frozenset[str], dens
             f"it takes {', '.join(lacking)}, which the network '{network}' does not give "
             f"(it gives: {', '.join(sorted(gives)) or 'nothing'})"
         )
-
-
-def check_choice(option: str, given: str, allowed: tuple[str, ...]) -> None:
-    """Refuse an option's value that is not allowed, with the nearest that is.
-
-    >>> check_choice("on", "logit", ("features", "logits"))
-    Traceback (most recent call last):
-    ValueError: on must be 'features' or 'logits', not 'logit'; did you mean 'logits'?
-    """
-    if given not in allowed:
-        near = get_close_matches(str(given), allowed, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"{option} must be {' or '.join(map(repr, allowed))}, not {given!r}{hint}")
 
 
 def at_least_float32(logits: torch.Tensor) -> torch.Tensor:

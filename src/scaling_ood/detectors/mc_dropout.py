@@ -8,9 +8,10 @@ from typing import ClassVar, Literal
 
 import torch
 
-from scaling_ood.detectors.base import Detector, check_choice, detector
+from scaling_ood.detectors.base import Detector, detector
 from scaling_ood.detectors.needs import Given, Need
 from scaling_ood.detectors.outputs import Outputs
+from scaling_ood.wording import check_choice
 
 _FEWEST_PASSES = 2
 

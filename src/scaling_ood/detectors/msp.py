@@ -6,8 +6,9 @@ from typing import Literal
 
 import torch
 
-from scaling_ood.detectors.base import Detector, check_choice, detector
+from scaling_ood.detectors.base import Detector, detector
 from scaling_ood.detectors.outputs import Outputs
+from scaling_ood.wording import check_choice
 
 
 def negative_log_top_probability(logits: torch.Tensor) -> torch.Tensor:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import nn
+
+from scaling_ood.wording import nearest
 
 _SHOWN = 12
 _MAP_DIMENSIONS = 4
@@ -160,10 +161,9 @@ class FeatureMap(Need):
     def _layer_of(self, network: Network) -> nn.Module:
         layers = {name: layer for name, layer in network.named_modules() if name}
         if self.layer not in layers:
-            near = get_close_matches(self.layer, layers, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
             # Outer layers first: they are the ones that people know.
             some = sorted(layers, key=lambda name: name.count("."))[:_SHOWN]
             more = f", and {len(layers) - len(some):,} more" if len(layers) > len(some) else ""
+            hint = nearest(self.layer, layers)
             raise ValueError(f"the network has no layer '{self.layer}'{hint} (it has: {', '.join(some)}{more})")
         return layers[self.layer]

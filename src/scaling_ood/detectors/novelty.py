@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scaling_ood.detectors.base import Detector, NotApplicableError, check_choice
+from scaling_ood.detectors.base import Detector, NotApplicableError
 from scaling_ood.detectors.outputs import Outputs, OutputsView
+from scaling_ood.wording import check_choice
 
 LOGGER = logging.getLogger(__name__)
 

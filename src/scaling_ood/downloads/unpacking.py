@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
-from scaling_ood.images.wording import in_bytes
+from scaling_ood.wording import in_bytes
 
 MOST_TIMES = 100
 """How much larger than itself an archive may become: images do not shrink, lists of them ten- to twentyfold."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from typing import Any
 
 import pandas as pd
 
 from scaling_ood.images.exif import oriented_in_words
-from scaling_ood.images.layouts import counted
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.products.preparation import Findings, Preparation
 from scaling_ood.products.records import METRICS, RunRecord
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards
+from scaling_ood.wording import counted
 
 Facts = dict[str, object]
 
@@ -118,9 +119,11 @@ def detector_run(
     values = {**_measured(results, reporting), **_quality(about["network_quality"]), **scores.diagnostics}
     values["distinct_scores"] = results["distinct_scores"].min()
     values["extraction_images_per_second"] = about["outputs_per_second"]
-    values["scoring_images_per_second"] = scores.images_per_second
+    # Of pixels, whose scores are made when they are measured, nothing is known.
+    values["scoring_images_per_second"] = scores.images_per_second or nan
+    known = {name: float(value) for name, value in values.items() if not isnan(value)}
     name = f"{prepared.setting}.{scores.detector}"
-    return RunRecord(name, tags, parameters, values, {}, figures, {"results": results})
+    return RunRecord(name, tags, parameters, known, {}, figures, {"results": results})
 
 
 def _measured(results: pd.DataFrame, reporting: ReportingSpec) -> dict[str, float]:

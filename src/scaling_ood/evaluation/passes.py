@@ -22,13 +22,13 @@ from scaling_ood.images import (
     RecordedFile,
     read_image,
 )
-from scaling_ood.images.wording import in_bytes
 from scaling_ood.models import Forward, Network, OutputCheck, encode_all
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.products.plans import Part
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.stored import StoredShards, Tensors
 from scaling_ood.training.scenes import network_pixels
+from scaling_ood.wording import in_bytes
 
 _logger = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ from tqdm import tqdm
 from scaling_ood.detectors import Detector, NonFiniteOutputError, NotApplicableError, OutputsView
 from scaling_ood.detectors.outputs import no_numbers
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
-from scaling_ood.images.wording import listed
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredShards
+from scaling_ood.wording import listed
 
 _logger = logging.getLogger(__name__)
 

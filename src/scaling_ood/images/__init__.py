@@ -1,10 +1,10 @@
 """Images: readers of the official on-disk layouts, noise generators, transforms, loaders."""
 
-from scaling_ood.images import cifar, imagenet, lsun, places, species, textures
-from scaling_ood.images.checks import check_images
-from scaling_ood.images.containers import read_bytes
+from scaling_ood.images import cifar, folders, imagenet, lsun, places, species, textures
 from scaling_ood.images.exif import Orientation
-from scaling_ood.images.layouts import EmptyClassError, Entry, LayoutError, layout_names, list_images
+from scaling_ood.images.folders import EmptyClassError
+from scaling_ood.images.layouts import LayoutError
+from scaling_ood.images.listing import LAYOUTS, Entry, list_files
 from scaling_ood.images.loading import ImageSource, Loading, NoiseImages, Photographs, read_image, read_pixels
 from scaling_ood.images.noise import Noise
 from scaling_ood.images.opening import open_image
@@ -12,6 +12,7 @@ from scaling_ood.images.recorded import ChangedFileError, RecordedFile, recorded
 from scaling_ood.images.transforms import Preprocessing
 
 __all__ = [
+    "LAYOUTS",
     "ChangedFileError",
     "EmptyClassError",
     "Entry",
@@ -24,15 +25,13 @@ __all__ = [
     "Photographs",
     "Preprocessing",
     "RecordedFile",
-    "check_images",
     "cifar",
+    "folders",
     "imagenet",
-    "layout_names",
-    "list_images",
+    "list_files",
     "lsun",
     "open_image",
     "places",
-    "read_bytes",
     "read_image",
     "read_pixels",
     "recorded_files",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from scaling_ood.images.containers import read_bytes
 from scaling_ood.images.exif import orientation_of, turned_by_pillow
+from scaling_ood.images.files import fingerprint
 from scaling_ood.images.looks import LOOK_PX, look_of
 from scaling_ood.images.opening import is_deep_grey, open_content, to_rgb
 
@@ -19,7 +19,7 @@ class Check(NamedTuple):
     """What one file turned out to be.
 
     Attributes:
-        digest: First 16 hexadecimal digits of the SHA-256 of the file's bytes; empty where there is no file to read.
+        digest: The fingerprint of the file's bytes; empty where there is no file to read.
         problem: Why it cannot be used; empty for a good image.
         size: Width and height as stored, in pixels; (0, 0) for a file that is no image.
         orientation: EXIF's, 2 to 8, of an image that is stored turned or mirrored; 1 for all others.
@@ -50,7 +50,7 @@ def check_image(path: Path, looks: bool = False) -> Check:
     except ValueError as error:
         # A name that no file can have: from an annotation, say.
         return Check("", f"cannot be read: {error}")
-    fingerprint = hashlib.sha256(content).hexdigest()[:16]
+    digest = fingerprint(content)
     try:
         image = open_content(content)
         size, turned = image.size, turned_by_pillow(image)
@@ -58,8 +58,8 @@ def check_image(path: Path, looks: bool = False) -> Check:
         seen = to_rgb(image)
         look = look_of(seen) if looks else ""
     except OSError as error:
-        return Check(fingerprint, str(error))
-    return Check(fingerprint, "", size, orientation_of(image), 16 if is_deep_grey(image) else 8, look, turned)
+        return Check(digest, str(error))
+    return Check(digest, "", size, orientation_of(image), 16 if is_deep_grey(image) else 8, look, turned)
 
 
 def check_images(paths: Sequence[Path], workers: int, looks: bool = False) -> Iterator[Check]:

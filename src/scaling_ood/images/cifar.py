@@ -6,23 +6,25 @@ from pathlib import Path
 
 from scaling_ood.images.cifar_batches import FOLDER, read_batch, read_class_names
 from scaling_ood.images.containers import inside
-from scaling_ood.images.layouts import Entry, LayoutError, Wanted, split_layout
-from scaling_ood.images.wording import listed
+from scaling_ood.images.layouts import LayoutError
+from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
+from scaling_ood.wording import listed
 
 _BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 
 
-@split_layout("cifar10")
+@LAYOUTS.reader("cifar10")
 def _cifar10(root: Path, wanted: Wanted) -> list[Entry]:
     """CIFAR-10, Python version: `cifar-10-batches-py/{data_batch_1..5,test_batch,batches.meta}`."""
-    names = ["batches.meta", *(batch for split, batches in _BATCHES.items() if wanted(split) for batch in batches)]
+    chosen = {split: batches for split, batches in _BATCHES.items() if wanted.split(split)}
+    names = ["batches.meta", *(batch for batches in chosen.values() for batch in batches)]
     missing = [name for name in names if not (root / FOLDER / name).is_file()]
     if missing:
         raise FileNotFoundError(f"{root / FOLDER} lacks {', '.join(missing)}")
     classes = read_class_names(root / FOLDER / "batches.meta")
     entries = []
-    for split, batches in _BATCHES.items():
-        for batch in batches if wanted(split) else ():
+    for split, batches in chosen.items():
+        for batch in batches:
             labels = read_batch(root / FOLDER / batch).labels
             wrong = sorted({str(label) for label in labels if not 0 <= label < len(classes)})
             if wrong:

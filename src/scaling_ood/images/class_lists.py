@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scaling_ood.images.places import places365_classes
 from scaling_ood.images.tables import class_table
-from scaling_ood.images.wording import unknown
 from scaling_ood.optional import library
+from scaling_ood.registry import Registry
 
 
 def _imagenet_21k_p(_: Path) -> tuple[str, ...]:
@@ -20,23 +20,21 @@ def _imagenet_21k_p(_: Path) -> tuple[str, ...]:
     return tuple(timm_data.ImageNetInfo("imagenet21k_miil").label_names())
 
 
-_LISTS: dict[str, Callable[[Path], tuple[str, ...]]] = {
-    "imagenet_1k": lambda _: tuple(class_table("imagenet_1k")["wnid"]),
-    "imagenet_21k_p": _imagenet_21k_p,
-    "places365": places365_classes,
-}
+def _imagenet_1k(_: Path) -> tuple[str, ...]:
+    return tuple(class_table("imagenet_1k")["wnid"])
 
 
-def class_list_names() -> list[str]:
-    """Every list, in alphabetical order."""
-    return sorted(_LISTS)
+CLASS_LISTS: Registry[Callable[[Path], tuple[str, ...]]] = Registry(
+    "class list",
+    {"imagenet_1k": _imagenet_1k, "imagenet_21k_p": _imagenet_21k_p, "places365": places365_classes},
+)
 
 
 def class_list(name: str, folder: str | Path) -> tuple[str, ...]:
     """The classes of a list; a label is an index into it.
 
     Args:
-        name: One of `class_list_names()`.
+        name: One of `CLASS_LISTS`.
         folder: Of the data set, where its own files say it.
 
     Raises:
@@ -47,6 +45,4 @@ def class_list(name: str, folder: str | Path) -> tuple[str, ...]:
     >>> class_list("imagenet_1k", Path())[:2]
     ('n01440764', 'n01443537')
     """
-    if name not in _LISTS:
-        raise ValueError(unknown("class list", name, _LISTS))
-    return _LISTS[name](Path(folder))
+    return CLASS_LISTS[name](Path(folder))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from scaling_ood.images.quality import QualityMeasure
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import listed
 
 REPORT_COLUMNS = ("id", "path", "class_name", "quality", "reason")
 
@@ -96,21 +96,6 @@ def curate(
     )
     dropped = report["reason"] != ""
     return images[~dropped].reset_index(drop=True), report.loc[dropped, list(REPORT_COLUMNS)].reset_index(drop=True)
-
-
-def curation_summary(images: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
-    """How many images of each class were dropped.
-
-    Args:
-        images: The listing before curation.
-        report: Of `curate`.
-
-    Returns:
-        `class_name`, `images`, `dropped`, `left`, in alphabetical order; a class with none left is out of the data set.
-    """
-    counts = images.groupby("class_name").size().rename("images").to_frame()
-    counts["dropped"] = report.groupby("class_name").size().reindex(counts.index, fill_value=0)
-    return counts.assign(left=counts["images"] - counts["dropped"]).reset_index()
 
 
 def _too_bad(measure: QualityMeasure, value: float, cutoff: float) -> str:

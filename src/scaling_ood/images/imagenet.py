@@ -10,24 +10,17 @@ from pathlib import Path
 
 import scipy.io
 
-from scaling_ood.images.layouts import (
-    Entry,
-    LayoutError,
-    Wanted,
-    class_folders,
-    entries_in,
-    first_there,
-    split_layout,
-    subfolders,
-)
-from scaling_ood.images.wording import listed
+from scaling_ood.images.folders import class_folders, entries_in, first_there, subfolders
+from scaling_ood.images.layouts import LayoutError
+from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
+from scaling_ood.wording import listed
 
 KAGGLE_TRUTH = "LOC_val_solution.csv"
 DEVKIT_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _DEVKITS = (".", "ILSVRC2012_devkit_t12/data", "data", "devkit/data")
 
 
-@split_layout("imagenet")
+@LAYOUTS.reader("imagenet")
 def _imagenet(root: Path, wanted: Wanted) -> list[Entry]:
     """ILSVRC 2012: `train/<wnid>/*`; `val/<wnid>/*`, or the flat `val/ILSVRC2012_val_<number>.JPEG` with its truth.
 
@@ -42,12 +35,12 @@ def _imagenet(root: Path, wanted: Wanted) -> list[Entry]:
         looked_for = [each for named in places.values() for each in named]
         raise FileNotFoundError(f"neither train nor val in {root}; looked for {listed(looked_for)}")
     for split, folder in found.items():
-        if folder is not None and wanted(split):
+        if folder is not None and wanted.split(split):
             entries += _split(root, split, folder)
     return entries
 
 
-@split_layout("imagenet_21k_p")
+@LAYOUTS.reader("imagenet_21k_p")
 def _imagenet_21k_p(root: Path, wanted: Wanted) -> list[Entry]:
     """ImageNet-21K-P: `imagenet21k_{train,val}/<wnid>/*`, in `imagenet21k_resized/` or without it.
 
@@ -61,7 +54,7 @@ def _imagenet_21k_p(root: Path, wanted: Wanted) -> list[Entry]:
     folders = [
         (split, each)
         for split, folder in found.items()
-        if folder is not None and wanted(split)
+        if folder is not None and wanted.split(split)
         for each in subfolders(folder)
     ]
     return class_folders(root, folders)

@@ -51,13 +51,7 @@ class Photographs(Dataset[torch.Tensor]):
 
     def __getitem__(self, index: int) -> torch.Tensor:
         """Decoded, scaled and cropped image."""
-        try:
-            return self.preprocessing.load(unchanged(self.paths[index]))
-        except OSError as error:
-            raise UnreadableImageError(
-                f"{path_of(self.paths[index])} was readable when the data was prepared and is not now ({error}); "
-                "prepare it anew: kedro run --pipelines data_preparation"
-            ) from error
+        return self.preprocessing.crop(read_image(self.paths[index], self.preprocessing.orientation))
 
 
 @dataclass(frozen=True)
@@ -109,7 +103,7 @@ class Loading:
 
 def read_pixels(file: str | RecordedFile, most_px: int, orientation: Orientation = "stored") -> NDArray[np.uint8]:
     """An image as the eye sees it, scaled down to `most_px` on its longer side: (H, W, 3), sRGB."""
-    shown = read_rgb(unchanged(file), orientation)
+    shown = read_image(file, orientation)
     shown.thumbnail((most_px, most_px))
     return np.asarray(shown)
 
@@ -124,5 +118,7 @@ def read_image(file: str | RecordedFile, orientation: Orientation = "stored") ->
     try:
         return read_rgb(unchanged(file), orientation)
     except OSError as error:
-        path = path_of(file)
-        raise UnreadableImageError(f"{path} cannot be read any more ({error}); prepare the data anew") from error
+        raise UnreadableImageError(
+            f"{path_of(file)} cannot be read any more ({error}), though it could when the data was prepared; prepare "
+            "it anew: kedro run --pipelines data_preparation"
+        ) from error

@@ -6,14 +6,15 @@ import re
 from pathlib import Path
 
 from scaling_ood.images.containers import inside
-from scaling_ood.images.layouts import EmptyClassError, Entry, Wanted, split_layout, subfolders
+from scaling_ood.images.folders import EmptyClassError, subfolders
+from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
 from scaling_ood.images.lmdb_images import list_keys
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import listed
 
 _DATABASE = re.compile(r"(?:(?P<category>\w+)_)?(?P<split>train|val|test)_lmdb")
 
 
-@split_layout("lsun")
+@LAYOUTS.reader("lsun")
 def _lsun(root: Path, wanted: Wanted) -> list[Entry]:
     """LSUN: `test_lmdb/` and `<category>_{train,val}_lmdb/`, whose keys name the images."""
     databases = [(folder, match) for folder in subfolders(root) if (match := _DATABASE.fullmatch(folder.name))]
@@ -21,7 +22,7 @@ def _lsun(root: Path, wanted: Wanted) -> list[Entry]:
         raise FileNotFoundError(f"no database test_lmdb or <category>_val_lmdb in {root}")
     entries, empty = [], []
     for folder, match in databases:
-        if not wanted(match["split"]):
+        if not wanted.split(match["split"]):
             continue
         keys = list_keys(str(folder))
         if not keys:

@@ -23,11 +23,12 @@ import pandas as pd
 from scaling_ood.images.checks import Check, check_images
 from scaling_ood.images.exif import Orientation, pixel_marks
 from scaling_ood.images.files import printable
-from scaling_ood.images.layouts import fitting_layout, list_files
+from scaling_ood.images.folders import fitting_layout
+from scaling_ood.images.listing import list_files
 from scaling_ood.images.recorded import NO_STAMP, stamps
 from scaling_ood.images.tables import class_table
 from scaling_ood.images.walking import HIDDEN
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import listed
 
 COLUMNS = (
     *("id", "image_set", "path", "number", "label", "class_name", "split", "data_set", "content"),
@@ -38,7 +39,7 @@ LEFT_OUT = ("id", "data_set", "path", "problem")
 
 
 @dataclass(frozen=True)
-class Part:
+class Claim:
     """A role's claim on one split: so many images per class, or a share of the split, or what is left."""
 
     split: str
@@ -57,18 +58,6 @@ class PartitionError(ValueError):
 
 class TooManyUnreadableError(ValueError):
     """More images are unreadable than the benchmark tolerates."""
-
-
-def list_folder(
-    name: str,
-    folder: str,
-    layout: str,
-    splits: Sequence[str] | None = None,
-    class_names: Sequence[str] | None = None,
-    titles: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
-    """All images of a data set on disk, by id: the first part of `read_folder`."""
-    return read_folder(name, folder, layout, splits, class_names, titles)[0]
 
 
 def read_folder(
@@ -180,13 +169,14 @@ def sample(frame: pd.DataFrame, images: int | None, seed: int) -> pd.DataFrame:
     return frame.iloc[kept].reset_index(drop=True)
 
 
-def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.DataFrame:
+def partition(frame: pd.DataFrame, claims: Mapping[str, Claim], seed: int) -> pd.DataFrame:
     """Give every image its role.
 
     Args:
         frame: Rows with `class_name` and `split`, of one data set.
-        parts: Role to claim, in the order in which roles draw. Roles that name the same split share it without overlap.
-            Where `train` takes all of its split, `fit` may name that split too, and draws from the training images.
+        claims: Role to its claim, in the order in which roles draw. Roles that name the same split share it without
+            overlap. Where `train` takes all of its split, `fit` may name that split too, and draws from the training
+            images.
         seed: Of the draws: one permutation of each split.
 
     Returns:
@@ -198,35 +188,35 @@ def partition(frame: pd.DataFrame, parts: Mapping[str, Part], seed: int) -> pd.D
     taken: list[pd.DataFrame] = []
     left = {str(split): rows for split, rows in frame.groupby("split", sort=True)}
     sizes = {split: len(rows) for split, rows in left.items()}
-    trained = parts.get("train")
-    for number, (role, part) in enumerate(parts.items()):
-        if part.split not in left:
-            raise PartitionError(f"{role}: no split {part.split} (there are: {', '.join(left)})")
-        shared = role == "fit" and trained is not None and trained.takes_all and part.split == trained.split
-        rows = taken[0].drop(columns="image_set") if shared else left[part.split]
+    trained = claims.get("train")
+    for number, (role, claim) in enumerate(claims.items()):
+        if claim.split not in left:
+            raise PartitionError(f"{role}: no split {claim.split} (there are: {', '.join(left)})")
+        shared = role == "fit" and trained is not None and trained.takes_all and claim.split == trained.split
+        rows = taken[0].drop(columns="image_set") if shared else left[claim.split]
         shuffled = rows.iloc[np.random.default_rng([seed, number]).permutation(len(rows))]
-        if part.per_class is not None:
-            mine = shuffled.groupby("class_name", sort=False).head(part.per_class)
+        if claim.per_class is not None:
+            mine = shuffled.groupby("class_name", sort=False).head(claim.per_class)
             counts = mine.groupby("class_name").size().reindex(frame["class_name"].unique(), fill_value=0)
-            short = counts[counts < part.per_class]
+            short = counts[counts < claim.per_class]
             if len(short):
                 raise PartitionError(
-                    f"{role}: {len(short)} classes have fewer than {part.per_class} images left in split "
-                    f"{part.split}, such as {short.index[0]} with {short.iloc[0]}"
+                    f"{role}: {len(short)} classes have fewer than {claim.per_class} images left in split "
+                    f"{claim.split}, such as {short.index[0]} with {short.iloc[0]}"
                 )
-        elif part.share is not None:
-            wanted = round(part.share * sizes[part.split])
+        elif claim.share is not None:
+            wanted = round(claim.share * sizes[claim.split])
             if wanted > len(rows):
                 raise PartitionError(
-                    f"{role}: a share of {part.share:g} of split {part.split} is {wanted:,} images, "
+                    f"{role}: a share of {claim.share:g} of split {claim.split} is {wanted:,} images, "
                     f"but only {len(rows):,} are left"
                 )
             mine = shuffled.head(wanted)
         else:
             mine = rows
         if mine.empty:
-            raise PartitionError(f"{role}: nothing is left in split {part.split}")
-        left[part.split] = left[part.split].drop(mine.index, errors="ignore")
+            raise PartitionError(f"{role}: nothing is left in split {claim.split}")
+        left[claim.split] = left[claim.split].drop(mine.index, errors="ignore")
         taken.append(mine.sort_index().assign(image_set=role))
     return pd.concat(taken, ignore_index=True)
 
@@ -266,13 +256,7 @@ def quarantine(
         problem=[check.problem for check in found],
     )
     bad = frame[frame["problem"] != ""]
-    checked = sum(path is not None for path in paths)
-    if len(bad) > most * checked:
-        listed = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
-        raise TooManyUnreadableError(
-            f"{len(bad):,} of {checked:,} images are unreadable, more than the tolerated share of {most:g} "
-            f"(data.most_unreadable): {listed}"
-        )
+    refuse_too_many(bad, sum(path is not None for path in paths), most, "images are unreadable")
     good = frame[frame["problem"] == ""].drop(columns="problem")
     lost = sorted(set(frame["data_set"]) - set(good["data_set"]))
     if lost:
@@ -281,6 +265,26 @@ def quarantine(
             f"{', '.join(lost)}: no image is readable, such as {first['id']}: {first['problem']}"
         )
     return good, bad[list(LEFT_OUT)]
+
+
+def refuse_too_many(bad: pd.DataFrame, checked: int, most: float, what: str) -> None:
+    """Make sure that few images are bad.
+
+    Args:
+        bad: Rows with `id` and `problem`.
+        checked: How many were looked at.
+        most: Largest tolerated share.
+        what: Is wrong with them.
+
+    Raises:
+        TooManyUnreadableError: The share is larger; names the first ten.
+    """
+    if len(bad) > most * checked:
+        told = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
+        raise TooManyUnreadableError(
+            f"{len(bad):,} of {checked:,} {what}, more than the tolerated share of {most:g} (data.most_unreadable): "
+            f"{told}"
+        )
 
 
 def set_digest(rows: pd.DataFrame, orientation: Orientation = "stored") -> str:

@@ -8,7 +8,7 @@ from unicodedata import normalize
 import pandas as pd
 
 from scaling_ood.images.multi_label.labels import images_per_class
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import listed
 
 REMEDY = "If the labels of these images are hidden or numbered otherwise, take a split whose labels are public"
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling_ood.images.layouts import UNLISTED, Entry, LayoutError, Wanted, split_layout
+from scaling_ood.images.layouts import LayoutError
+from scaling_ood.images.listing import LAYOUTS, UNLISTED, Entry, Wanted
 from scaling_ood.images.walking import walk
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import listed
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ _PLACES69 = tuple(
 )
 
 
-@split_layout("places365")
+@LAYOUTS.reader("places365")
 def _places365(root: Path, wanted: Wanted) -> list[Entry]:
     """Places365-Standard: `val_256/Places365_val_<number>.jpg` with `places365_val.txt`, and so on.
 
@@ -56,7 +57,7 @@ def _places365(root: Path, wanted: Wanted) -> list[Entry]:
     return _listed(root, wanted, _PLACES365, _CATEGORIES)
 
 
-@split_layout("places69")
+@LAYOUTS.reader("places69")
 def _places69(root: Path, wanted: Wanted) -> list[Entry]:
     """Places-Extra69: `data_256_extra/<letter>/<class>/*` with `extra69_{train,test}.txt`.
 
@@ -84,7 +85,7 @@ def _listed(root: Path, wanted: Wanted, known: Sequence[ListedSplit], categories
             there.setdefault(each.split, each)
     if not there:
         raise FileNotFoundError(f"no folder of images in {root}; looked for {listed([each.folder for each in known])}")
-    chosen = [each for each in there.values() if wanted(each.split)]
+    chosen = [each for each in there.values() if wanted.split(each.split)]
     labelled = any(each.labelled for each in chosen)
     missing = [
         name for name in [*(each.listing for each in chosen), *([categories] * labelled)] if not _find(root, name)

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from scaling_ood.images.opening import read_rgb
-from scaling_ood.images.wording import unknown
 from scaling_ood.optional import library
+from scaling_ood.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,7 @@ def _brisque(image: Image.Image) -> float:
         return float("nan")
 
 
-_MEASURES = {"brisque": QualityMeasure("brisque", "higher", _brisque)}
-
-
-def quality_measure_names() -> list[str]:
-    """Every measure, in alphabetical order."""
-    return sorted(_MEASURES)
-
-
-def quality_measure(name: str) -> QualityMeasure:
-    """A measure by its name.
-
-    Raises:
-        ValueError: Unknown name; says the nearest match and all known ones.
-    """
-    if name not in _MEASURES:
-        raise ValueError(unknown("quality measure", name, _MEASURES))
-    return _MEASURES[name]
+QUALITY_MEASURES = Registry("quality measure", {"brisque": QualityMeasure("brisque", "higher", _brisque)})
 
 
 def measure_quality(measure: QualityMeasure, paths: Sequence[str], workers: int) -> Iterator[float]:

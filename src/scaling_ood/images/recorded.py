@@ -6,7 +6,6 @@ which costs one look at the folder; only where they differ, its content is.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from scaling_ood.images.containers import container_of, read_bytes
-from scaling_ood.images.files import place_of
+from scaling_ood.images.files import fingerprint, place_of
 
 LABEL = "label_"
 
@@ -35,7 +34,7 @@ class RecordedFile:
         path: Of the file, or `<container>::<key>`.
         size: In bytes; of the container where it is in one.
         modified_ns: Time of its last change, nanoseconds since 1970; of the container where it is in one.
-        content: 16 hexadecimal digits of the SHA-256 of its bytes; of the image alone where it is in a container.
+        content: The fingerprint of its bytes; of the image alone where it is in a container.
     """
 
     path: str
@@ -53,10 +52,10 @@ def unchanged(file: RecordedFile | str) -> str:
     """
     if isinstance(file, str):
         return file
-    if stamp(file.path) != (file.size, file.modified_ns) and digest_of(file.path) != file.content:
+    if stamp(file.path) != (file.size, file.modified_ns) and fingerprint(read_bytes(file.path)) != file.content:
         raise ChangedFileError(
             f"{file.path} has other content than when the data was prepared. Put the file back, or prepare the data "
-            "anew: kedro run --pipelines data_preparation (with the same --env and --params)"
+            "anew: kedro run --pipelines data_preparation"
         )
     return file.path
 
@@ -98,11 +97,6 @@ def stamps(paths: Sequence[str], workers: int) -> list[tuple[int, int]]:
     """Size and time of many files; `NO_STAMP` for one that is not there."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
         return list(pool.map(_stamp_or_none, paths))
-
-
-def digest_of(path: str) -> str:
-    """16 hexadecimal digits of the SHA-256 of an image file's bytes, wherever it is."""
-    return hashlib.sha256(read_bytes(path)).hexdigest()[:16]
 
 
 def _stamp_or_none(path: str) -> tuple[int, int]:

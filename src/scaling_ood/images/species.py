@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling_ood.images.layouts import EmptyClassError, Entry, beside, class_folders, layout, subfolders
-from scaling_ood.images.wording import listed
+from scaling_ood.images.folders import EmptyClassError, beside, class_folders, subfolders
+from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
+from scaling_ood.wording import listed
 
 
-@layout("species")
-def _species(root: Path) -> list[Entry]:
+@LAYOUTS.reader("species")
+def _species(root: Path, _wanted: Wanted) -> list[Entry]:
     """Species: the ten unpacked archives side by side, `<supercategory>/<species>/*`.
 
     A class is called `<supercategory>/<species>`. One supercategory alone is read by `class_folders`.

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from scaling_ood.images.layouts import Entry, LayoutError, class_folders, layout, subfolders
-from scaling_ood.images.wording import listed
+from scaling_ood.images.folders import class_folders, subfolders
+from scaling_ood.images.layouts import LayoutError
+from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
+from scaling_ood.wording import listed
 
 SPLITS = ("train", "val", "test")
 
 
-@layout("dtd")
-def _dtd(root: Path) -> list[Entry]:
+@LAYOUTS.reader("dtd")
+def _dtd(root: Path, _wanted: Wanted) -> list[Entry]:
     """DTD: `images/<class>/*.jpg`, in `dtd/` or without it; all of them.
 
     Where `labels/{train,val,test}1.txt` are there, they say the split of each image (the first of ten partitions), and

@@ -7,7 +7,7 @@ have to copy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from scaling_ood.images.exif import Orientation
-from scaling_ood.images.opening import read_rgb, to_rgb
+from scaling_ood.images.opening import to_rgb
 
 INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -44,8 +44,8 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     revision: int = 2
-    squash: bool = field(default=False, metadata={"later": True})
-    orientation: Orientation = field(default="stored", metadata={"later": True})
+    squash: bool = False
+    orientation: Orientation = "stored"
 
     def __post_init__(self) -> None:
         """Refuse a crop that is larger than the scaled image."""
@@ -64,14 +64,6 @@ class Preprocessing:
     def squashed(self) -> Preprocessing:
         """The same for whole images, stretched to the network's input size."""
         return replace(self, resize_px=self.crop_px, squash=True)
-
-    def load(self, path: str) -> torch.Tensor:
-        """Read, scale and crop one image file.
-
-        Returns:
-            uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
-        """
-        return self.crop(read_rgb(path, self.orientation))
 
     def crop(self, image: Image.Image) -> torch.Tensor:
         """Scale the shorter side to `resize_px` and cut the central square out, or squash; any mode becomes RGB.

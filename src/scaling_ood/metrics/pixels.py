@@ -13,12 +13,12 @@ from scaling_ood.metrics.ranking import (
     FprRule,
     NonFiniteScoreError,
     RankCounts,
-    check_name,
     check_types,
     count_above,
     distinct_scores,
     widened,
 )
+from scaling_ood.wording import check_choice
 
 PositiveClass = Literal["ood", "in_dist"]
 """Which class AUPR and FPR speak of. With `"in_dist"`, scores are negated and the classes change places."""
@@ -166,7 +166,7 @@ def split_classes(
     score: ArrayLike, is_ood: ArrayLike, valid: ArrayLike, positive_class: PositiveClass, image: str
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Scores of the positive and of the negative class, flat, the positive ranking higher; or what is wrong."""
-    check_name("positive_class", positive_class, get_args(PositiveClass))
+    check_choice("positive_class", positive_class, get_args(PositiveClass))
     values, mask, used = np.asarray(score), np.asarray(is_ood), np.asarray(valid)
     where = f" (image {image})" if image else ""
     if not values.shape == mask.shape == used.shape:

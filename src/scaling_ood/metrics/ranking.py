@@ -9,11 +9,12 @@ set that does not fit in memory can be counted part by part against the same thr
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from scaling_ood.wording import check_choice
 
 FprRule = Literal["nearest", "first"]
 """Which threshold "at recall 0.95" means; see `RankCounts.fpr`."""
@@ -412,12 +413,4 @@ def _check_operating_point(recall: float, rule: str) -> None:
     """Refuse a recall outside (0, 1] and an unknown rule."""
     if not 0 < recall <= 1:
         raise ValueError(f"recall must lie in (0, 1], got {recall}.")
-    check_name("fpr_rule", rule, get_args(FprRule))
-
-
-def check_name(what: str, given: str, allowed: tuple[str, ...]) -> None:
-    """Refuse a name that is not allowed, listing those that are and the nearest of them."""
-    if given not in allowed:
-        nearest = get_close_matches(str(given), allowed, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"{what} must be one of {', '.join(map(repr, allowed))}, got {given!r}.{hint}")
+    check_choice("fpr_rule", rule, get_args(FprRule))

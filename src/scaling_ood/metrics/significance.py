@@ -18,12 +18,12 @@ from scaling_ood.metrics.ranking import (
     FprRule,
     OneClassError,
     RankCounts,
-    check_name,
     check_no_nan,
     check_types,
     distinct_scores,
     widened,
 )
+from scaling_ood.wording import check_choice
 
 MetricName = Literal["auroc", "aupr", "fpr"]
 """A field of `DetectionMetrics`."""
@@ -120,7 +120,7 @@ def bootstrap_replicates(
     Source:
         Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 8 and 13.
     """
-    check_name("metric", metric, get_args(MetricName))
+    check_choice("metric", metric, get_args(MetricName))
     if n_replicates < 1:
         raise ValueError(f"n_replicates must be at least 1, got {n_replicates}.")
     values, mask = _checked(scores, is_ood)
@@ -177,7 +177,7 @@ def tied_with_best(
         >>> tied_with_best(scores, is_ood).tolist(), tied_with_best(scores, is_ood, "fpr").tolist()
         ([True, True, False], [True, True, False])
     """
-    check_name("metric", metric, get_args(MetricName))
+    check_choice("metric", metric, get_args(MetricName))
     stacked = np.asarray(scores)
     by_seed = stacked if stacked.ndim == 3 else stacked[None]  # noqa: PLR2004 - seeds, detectors, images
     if not len(by_seed):

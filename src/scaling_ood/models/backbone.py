@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 from torch import nn
 
 from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.wording import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Architecture:
         build: `(pretrained) -> (backbone, head)`; the head is the published one, or None where there is none.
         features: Width D of the backbone's output.
         preprocessing: Of the published weights; for a network without any, the one it is trained with here.
+        fixed_size: Whether it takes images of the size of its preprocessing alone, as most transformers do.
         classes: Number of classes of the published head; 0 without one.
         published_top1: Top-1 accuracy stated by the weights' authors, a fraction; None without weights, or where their
             record does not state it.
@@ -53,6 +54,7 @@ class Architecture:
     build: Callable[[bool], tuple[nn.Module, nn.Linear | None]]
     features: int
     preprocessing: Preprocessing
+    fixed_size: bool = False
     classes: int = 0
     published_top1: float | None = None
     sample_top1: float | None = None
@@ -85,6 +87,4 @@ class WeightsUnavailableError(RuntimeError):
 
 def unknown_weights(network: str, wanted: str, known: list[str]) -> ValueError:
     """The error for a network that exists, but not with these weights."""
-    near = get_close_matches(wanted, known, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return ValueError(f"{network} has no published weights '{wanted}'{hint} (known: {', '.join(known) or 'none'})")
+    return ValueError(f"{network} has no published weights '{wanted}'{did_you_mean(wanted, known)}")

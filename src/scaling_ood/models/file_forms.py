@@ -13,8 +13,8 @@ from zipfile import BadZipFile, ZipFile
 
 import psutil  # type: ignore[import-untyped]
 
-from scaling_ood.images.wording import in_bytes, listed
 from scaling_ood.models.outlines import claimed_by_pickles, claimed_storages
+from scaling_ood.wording import in_bytes, listed
 
 Form = Literal["safetensors", "torch", "pickle"]
 """Safetensors; the zip archive that torch writes; the pickles and storages that it wrote before."""

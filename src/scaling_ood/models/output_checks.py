@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import listed
 
 FAULTS = ("", "NaN", "infinite features", "numbers that are too large for the type they are stored in")
 

@@ -19,6 +19,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from scaling_ood.wording import did_you_mean
+
 Share = Annotated[float, Field(gt=0, le=1)]
 
 Count = Annotated[int, Field(ge=1)]
@@ -78,16 +80,14 @@ Name = Annotated[str, AfterValidator(_fit_name)]
 """Of a data set, a split, a benchmark: what can be a folder, a column and part of a metric's name."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the nearest known one, and all of them.
+def misspelt(word: str, known: Iterable[str]) -> str:
+    """The known word that was most likely meant; empty where the word may well be a name of its own.
 
-    >>> did_you_mean("epoch", ["epochs", "seeds"])
-    "; did you mean 'epochs'? (known: epochs, seeds)"
+    >>> misspelt("enrgy", ["energy", "msp"]), misspelt("energy_2", ["energy", "msp"])
+    ('energy', '')
     """
-    names = list(known)
-    near = get_close_matches(word, names, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return hint + (f" (known: {', '.join(names)})" if names else "")
+    near = get_close_matches(word, known, 1, cutoff=0.85)
+    return near[0] if near and near[0] != word and near[0] not in word else ""
 
 
 class Silent:
@@ -122,9 +122,7 @@ class Spec(BaseModel):
 def _detailed(error: ErrorDetails, known: Iterable[str]) -> InitErrorDetails:
     own = error["type"] == "extra_forbidden" and len(error["loc"]) == 1
     message = f"no such parameter{did_you_mean(str(error['loc'][0]), known)}" if own else error["msg"]
-    # Braces would be taken for places to fill in.
-    escaped = message.replace("{", "{{").replace("}", "}}")
-    told = PydanticCustomError(error["type"] if not own else "unknown", escaped)
+    told = PydanticCustomError(error["type"] if not own else "unknown", message)
     return InitErrorDetails(type=told, loc=error["loc"], input=error["input"])
 
 

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
     ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from scaling_ood.images import Noise, Orientation, layout_names
-from scaling_ood.images.class_lists import class_list_names
+from scaling_ood.images import LAYOUTS, Noise, Orientation
+from scaling_ood.images.class_lists import CLASS_LISTS
 from scaling_ood.images.counts import known_part
-from scaling_ood.images.quality import quality_measure
+from scaling_ood.images.quality import QUALITY_MEASURES
 from scaling_ood.parameters.common import (
     RESERVED,
     AnyDataSpec,
@@ -26,9 +27,9 @@ from scaling_ood.parameters.common import (
     Share,
     Silent,
     Spec,
-    did_you_mean,
     unfit_names,
 )
+from scaling_ood.wording import did_you_mean
 
 
 class ClassSelection(Spec):
@@ -85,7 +86,7 @@ class CurationSpec(Spec):
         flags: CSV of the images that somebody flagged by hand, relative to the data root, with `image` and `reason`.
     """
 
-    quality: str | None = None
+    quality: Annotated[str, AfterValidator(QUALITY_MEASURES.known)] | None = None
     cutoff: float | None = None
     flags: str | None = None
 
@@ -95,8 +96,6 @@ class CurationSpec(Spec):
             raise ValueError("quality and cutoff belong together: give both or neither")
         if self.quality is None and self.flags is None:
             raise ValueError("give quality with cutoff, flags, or both")
-        if self.quality is not None:
-            quality_measure(self.quality)
         return self
 
 
@@ -120,31 +119,17 @@ class FolderSpec(Spec):
     """
 
     source: Literal["photographs", "fabricated"] = "photographs"
-    layout: str
+    layout: Annotated[str, AfterValidator(LAYOUTS.known)]
     folder: str
     splits: tuple[str, ...] | None = None
     classes: ClassSelection | None = None
     species: SpeciesSelection | None = None
-    class_list: str | None = None
+    class_list: Annotated[str, AfterValidator(CLASS_LISTS.known)] | None = None
     published: PublishedSpec | None = None
     curation: CurationSpec | None = None
     titles: str | None = None
     groups: Literal["class_prefix"] | None = None
     images: Count | None = None
-
-    @field_validator("layout")
-    @classmethod
-    def _known_layout(cls, value: str) -> str:
-        if value not in layout_names():
-            raise ValueError(f"unknown layout '{value}'{did_you_mean(value, layout_names())}")
-        return value
-
-    @field_validator("class_list")
-    @classmethod
-    def _known_list(cls, value: str | None) -> str | None:
-        if value is not None and value not in class_list_names():
-            raise ValueError(f"unknown class list '{value}'{did_you_mean(value, class_list_names())}")
-        return value
 
     @model_validator(mode="after")
     def _one_selection(self) -> Self:
@@ -170,7 +155,15 @@ class NoiseSpec(Spec):
         return Noise(**self.model_dump(exclude={"source", "images"}))
 
 
-DataSetSpec = Annotated[FolderSpec | NoiseSpec, Field(discriminator="source")]
+def _has_source(raw: Any) -> Any:
+    known = ("photographs", "fabricated", "noise")
+    if isinstance(raw, Mapping) and raw.get("source") not in known:
+        given = f"given: {raw['source']!r}" if "source" in raw else "it is missing"
+        raise ValueError(f"source must be one of {', '.join(map(repr, known))} ({given})")
+    return raw
+
+
+DataSetSpec = Annotated[FolderSpec | NoiseSpec, Field(discriminator="source"), BeforeValidator(_has_source)]
 
 
 class DataSets(RootModel[dict[str, DataSetSpec]]):
@@ -246,6 +239,8 @@ class DataSpec(AnyDataSpec):
         library: Mapping[str, Any] = (info.context or {}).get("data_sets", {})
         if not library or not isinstance(raw, Mapping):
             return raw
+        if "sets" in raw:
+            raise ValueError("sets cannot be given: the library `data_sets` defines them")
         named = [raw.get("in_dist"), *(raw.get("ood") or ())]
         return {**raw, "sets": {name: library[name] for name in named if isinstance(name, str) and name in library}}
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
 
-from scaling_ood.detectors import Detector, Need, build_detector, field_of, on_need
-from scaling_ood.parameters.common import Spec, did_you_mean, unfit_names
+from scaling_ood.detectors import Detector, Need, build_detector, detector_names, field_of, on_need
+from scaling_ood.parameters.common import Spec, misspelt
+from scaling_ood.wording import did_you_mean
 
 
 class DetectorSpec(Spec):
@@ -26,6 +27,13 @@ class DetectorSpec(Spec):
     method: str | None = None
     network: str | None = None
     logits_of: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switch(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping | DetectorSpec):
+            raise ValueError("must be {} (on, with the defaults), {option: value} or false")
+        return raw
 
 
 Switches = dict[str, DetectorSpec | Literal[False]]
@@ -76,12 +84,15 @@ def methods_of(switches: Mapping[str, DetectorSpec | Literal[False]]) -> dict[st
     """The detectors that are on, in the order of the configuration; their networks are not known yet.
 
     Raises:
-        ValueError: Unknown methods or options, options out of range, needs that there are not: all of them.
+        ValueError: Unknown methods or options, options out of range, needs that there are not: all of them, a line each
+            that begins with the detector's name.
     """
-    problems = unfit_names("detector", switches)
-    found = {}
+    problems, found = [], {}
     for name, spec in switches.items():
         if spec is False:
+            # Any name may be one that another file defines; but where it is nearly that of a method, that still runs.
+            if meant := misspelt(name, detector_names()):
+                problems.append(f"{name}: no such detector; did you mean '{meant}'?")
             continue
         try:
             found[name] = Method(
@@ -89,11 +100,9 @@ def methods_of(switches: Mapping[str, DetectorSpec | Literal[False]]) -> dict[st
             )
             found[name].build()
         except (ValueError, TypeError) as error:
-            problems.append(f"{name}: {error}" if name not in str(error) else str(error))
+            problems.append(f"{name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
-    if not found:
-        raise ValueError("every detector is switched off")
     return found
 
 

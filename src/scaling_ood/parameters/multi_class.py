@@ -37,7 +37,7 @@ class ClassifierSpec(HintSpec, ImageNetworkSpec):
     @property
     def gives(self) -> frozenset[str]:
         """Logits and penultimate features; the second head's output; dropout where the network has it."""
-        return frozenset({"logits", "features", self.second, *(["dropout"] if self.dropout else [])} - {""})
+        return frozenset({"logits", "features", self.second, *(["dropout"] if self.dropout and self.source.trains else [])} - {""})
 
     @property
     def second(self) -> Literal["", "confidence", "rotations"]:

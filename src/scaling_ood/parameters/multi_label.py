@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from miniatures.composite import CompositeSpec
-from scaling_ood.images.multi_label import MultiLabelSource, check_source, multi_label_layout_names
+from scaling_ood.images.multi_label import LAYOUTS, MultiLabelSource, check_source
 from scaling_ood.metrics import AveragingRule
-from scaling_ood.parameters.common import Count, Name, RenderingSpec, Spec, did_you_mean
+from scaling_ood.parameters.common import Count, Name, RenderingSpec, Spec
 from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.networks import ImageNetworkSpec
 from scaling_ood.parameters.setting import ImagesSpec
@@ -38,20 +38,13 @@ class LabelledSetSpec(Spec):
     """
 
     source: Literal["photographs", "fabricated"] = "photographs"
-    layout: str
+    layout: Annotated[str, AfterValidator(LAYOUTS.known)]
     folder: str
     year: int | None = None
     hard_objects: Literal["counted", "ignored"] = "counted"
     unlabelled: tuple[str, ...] = ()
     manifest: str = ""
     classes: tuple[str, ...] | None = None
-
-    @field_validator("layout")
-    @classmethod
-    def _known_layout(cls, value: str) -> str:
-        if value not in multi_label_layout_names():
-            raise ValueError(f"unknown layout '{value}'{did_you_mean(value, multi_label_layout_names())}")
-        return value
 
     @model_validator(mode="after")
     def _options_of_the_layout(self) -> Self:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import asdict
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from scaling_ood.models import architecture
+from scaling_ood.models import Architecture, architecture
+from scaling_ood.models.segmentation import Segmenter
 from scaling_ood.parameters.common import Count, Seeds, Silent, Spec
 from scaling_ood.parameters.weights import WEIGHTS, Source, Weights
 
@@ -47,8 +49,13 @@ class NetworkSpec(Spec):
 
     @property
     @abstractmethod
+    def registered(self) -> Architecture | Segmenter | None:
+        """What the architecture's name stands for; None where all of it is here."""
+
+    @property
     def published(self) -> str:
         """Where the architecture's published weights come from; empty without any."""
+        return self.registered.weights if self.registered else ""
 
     @property
     @abstractmethod
@@ -63,9 +70,13 @@ class NetworkSpec(Spec):
         return ""
 
     def what_matters(self) -> dict[str, object]:
-        """As of all parameters; the recipe only where something is trained."""
+        """As of all parameters; the recipe only where something is trained; and what the architecture's name means."""
         ignored = frozenset() if self.source.trains else self.recipe
-        return {name: value for name, value in super().what_matters().items() if name not in ignored}
+        own = {name: value for name, value in super().what_matters().items() if name not in ignored}
+        if self.registered is None:
+            return own
+        start = [self.registered.weights, self.registered.weights_digest] if self.source.start == "published" else []
+        return {**own, "start": start, "preprocessing": asdict(self.registered.preprocessing)}
 
     @model_validator(mode="after")
     def _has_its_start(self) -> Self:
@@ -108,10 +119,20 @@ class ImageNetworkSpec(NetworkSpec):
         architecture(value)
         return value
 
+    @model_validator(mode="after")
+    def _takes_its_input(self) -> Self:
+        own = architecture(self.architecture)
+        if own.fixed_size and self.input_px not in (None, own.preprocessing.crop_px):
+            raise ValueError(
+                f"'{self.architecture}' takes images of {own.preprocessing.crop_px} pixels alone: leave input_px out "
+                f"(given: {self.input_px})"
+            )
+        return self
+
     @property
-    def published(self) -> str:
-        """Where the architecture's published weights come from; empty without any."""
-        return architecture(self.architecture).weights
+    def registered(self) -> Architecture:
+        """A backbone, and what belongs to its published weights."""
+        return architecture(self.architecture)
 
     @property
     def sees(self) -> tuple[object, ...]:

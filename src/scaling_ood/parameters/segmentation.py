@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from miniatures.street import StreetSpec
 from scaling_ood.images import Orientation
 from scaling_ood.images.scenes import (
+    LAYOUTS,
     LabelMap,
     Pairing,
     SceneSource,
     SplitRule,
-    label_map_names,
-    labels_of,
+    label_map_of,
     rule_of,
-    scene_layout_names,
 )
-from scaling_ood.models.segmentation import Difference, segmenter
+from scaling_ood.models.segmentation import Difference, Segmenter, segmenter
 from scaling_ood.parameters.common import (
     AnyDataSpec,
     Count,
@@ -115,7 +114,7 @@ class SceneDataSpec(AnyDataSpec):
 
     in_dist: Name
     source: Literal["photographs", "fabricated"] = "photographs"
-    layout: str
+    layout: Annotated[str, AfterValidator(LAYOUTS.known)]
     folder: str
     label_map: str | None = None
     paired: PairedFoldersSpec | None = None
@@ -124,14 +123,10 @@ class SceneDataSpec(AnyDataSpec):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if self.layout not in scene_layout_names():
-            raise ValueError(f"unknown layout '{self.layout}' (known: {', '.join(scene_layout_names())})")
-        if self.label_map is not None and self.label_map not in label_map_names():
-            raise ValueError(f"unknown label_map '{self.label_map}' (known: {', '.join(label_map_names())})")
         if (self.layout == PAIRED) != (self.paired is not None):
             raise ValueError(f"`paired` belongs to the layout '{PAIRED}', and that needs it (layout: '{self.layout}')")
         if self.paired is None:
-            labels_of(self.layout, self.label_map)
+            label_map_of(self.layout, self.label_map)
             rule_of(self.layout)
         elif self.label_map is not None:
             raise ValueError("label_map names a table that ships; with `paired` its `ids` say what each id means")
@@ -148,14 +143,14 @@ class SceneDataSpec(AnyDataSpec):
 
     def labels(self) -> LabelMap:
         """What each id of the label images means."""
-        return self.paired.labels(self.in_dist) if self.paired else labels_of(self.layout, self.label_map)
+        return self.paired.labels(self.in_dist) if self.paired else label_map_of(self.layout, self.label_map)
 
     def scene_source(self, folder: str) -> SceneSource:
         """How the scenes below that folder are read."""
         source = SceneSource(self.in_dist, folder, self.layout, self.label_map, orientation=self.orientation)
         if self.paired is None:
             return source
-        return replace(source, labels=self.labels(), rule=self.paired.rule(), pairings=self.paired.pairings())
+        return replace(source, label_map=self.labels(), rule=self.paired.rule(), pairings=self.paired.pairings())
 
 
 class SegmenterSpec(HintSpec, NetworkSpec):
@@ -211,10 +206,14 @@ class SegmenterSpec(HintSpec, NetworkSpec):
         return value
 
     @property
+    def registered(self) -> Segmenter:
+        """An encoder, and what belongs to its published weights."""
+        return segmenter(self.architecture)
+
+    @property
     def published(self) -> str:
         """Where the encoder's published weights come from; empty without any."""
-        weights = segmenter(self.architecture).weights
-        return f"{weights}; encoder only" if weights else ""
+        return f"{self.registered.weights}; encoder only" if self.registered.weights else ""
 
     @property
     def gives(self) -> frozenset[str]:
@@ -279,9 +278,8 @@ class AutoencoderSpec(NetworkSpec):
     longest_edge: Count = 1000
 
     @property
-    def published(self) -> str:
+    def registered(self) -> None:
         """Nobody publishes any."""
-        return ""
 
     @property
     def gives(self) -> frozenset[str]:
@@ -307,12 +305,18 @@ class AutoencoderSpec(NetworkSpec):
 
 def _kind(raw: Any) -> str:
     objective = raw.get("objective") if isinstance(raw, Mapping) else getattr(raw, "objective", None)
-    return "reconstruction" if objective == "reconstruction" else "segmenter"
+    return f"objective: {objective or 'classes'}"  # no word that could be a parameter: it is a step of error messages
 
 
 SceneNetworkSpec = Annotated[
-    Annotated[SegmenterSpec, Tag("segmenter")] | Annotated[AutoencoderSpec, Tag("reconstruction")],
-    Discriminator(_kind),
+    Annotated[SegmenterSpec, Tag("objective: classes")]
+    | Annotated[SegmenterSpec, Tag("objective: confidence")]
+    | Annotated[AutoencoderSpec, Tag("objective: reconstruction")],
+    Discriminator(
+        _kind,
+        custom_error_type="objective",
+        custom_error_message="objective must be 'classes', 'confidence' or 'reconstruction'",
+    ),
 ]
 
 
@@ -331,7 +335,7 @@ class SegmentationSpec(SettingSpec):
     @classmethod
     def inherited(cls, own: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:
         """An autoencoder shares sizes and seeds with the segmenter, and that nothing is trained where nothing is."""
-        if _kind(own) != "reconstruction":
+        if own.get("objective") != "reconstruction":
             return shared
         kept = {name: shared[name] for name in _OF_ALL if name in shared}
         source = WEIGHTS.get(str(shared.get("weights")))

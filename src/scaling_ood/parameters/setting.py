@@ -7,13 +7,22 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from scaling_ood.detectors import Need, NotApplicableError, refuse_network
-from scaling_ood.parameters.common import AnyDataSpec, Count, Name, ReportingSpec, Spec, did_you_mean, unfit_names
+from scaling_ood.parameters.common import (
+    AnyDataSpec,
+    Count,
+    Name,
+    ReportingSpec,
+    Spec,
+    misspelt,
+    unfit_names,
+)
 from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
+from scaling_ood.wording import did_you_mean
 
 
 class ExtractionSpec(Spec):
@@ -77,22 +86,18 @@ class SettingSpec(Spec):
         """What a network takes from the shared one; by default everything."""
         return shared
 
-    @field_validator("detectors")
-    @classmethod
-    def _known_methods(cls, value: Switches) -> Switches:
-        methods_of(value)
-        return value
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.shared not in self.networks:
             known = did_you_mean(self.shared, self.networks)
             raise ValueError(f"networks lacks '{self.shared}', whose outputs all detectors share{known}")
-        problems = [*unfit_names("network", self.networks), *self._unknown_networks()]
+        problems = [*unfit_names("network", self.networks), *unfit_names("detector", self.detectors)]
+        wrong = self._wrong_detectors()
         rendered = [name for name, source in self.data.sources.items() if source == "fabricated"]
         if rendered and not self.fabrication:
             problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
-        problems += self.own_problems()
+        # Which networks there are depends on what detectors read.
+        problems += wrong or [*self._misspelt_networks(), *self.own_problems()]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -101,12 +106,23 @@ class SettingSpec(Spec):
         """What is wrong beside what all settings check."""
         return []
 
-    def _unknown_networks(self) -> list[str]:
+    def _wrong_detectors(self) -> list[str]:
+        if not any(self.detectors.values()):
+            return ["detectors: every detector is switched off"]
+        try:
+            methods = methods_of(self.detectors)
+        except ValueError as error:
+            return [f"detectors.{line}" for line in str(error).splitlines()]
         return [
             f"detectors.{name}.network: no network '{method.network}'{did_you_mean(method.network, self.networks)}"
-            for name, method in methods_of(self.detectors).items()
+            for name, method in methods.items()
             if method.network and method.network not in self.networks
         ]
+
+    def _misspelt_networks(self) -> list[str]:
+        unread = [name for name in self.networks if name not in self.used_networks]
+        meant = {name: misspelt(name, [other for other in self.networks if other != name]) for name in unread}
+        return [f"networks.{n}: no detector reads it; did you mean '{other}'?" for n, other in meant.items() if other]
 
     @cached_property
     def methods(self) -> dict[str, Method]:

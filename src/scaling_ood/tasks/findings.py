@@ -9,11 +9,11 @@ import pandas as pd
 
 from scaling_ood.images import Orientation
 from scaling_ood.images.exif import oriented, oriented_in_words
-from scaling_ood.images.layouts import counted
 from scaling_ood.images.manifest import count_left_out
 from scaling_ood.images.sharing import alike_images, refuse_shared, shared_images
 from scaling_ood.parameters.common import SharingSpec
 from scaling_ood.products.preparation import Findings
+from scaling_ood.wording import counted
 
 _logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scaling_ood.images.counts import count_differences
 from scaling_ood.images.curation import REPORT_COLUMNS, curate, read_flags
 from scaling_ood.images.manifest import (
-    Part,
+    Claim,
     classes_of_table,
     left_out,
     list_noise,
@@ -23,7 +23,7 @@ from scaling_ood.images.manifest import (
     sample,
     set_digest,
 )
-from scaling_ood.images.quality import measure_quality, quality_measure
+from scaling_ood.images.quality import QUALITY_MEASURES, measure_quality
 from scaling_ood.images.species import split_species
 from scaling_ood.images.tables import class_table
 from scaling_ood.parameters.data_sets import CurationSpec, DataSpec, FolderSpec, NoiseSpec, PartSpec
@@ -223,7 +223,7 @@ def _curated(images: pd.DataFrame, folder: str, spec: CurationSpec, data_root: s
     flags = read_flags(f"{data_root}/{spec.flags}", images) if spec.flags is not None else None
     if spec.quality is None:
         return curate(images, flags=flags)[1]
-    measure = quality_measure(spec.quality)
+    measure = QUALITY_MEASURES[spec.quality]
     paths = (folder + "/" + images["path"]).tolist()
     values = pd.Series(list(measure_quality(measure, paths, workers)), index=images["id"], dtype="float64")
     return curate(images, measure, values, spec.cutoff, flags)[1]
@@ -236,9 +236,9 @@ def _read_copy(name: str, spec: FolderSpec, folder: str) -> tuple[pd.DataFrame, 
     return read_folder(name, folder, spec.layout, spec.splits, chosen, _names(spec.titles))
 
 
-def _claim(spec: PartSpec) -> Part:
+def _claim(spec: PartSpec) -> Claim:
     """What a role draws."""
-    return Part(spec.split, spec.per_class, spec.share)
+    return Claim(spec.split, spec.per_class, spec.share)
 
 
 def _names(table: str | None) -> dict[str, str]:

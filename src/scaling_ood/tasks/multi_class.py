@@ -22,7 +22,6 @@ from scaling_ood.images import Photographs
 from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.manifest import PartitionError
 from scaling_ood.images.one_sided import refuse_one_sided_classes, untested_classes
-from scaling_ood.images.wording import listed as some_of
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import ClassHead, Forward, Head, architecture
 from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
@@ -50,6 +49,7 @@ from scaling_ood.training.confidence import Budget, ConfidenceObjective
 from scaling_ood.training.images import AugmentedImages, CachedFeatures, StreamedPixels, TrainingImages
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.rotation import RotationObjective, TurnedFeatures, TurnedImages
+from scaling_ood.wording import listed as some_of
 
 HELD_BYTES = 4 * 10**9
 """Training images that take more, decoded, are decoded anew for each batch."""

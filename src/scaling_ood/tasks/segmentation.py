@@ -40,7 +40,7 @@ from scaling_ood.evaluation.scoring import fitted, score_later
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
 from scaling_ood.images.recorded import LABEL
-from scaling_ood.images.scenes import anomalous_area, read_scene_source, refuse_one_sided_scenes, scenes_digest
+from scaling_ood.images.scenes import anomalous_area, prepare_scenes, refuse_one_sided_scenes, scenes_digest
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
@@ -119,7 +119,7 @@ class SegmentationTask(Task):
         place = place_of(data.source, data.folder)
         source = replace(data.scene_source(folder_of(place, roots)), looks=data.near_duplicates)
         labels, orientation = data.labels(), data.orientation or "stored"
-        rows, bad, others = read_scene_source(source, workers, data.most_unreadable)
+        rows, bad, others = prepare_scenes(source, workers, data.most_unreadable)
         refuse_one_sided_scenes(rows, labels)
         area = anomalous_area(rows)
         subsets = rows["subsets"].str.split(";").explode() if "subsets" in rows else pd.Series(dtype=str)
@@ -149,6 +149,10 @@ class SegmentationTask(Task):
         return Manifest(rows, record, roots), quarantine_table(bad, others)
 
     # Networks
+
+    def learns(self, network: NetworkSpec) -> Any:
+        """All that matters of it, but not at which scales test scenes go through it."""
+        return {name: value for name, value in network.what_matters().items() if name != "scales"}
 
     def plan_training(
         self,
@@ -206,8 +210,6 @@ class SegmentationTask(Task):
         self, network: SegmenterSpec | AutoencoderSpec, manifest: Manifest, checkpoint: ProvidedFile | None
     ) -> dict[str, Any]:
         """What readers of a network, and of all that is made with it, must know."""
-        preprocessing = preprocessing_of(network)
-        edges = ", ".join(str(edge or "as it is") for edge in network.edges)
         chosen = "the last" if getattr(network, "best_epoch", "") == "last" else "the best of them by validation"
         decoder = f", decoder of {network.width} channels" if isinstance(network, SegmenterSpec) else ""
         return {
@@ -216,7 +218,7 @@ class SegmentationTask(Task):
             "weights": network.source.told(network.published, "" if checkpoint is None else checkpoint.sha256),
             "seeds": list(network.seeds),
             "targets": "classes",
-            "input": f"shorter side {edges}, mean {preprocessing.mean}, std {preprocessing.std}",
+            "input": _input(network),
             "best_epoch": getattr(network, "best_epoch", "validation"),
             "told": {"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {},
             "parameters": _scalars(network),
@@ -263,7 +265,7 @@ class SegmentationTask(Task):
             network.longest_edge,
             runtime.workers,
         )
-        about = {**model.about, **make.about(), "model_key": model.origin.key}
+        about = {**model.about, **make.about(), "input": _input(network), "model_key": model.origin.key}
         sets = self.passed_sets(network, manifest.preparation)
         sizes = {name: _stored_bytes(network, manifest.of(name), needs, make) for name in sets}
         tell_disk_use(manifest.preparation.images, sizes, needs, make.stored)
@@ -425,6 +427,12 @@ def preprocessing_of(network: SegmenterSpec | AutoencoderSpec) -> Preprocessing:
     if isinstance(network, AutoencoderSpec):
         return AUTOENCODER_PREPROCESSING
     return segmenter(network.architecture).preprocessing
+
+
+def _input(network: SegmenterSpec | AutoencoderSpec) -> str:
+    preprocessing = preprocessing_of(network)
+    edges = ", ".join(str(edge or "as it is") for edge in network.edges)
+    return f"shorter side {edges}, mean {preprocessing.mean}, std {preprocessing.std}"
 
 
 def _classes(network: SegmenterSpec, prepared: Preparation) -> int:

@@ -88,6 +88,10 @@ class Task(ABC):
         """What stored features of a network's frozen backbone depend on, beside the images."""
         raise ValueError(f"{self.name} trains no heads on stored features ({network})")
 
+    def learns(self, network: NetworkSpec) -> Any:
+        """What its weights depend on, beside the images: all that matters of it but what its test alone takes."""
+        return network.what_matters()
+
     def plan_features(self, network: NetworkSpec, manifest: Manifest, runtime: RuntimeSpec) -> Plan[Tensors]:
         """Plan the frozen backbone's features of the images that a head is trained on."""
         raise ValueError(f"{self.name} trains no heads on stored features ({network}, {manifest}, {runtime})")

@@ -22,6 +22,7 @@ from scaling_ood.evaluation.facts import (
     data_facts,
     detector_run,
     extraction_facts,
+    in_measure,
     network_facts,
     other_network_facts,
     rendered_caveats,
@@ -313,9 +314,9 @@ class WholeImages(Task):
 
         values, quality = self.judge(network, logits, manifest)
         if min(values) < network.least_quality:
-            images = sum(quality.images.values())
+            images, told = sum(quality.images.values()), in_measure(quality.measure, min(values))
             raise WrongNetworkError(
-                f"{self.name}: {quality.measure} {min(values):.1%} on {images:,} in-distribution images is under the "
+                f"{self.name}: {told} on {images:,} in-distribution images is under the "
                 f"{network.least_quality:.1%} that {network.architecture} is known for (least_quality): check weights, "
                 "preprocessing and the order of the classes"
             )

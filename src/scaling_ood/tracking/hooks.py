@@ -5,6 +5,11 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +19,33 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
-from kedro.pipeline.node import Node
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook, mlflow_hook
 from mlflow.entities import RunStatus
+from pydantic import BaseModel
 
+from scaling_ood.parameters.detectors import Method
 from scaling_ood.tracking.entries import Scalar, flatten_parameters, log_parameters
 from scaling_ood.tracking.processes import mark_killed, process_tags
 from scaling_ood.tracking.source import source_tags
 from scaling_ood.tracking.store import TRACKING_URI, create_store, located
+from scaling_ood.tracking.underway import underway
 
-NOISY = ("alembic", "kedro_mlflow", "mlflow.store.db", "mlflow.system_metrics", "mlflow.tracking.fluent")
-SYSTEM_METRICS = {"MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "true", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "2"}
-"""Load of processor, memory and GPU every 2 s (runs may be short, and MLflow drops an unfinished interval), unless the
-user's environment says otherwise."""
+QUIET = {
+    **dict.fromkeys(("alembic", "kedro_mlflow", "mlflow.system_metrics", "mlflow.tracking.fluent"), logging.WARNING),
+    # It logs the traceback of what it raises.
+    "mlflow.store.db": logging.CRITICAL,
+}
+"""Loggers, and the least level that they show."""
+
+DEFAULTS = {
+    # Load of processor, memory and GPU every 2 s: runs may be short, and MLflow drops an unfinished interval.
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "true",
+    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "2",
+    # A server that does not answer delays a run by seconds; MLflow's own patience is 2 minutes, eight times.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+}
+"""Of MLflow's environment variables, unless the user's environment has them."""
 
 _logger = logging.getLogger(__name__)
 
@@ -52,14 +71,16 @@ class TrackingHooks(MlflowHook):
         """
         if context._hook_manager.is_registered(mlflow_hook):
             raise RuntimeError('settings.py must say DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)')
-        for name in NOISY:
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._end_interrupted()
-        for name, value in SYSTEM_METRICS.items():
+        for logger, level in QUIET.items():
+            logging.getLogger(logger).setLevel(level)
+        self._end(RunStatus.KILLED)
+        underway.begin()
+        for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
-        _locate_store(context)
+        uri = _locate_store(context)
         given = os.environ.get(TRACKING_URI)
-        super().after_context_created(context)
+        underway.attempt(partial(create_store, uri))
+        underway.attempt(partial(super().after_context_created, context))
         # MLflow exports the URI; the next session of this process, of another project, would take it for the user's.
         os.environ.pop(TRACKING_URI, None)
         if given is not None:
@@ -68,54 +89,74 @@ class TrackingHooks(MlflowHook):
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Clear up after killed processes, start the run, and say what runs: code, process, parameters."""
+        underway.attempt(partial(self._start, run_params, pipeline, catalog))
+
+    def _start(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         _clear_up(self.mlflow_config.tracking.experiment.name)
         super().before_pipeline_run(run_params, pipeline, catalog)
         if not self._is_mlflow_enabled:
             return
         self._underway = not self._already_active_mlflow
-        atexit.register(self._end_interrupted)
+        underway.parent = mlflow.active_run()
+        atexit.register(self._end, RunStatus.KILLED)
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _exit)
         mlflow.set_tags({**_run_tags(run_params), **process_tags()})
         log_parameters(mlflow.MlflowClient(), self.run_id, used_parameters(pipeline, catalog))
 
     @hook_impl
-    def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool) -> None:  # noqa: ARG002
-        """Make the run active in a runner's thread; in the main thread it is.
+    def before_node_run(self) -> None:
+        """Nothing, in place of what kedro-mlflow does: data sets know the run, in whatever thread they are.
 
-        kedro-mlflow would start it again for every node, each time with one more monitor of the system
-        (https://github.com/Galileo-Galilei/kedro-mlflow/issues/650), and log a typed parameter as one long string: that
-        is why it does not get the inputs.
+        It would start the run again for every node, each time with one more monitor of the system
+        (https://github.com/Galileo-Galilei/kedro-mlflow/issues/650), and log a typed parameter as one long string.
         """
-        if mlflow.active_run() is None:
-            super().before_node_run(node, catalog, {}, is_async)
 
     @hook_impl
-    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+    def after_pipeline_run(self) -> None:
         """End the run as FINISHED."""
-        self._underway = False
-        super().after_pipeline_run(run_params, pipeline, catalog)
+        self._end(RunStatus.FINISHED)
 
     @hook_impl
-    def on_pipeline_error(
-        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
-    ) -> None:
+    def on_pipeline_error(self) -> None:
         """End the run as FAILED."""
-        self._underway = False
-        super().on_pipeline_error(error, run_params, pipeline, catalog)
+        self._end(RunStatus.FAILED)
 
-    def _end_interrupted(self) -> None:
-        """End what Ctrl-C left open: Kedro calls no hook then, and at exit MLflow would call the run FINISHED."""
+    def _end(self, status: int) -> None:
+        """End the run, if it was begun here.
+
+        After Ctrl-C and SIGTERM this is called at exit: Kedro calls no hook then, and MLflow would call it FINISHED.
+        """
         while self._underway and mlflow.active_run() is not None:
-            mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
+            with suppress(Exception):  # what the store does not take now, the next run marks as KILLED
+                mlflow.end_run(RunStatus.to_string(status))
         self._underway = False
+        underway.parent = None
+        if signal.getsignal(signal.SIGTERM) is _exit:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def used_parameters(pipeline: Pipeline, catalog: DataCatalog) -> dict[str, Scalar]:
-    """All parameters that the nodes of a pipeline take, flat, under the names they have in YAML."""
+    """The parameters that the nodes of a pipeline take, flat, under the names they have in YAML.
+
+    Of typed ones, those that are not as by default, which the code's version tells; of detectors, which have runs of
+    their own, what they are and which network they read.
+    """
     flat: dict[str, Scalar] = {}
     for name in sorted(pipeline.inputs()):
         if name == "parameters" or name.startswith("params:"):
-            flat |= flatten_parameters(catalog[name].load(), name.removeprefix("params:").removeprefix("parameters"))
+            value = catalog[name].load()
+            if isinstance(value, BaseModel):
+                value = value.model_dump(exclude_defaults=True)
+            elif isinstance(value, Method):
+                value = value.network if value.method == value.name else f"{value.method} on {value.network}"
+            flat |= flatten_parameters(value, name.removeprefix("params:").removeprefix("parameters"))
     return flat
+
+
+def _exit(number: int, _: Any) -> None:
+    """End the process at SIGTERM as `sys.exit` does, so that what is to be done at exit is done."""
+    sys.exit(128 + number)
 
 
 def _clear_up(experiment_name: str) -> None:
@@ -136,7 +177,8 @@ def _run_tags(run_params: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _locate_store(context: KedroContext) -> None:
+def _locate_store(context: KedroContext) -> str:
+    """Put the store's location into the configuration, and return it."""
     loader: Any = context.config_loader
     loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
     try:
@@ -144,4 +186,4 @@ def _locate_store(context: KedroContext) -> None:
     except MissingConfigException:
         config = {}
     loader["mlflow"] = located(config, Path(context.project_path), os.environ)
-    create_store(loader["mlflow"]["server"]["mlflow_tracking_uri"])
+    return str(loader["mlflow"]["server"]["mlflow_tracking_uri"])

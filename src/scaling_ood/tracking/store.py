@@ -65,13 +65,16 @@ def create_store(uri: str) -> None:
 
     Args:
         uri: Absolute; see `absolute`.
+
+    Raises:
+        sqlite3.Error: It cannot be written: it is locked, read-only, or no database.
     """
     url = _sqlite(uri)
     if url is None:
         return
     place = Path(str(url.database))
     if place.is_file():
-        if _has_experiment(place):
+        if _is_ready(place):
             return
         aside = place.with_name(f"{place.name}.unfinished")
         os.replace(place, aside)
@@ -87,15 +90,15 @@ def create_store(uri: str) -> None:
             os.link(beside, place)
 
 
-def _has_experiment(database: Path) -> bool:
-    """Whether MLflow has finished its tables there; they end with an experiment called Default."""
-    try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
-            return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return False
-        raise
+def _is_ready(database: Path) -> bool:
+    """Whether MLflow has finished its tables there; they end with an experiment called Default.
+
+    Asked with the intention to write: MLflow itself waits for a lock in fifteen attempts, of which the last take hours.
+    """
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=5)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone()
+        return bool(tables and connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone())
 
 
 def _artifacts(database: Path) -> str:

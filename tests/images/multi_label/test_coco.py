@@ -8,7 +8,8 @@ import pytest
 from coco_documents import coco_document
 
 from scaling_ood.downloads.coco import CATEGORIES
-from scaling_ood.images.multi_label import AnnotationError, MultiLabelSource, read_listing
+from scaling_ood.images.multi_label import AnnotationError, MultiLabelSource
+from scaling_ood.images.multi_label.sources import read_listing
 
 COCO128 = Path(__file__).parents[3].parent / "shared" / "data" / "coco128"
 NAMES = dict(CATEGORIES)

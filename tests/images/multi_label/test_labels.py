@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from scaling_ood.images.multi_label import images_per_class, is_labelled, join_labels, targets
+from scaling_ood.images.multi_label.labels import images_per_class, is_labelled, join_labels, targets
 
 CLASSES = tuple(f"class {number}" for number in range(12))
 

@@ -5,7 +5,8 @@ import random
 import pandas as pd
 import pytest
 
-from scaling_ood.images.multi_label import AnnotationError, MultiLabelSource, read_listing
+from scaling_ood.images.multi_label import AnnotationError, MultiLabelSource
+from scaling_ood.images.multi_label.sources import read_listing
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import re
 import pytest
 from torchvision.datasets import VOCDetection
 
-from scaling_ood.images.layouts import UNLISTED
-from scaling_ood.images.multi_label import AnnotationError, MultiLabelSource, read_listing, voc
+from scaling_ood.images.listing import UNLISTED
+from scaling_ood.images.multi_label import AnnotationError, MultiLabelSource, voc
+from scaling_ood.images.multi_label.sources import read_listing
 
 
 def read(root, **options):

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from scaling_ood.images.scenes import Pairing, Scene, UnpairedError, list_scenes, scene_layout_names
+from scaling_ood.images.scenes import LAYOUTS
+from scaling_ood.images.scenes.listing import list_scenes
+from scaling_ood.images.scenes.pairing import Pairing, Scene, UnpairedError
 
 SH, BDD, FS = "streethazards", "bdd_anomaly", "fishyscapes_lost_and_found"
 TREES = {
@@ -130,11 +132,11 @@ PAIRINGS = {
 
 
 def scenes(layout, root, **options):
-    return list_scenes(layout, root, pairings=PAIRINGS.get(layout, ()), **options)
+    return list_scenes(layout, root, pairings=PAIRINGS.get(layout, ()), **options)[0]
 
 
 def test_every_layout_has_a_tree_here():
-    assert scene_layout_names() == sorted(TREES)
+    assert sorted(LAYOUTS) == sorted(TREES)
 
 
 @pytest.mark.parametrize("layout", TREES)
@@ -200,7 +202,7 @@ def test_missing_folders_are_one_problem_each(make_tree):
 
 def test_some_splits_need_only_their_own_folders(make_tree):
     root = make_tree(*(path for path in TREES[SH][0] if path.startswith("test/")))
-    assert [scene.sequence for scene in list_scenes(SH, root, splits=["test"])] == ["t6"]
+    assert [scene.sequence for scene in scenes(SH, root, splits=["test"])] == ["t6"]
 
 
 def test_two_photographs_of_one_name(make_tree):
@@ -217,7 +219,7 @@ def test_bdd_labels_without_the_suffix_do_not_hide_one_with_it(make_tree):
 
 def test_fishyscapes_labels_may_lie_beside_the_photographs(make_tree):
     root = make_tree(*(path.removeprefix("fishyscapes_lostandfound/") for path in TREES[FS][0]))
-    assert [scene.sequence for scene in list_scenes(FS, root)] == ["04_Weg_8", "02_Str"]
+    assert [scene.sequence for scene in scenes(FS, root)] == ["04_Weg_8", "02_Str"]
 
 
 def test_fishyscapes_labels_of_another_name(make_tree):
@@ -240,7 +242,7 @@ def test_a_missing_data_set_is_named(tmp_path, layout):
 
 def test_unknown_names_come_with_the_nearest(make_tree):
     root = make_tree(*TREES[SH][0])
-    with pytest.raises(ValueError, match=r"unknown scene layout 'street_hazards'; did you mean 'streethazards'\?"):
+    with pytest.raises(ValueError, match=r"unknown layout 'street_hazards'; did you mean 'streethazards'\?"):
         list_scenes("street_hazards", root)
     with pytest.raises(ValueError, match=r"streethazards: unknown split 'val' .*known: test, train, validation\)"):
         list_scenes(SH, root, splits=["val"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scaling_ood.images.scenes import UnreadableLabelError, count_labels, read_labels
+from scaling_ood.images.scenes.reading import UnreadableLabelError, count_labels, read_labels
 
 IDS = np.arange(256, dtype=np.uint8).reshape(8, 32)
 

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from scaling_ood.images.scenes import SplitError, SplitRule, Subset, in_subset, mark_subsets, split_by_content
+from scaling_ood.images.scenes.splits import SplitError, SplitRule, Subset, in_subset, mark_subsets, split_by_content
 
 ROWS = [
     ("a", "train", "s1", 0),

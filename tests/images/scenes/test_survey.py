@@ -9,8 +9,9 @@ from encoded import turned_jpeg
 from PIL import Image
 
 from scaling_ood.images.manifest import TooManyUnreadableError
-from scaling_ood.images.scenes import LabelMap, Scene, label_map, set_apart, survey
-from scaling_ood.images.scenes.survey import COLUMNS
+from scaling_ood.images.scenes import LabelMap, label_map
+from scaling_ood.images.scenes.pairing import Scene
+from scaling_ood.images.scenes.survey import COLUMNS, set_apart, survey
 
 LABELS = LabelMap.from_ids("mine", {0: 0, 1: 1, 2: 0, 8: "anomaly", 9: "void"}, {0: "road", 1: "car", 2: "lane"})
 

@@ -4,7 +4,7 @@ from functools import cache
 
 import pandas as pd
 
-from scaling_ood.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.report.paper import compare, counterpart_of, published_numbers
 
 ON_TOP = 0.3

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from report.paper.fabricated import comparison, records, results
-
 from scaling_ood.records import METRICS
+
 from scaling_ood.report.paper import COMPARISON_COLUMNS, compare, places_of, published_numbers, typed
 
 

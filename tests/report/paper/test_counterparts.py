@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from kedro.config import OmegaConfigLoader
-
 from scaling_ood.records import METRICS
+
 from scaling_ood.report.paper import QUANTITIES, counterpart_of, published_numbers
 from scaling_ood.report.paper.published import counterparts
 from scaling_ood.settings import CONFIG_LOADER_ARGS

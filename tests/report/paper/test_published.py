@@ -4,8 +4,8 @@ import re
 from collections import Counter
 
 import pytest
-
 from scaling_ood.records import METRICS
+
 from scaling_ood.report.paper import QUANTITIES, TABLES, published_numbers
 
 # Means that are not those of the printed rows, even if every row was rounded; footnotes say so.

@@ -11,7 +11,7 @@ from importlib import resources
 
 import pandas as pd
 
-from scaling_ood.images.wording import unknown
+from scaling_ood.wording import refuse_unknown, unknown
 
 
 @cache
@@ -33,11 +33,6 @@ def expected_counts() -> pd.DataFrame:
         )
 
 
-def counted_data_sets() -> list[str]:
-    """Every data set whose size is known, in alphabetical order."""
-    return sorted(expected_counts()["data_set"].unique())
-
-
 def known_part(data_set: str, part: str | None = None) -> None:
     """Make sure that a data set, and a part of it, are in the table.
 
@@ -45,18 +40,16 @@ def known_part(data_set: str, part: str | None = None) -> None:
         ValueError: They are not; says the nearest match and all known ones.
     """
     known = expected_counts()
-    if data_set not in set(known["data_set"]):
-        raise ValueError(unknown("data set", data_set, counted_data_sets()))
-    parts = set(known.loc[known["data_set"] == data_set, "part"])
-    if part is not None and part not in parts:
-        raise ValueError(unknown(f"part of {data_set}", part, parts))
+    refuse_unknown("data set", [data_set], set(known["data_set"]))
+    if part is not None:
+        refuse_unknown(f"part of {data_set}", [part], set(known.loc[known["data_set"] == data_set, "part"]))
 
 
 def count_differences(data_set: str, images: pd.DataFrame, part: str | None = None) -> list[str]:
     """In what a copy of a data set differs from what was published.
 
     Args:
-        data_set: One of `counted_data_sets()`.
+        data_set: One of those in `expected_counts()`.
         images: A row per image with `class_name` and `split`, before anything is drawn from it.
         part: The part that these images are, such as one supercategory read alone. By default the images tell: the
             splits that are there are compared; of supercategories all must be there.

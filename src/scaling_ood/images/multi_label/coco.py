@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scaling_ood.images.layouts import UNLISTED
-from scaling_ood.images.multi_label.layouts import HardObjects, MultiLabelSource, multi_label_layout
+from scaling_ood.images.listing import UNLISTED
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
+from scaling_ood.images.multi_label.sources import LAYOUTS, HardObjects, MultiLabelSource
 from scaling_ood.images.walking import walk
 
 _MALFORMED = "malformed annotations"
@@ -30,7 +30,7 @@ class _Split(NamedTuple):
     image_info: str
 
 
-@multi_label_layout("coco", ("year", "hard_objects"))
+@LAYOUTS.reader("coco", ("year", "hard_objects"))
 def _coco(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     """`annotations/instances_<split><year>.json`, and photographs in `<split><year>` or `images/<split><year>`.
 

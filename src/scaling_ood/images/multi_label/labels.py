@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import listed
 
 
 def join_labels(labels: Iterable[int] | None) -> str | None:
@@ -60,19 +60,17 @@ def targets(manifest: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.uint8]
     return hot
 
 
-def images_per_class(manifest: pd.DataFrame, classes: Sequence[str], by: str = "image_set") -> pd.DataFrame:
+def images_per_class(manifest: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """In how many of the labelled images each class appears.
 
     Args:
-        manifest: Rows with `id`, `labels` and `by`.
+        manifest: Rows with `id`, `labels` and `image_set`.
         classes: Names, in the order of the class indices.
-        by: `image_set` (the role) or `split` (the data set's own).
 
     Returns:
-        `name`, and one column of counts for each role or split that has labelled images; in the order of the classes.
+        `name`, and one column of counts for each role that has labelled images; in the order of the classes.
     """
     labelled = manifest[is_labelled(manifest)]
-    counts = {
-        str(name): targets(part, classes).sum(axis=0, dtype=int) for name, part in labelled.groupby(by, sort=False)
-    }
+    by_role = labelled.groupby("image_set", sort=False)
+    counts = {str(role): targets(rows, classes).sum(axis=0, dtype=int) for role, rows in by_role}
     return pd.DataFrame({"name": list(classes), **counts})

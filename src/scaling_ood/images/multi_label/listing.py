@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from scaling_ood.images.files import printable
-from scaling_ood.images.wording import listed, unknown
+from scaling_ood.wording import listed, refuse_unknown
 
 
 class AnnotationError(ValueError):
@@ -76,7 +76,5 @@ def wanted_splits(wanted: Sequence[str] | None, there: Iterable[str]) -> list[st
         ValueError: A wanted split is not there; all such are named.
     """
     known = list(there)
-    wrong = [split for split in wanted or [] if split not in known]
-    if wrong:
-        raise ValueError("; ".join(unknown("split", split, known) for split in wrong))
+    refuse_unknown("split", wanted or [], known)
     return known if wanted is None else list(wanted)

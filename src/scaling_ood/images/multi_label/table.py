@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from scaling_ood.images.layouts import UNLISTED
-from scaling_ood.images.multi_label.layouts import MultiLabelSource, multi_label_layout
+from scaling_ood.images.listing import UNLISTED
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
+from scaling_ood.images.multi_label.sources import LAYOUTS, MultiLabelSource
 from scaling_ood.images.walking import walk
-from scaling_ood.images.wording import unknown
+from scaling_ood.wording import refuse_unknown
 
 _USUAL = ("manifest.csv", "manifest.parquet")
 _UNKNOWN = -1
@@ -20,7 +20,7 @@ _UNKNOWN = -1
 _VALUES = {"": _UNKNOWN, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
 
-@multi_label_layout("table", ("manifest", "classes"))
+@LAYOUTS.reader("table", ("manifest", "classes"))
 def _table(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     """`manifest.csv` or `manifest.parquet`: columns `path` and, if there are splits, `split`; the others are classes.
 
@@ -82,9 +82,7 @@ def _read(path: Path, problems: Problems) -> pd.DataFrame | None:
 
 def _classes(rows: pd.DataFrame, wanted: Sequence[str] | None, name: str) -> tuple[str, ...]:
     there = [str(column) for column in rows.columns if column not in ("path", "split")]
-    wrong = [each for each in wanted or [] if each not in there]
-    if wrong:
-        raise ValueError(f"{name}: " + "; ".join(unknown("class column", each, there) for each in wrong))
+    refuse_unknown("class column", wanted or [], there, name)
     return tuple(there if wanted is None else wanted)
 
 

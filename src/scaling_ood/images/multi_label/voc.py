@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from xml.etree import ElementTree
 
-from scaling_ood.images.layouts import UNLISTED
-from scaling_ood.images.multi_label.layouts import HardObjects, MultiLabelSource, multi_label_layout
+from scaling_ood.images.listing import UNLISTED
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
+from scaling_ood.images.multi_label.sources import LAYOUTS, HardObjects, MultiLabelSource
 from scaling_ood.images.walking import Found, walk
-from scaling_ood.images.wording import unknown
+from scaling_ood.wording import refuse_unknown
 
 CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -25,7 +25,7 @@ _EDITION = re.compile(r"VOC\d{4}")
 _MALFORMED = "malformed annotations"
 
 
-@multi_label_layout("voc", ("year", "hard_objects", "unlabelled"))
+@LAYOUTS.reader("voc", ("year", "hard_objects", "unlabelled"))
 def _voc(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     """`JPEGImages/<id>.jpg`, `Annotations/<id>.xml` and `ImageSets/Main/<split>.txt`, one id per line.
 
@@ -37,9 +37,7 @@ def _voc(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     lists = {path.stem: path for path in _files(base / _LISTS, frozenset({".txt"})) if not _of_one_class(path.stem)}
     own = [split for split in ("train", "val", "test") if split in lists]
     splits = own if source.splits is None else wanted_splits(source.splits, lists)
-    strange = [split for split in source.unlabelled if split not in lists]
-    if strange:
-        raise ValueError("; ".join(unknown("unlabelled split", split, lists) for split in strange))
+    refuse_unknown("unlabelled split", source.unlabelled, lists)
     files = list(walk(base / "JPEGImages"))
     photographs = _photographs(base, files, problems)
     annotations = {path.stem: path for path in _files(base / "Annotations", frozenset({".xml"}))}

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_ood.images.wording import listed, unknown
+from scaling_ood.wording import listed, refuse_unknown, unknown
 
 VOID = 255
 """Train id of pixels that count neither as in-distribution nor as anomalous."""
@@ -129,8 +129,7 @@ class LabelMap:
         Raises:
             ValueError: There is no such class.
         """
-        if masked not in self.classes:
-            raise ValueError(f"label map {self.name}: {unknown('class', masked, self.classes)}")
+        refuse_unknown("class", [masked], self.classes, f"label map {self.name}")
         train_id = self.classes.index(masked)
         rows = tuple(row._replace(role="void", train_id=None) if row.train_id == train_id else row for row in self.rows)
         return replace(self, name=name, rows=rows)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaling_ood.images.files import printable
-from scaling_ood.images.layouts import told
 from scaling_ood.images.walking import HIDDEN, walk
-from scaling_ood.images.wording import listed
+from scaling_ood.wording import counted, listed
 
 LABEL_SUFFIXES = frozenset({".png"})
 """A label image must be stored without loss."""
@@ -65,52 +65,41 @@ class SplitFiles:
 
     Attributes:
         split: What the split is called.
+        missing_images: Folder of photographs that is not there; empty if it is.
+        missing_labels: Folder of label images that is not there; empty if it is.
         images: Key to path of the photograph.
         labels: Key to path of the label image.
         sequences: Key to sequence, for every label.
         problems: What is wrong with the folders themselves.
-        missing_images: Folder of photographs that is not there; empty if it is.
-        missing_labels: Folder of label images that is not there; empty if it is.
         only_labelled: Photographs without labels belong to the layout and are left out.
         left_out: Path of every file that is left out to the reason.
     """
 
     split: str
+    missing_images: str = ""
+    missing_labels: str = ""
     images: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     sequences: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    missing_images: str = ""
-    missing_labels: str = ""
     only_labelled: bool = False
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def add_images(self, root: Path, folder: str, suffix: str = "") -> None:
-        """Take in the photographs of a folder; their key is the path inside it without suffix and ending."""
-        if not (root / folder).is_dir():
-            self.missing_images = folder
-            return
-        self._add(self.images, root, folder, suffix, None, "photographs")
-
-    def add_labels(self, root: Path, folder: str, suffix: str = "") -> None:
-        """Take in the label images of a folder; their key is the path inside it without suffix and ending."""
-        if not (root / folder).is_dir():
-            self.missing_labels = folder
-            return
-        self._add(self.labels, root, folder, suffix, LABEL_SUFFIXES, "label images")
-
-    def _add(
-        self, files: dict[str, str], root: Path, folder: str, suffix: str, endings: frozenset[str] | None, what: str
-    ) -> None:
+    def by_key(
+        self, root: Path, folder: str, suffix: str, what: str, endings: frozenset[str] | None = None
+    ) -> dict[str, str]:
+        """Files of a folder; their key is the path inside it without suffix and ending. `what` they are, for errors."""
+        found: dict[str, str] = {}
         twice = set()
         for path in self.files(root, folder, endings):
             inside = path.relative_to(root / folder)
-            key = inside.with_name(inside.stem.removesuffix(suffix) if suffix else inside.stem).as_posix()
-            if key in files:
+            key = inside.with_name(inside.stem.removesuffix(suffix)).as_posix()
+            if key in found:
                 twice.add(key)
-            files[key] = path.relative_to(root).as_posix()
+            found[key] = path.relative_to(root).as_posix()
         if twice:
             self.problems.append(f"several {what} in {folder} share a name: {listed(sorted(twice))}")
+        return found
 
     def files(self, root: Path, folder: str, endings: frozenset[str] | None = None, deep: bool = True) -> list[Path]:
         """Files of a folder, at any depth, with these endings, by default those of images; the others are left out."""
@@ -121,9 +110,10 @@ class SplitFiles:
 
 def folder_split(root: Path, pairing: Pairing) -> SplitFiles:
     """Files of one split whose photographs and labels have a folder each."""
-    files = SplitFiles(pairing.split)
-    files.add_images(root, pairing.images, pairing.image_suffix)
-    files.add_labels(root, pairing.labels, pairing.label_suffix)
+    images, labels = ("" if (root / folder).is_dir() else folder for folder in (pairing.images, pairing.labels))
+    files = SplitFiles(pairing.split, missing_images=images, missing_labels=labels)
+    files.images = files.by_key(root, pairing.images, pairing.image_suffix, "photographs")
+    files.labels = files.by_key(root, pairing.labels, pairing.label_suffix, "label images", LABEL_SUFFIXES)
     files.sequences = {key: _sequence(key, pairing.sequence_until) for key in files.labels}
     return files
 
@@ -161,7 +151,7 @@ def _problems(files: SplitFiles, photographs: bool) -> list[str]:
     if not files.missing_labels and not files.only_labelled:
         problems += _lonely(files.images, files.labels, "photographs have no label image")
     problems = problems or ([] if files.labels else ["no label image"])
-    others = told(reason for reason in files.left_out.values() if reason != HIDDEN)
+    others = counted(Counter(reason for reason in files.left_out.values() if reason != HIDDEN))
     return [*problems, f"files that are left out there ({others})"] if problems and others else problems
 
 

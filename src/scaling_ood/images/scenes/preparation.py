@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from scaling_ood.images.exif import Orientation
-from scaling_ood.images.manifest import left_out, quarantine_table
+from scaling_ood.images.manifest import left_out
+from scaling_ood.images.scenes import tables
 from scaling_ood.images.scenes.labels import LabelMap
-from scaling_ood.images.scenes.layouts import find_scene_layout, read_scenes
+from scaling_ood.images.scenes.listing import LAYOUTS, list_scenes
 from scaling_ood.images.scenes.pairing import Pairing, Scene
 from scaling_ood.images.scenes.reading import count_labels
-from scaling_ood.images.scenes.shipped import label_map
 from scaling_ood.images.scenes.splits import SplitRule, mark_subsets, split_by_content
 from scaling_ood.images.scenes.survey import set_apart, survey
 
@@ -31,8 +31,8 @@ class SceneSource:
     Attributes:
         name: Starts every id.
         folder: The data set's own folder.
-        layout: A registered layout.
-        labels: A label map, or the name of one that ships; None is the layout's usual one.
+        layout: One of `LAYOUTS`.
+        label_map: A label map, or the name of one that ships; None is the layout's usual one.
         rule: Roles of the images; None is the layout's own.
         splits: Which of the data set's own splits to use; None uses all.
         pairings: Folders of each split, for `paired_folders`.
@@ -44,7 +44,7 @@ class SceneSource:
     name: str
     folder: str | Path
     layout: str
-    labels: LabelMap | str | None = None
+    label_map: LabelMap | str | None = None
     rule: SplitRule | None = None
     splits: Sequence[str] | None = None
     pairings: Sequence[Pairing] = ()
@@ -53,7 +53,7 @@ class SceneSource:
     looks: bool = False
 
 
-def labels_of(layout: str, labels: LabelMap | str | None = None) -> LabelMap:
+def label_map_of(layout: str, label_map: LabelMap | str | None = None) -> LabelMap:
     """The label map to read a layout with.
 
     A shipped map must be one of the layout's: BDD100K's two kinds of label images differ by a shift that no error
@@ -62,13 +62,13 @@ def labels_of(layout: str, labels: LabelMap | str | None = None) -> LabelMap:
     Raises:
         ValueError: An unknown layout or map, a map that does not fit, or none where the layout has no usual one.
     """
-    if isinstance(labels, LabelMap):
-        return labels
-    fitting = find_scene_layout(layout).label_maps
-    if labels is None and not fitting:
+    if isinstance(label_map, LabelMap):
+        return label_map
+    fitting = LAYOUTS[layout].label_maps
+    if label_map is None and not fitting:
         raise ValueError(f"{layout} needs a label map: what each id of its label images means")
-    name = fitting[0] if labels is None else labels
-    found = label_map(name)
+    name = fitting[0] if label_map is None else label_map
+    found = tables.label_map(name)
     if fitting and name not in fitting:
         raise ValueError(f"label map {name} does not fit the layout {layout} (fitting: {', '.join(fitting)})")
     return found
@@ -80,19 +80,13 @@ def rule_of(layout: str, rule: SplitRule | None = None) -> SplitRule:
     Raises:
         ValueError: An unknown layout, or none is given where the layout has none.
     """
-    own = rule or find_scene_layout(layout).rule
+    own = rule or LAYOUTS[layout].rule
     if own is None:
         raise ValueError(f"{layout} needs a split rule: the role of each split")
     return own
 
 
-def prepare_scenes(source: SceneSource, workers: int = 2, most: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The manifest of a data set, and all that is not used: `read_scene_source` with its last two tables in one."""
-    manifest, bad, others = read_scene_source(source, workers, most)
-    return manifest, quarantine_table(bad, others)
-
-
-def read_scene_source(
+def prepare_scenes(
     source: SceneSource, workers: int = 2, most: float = 0.0
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The manifest of a data set, the images set apart, and the files that are left out.
@@ -111,29 +105,29 @@ def read_scene_source(
         LabelKindError: The layout is found with several kinds of ids, and those of this copy do not fit the map.
         FileNotFoundError: The data set's folder is missing.
     """
-    labels, rule = labels_of(source.layout, source.labels), rule_of(source.layout, source.rule)
+    label_map, rule = label_map_of(source.layout, source.label_map), rule_of(source.layout, source.rule)
     folder = Path(source.folder)
-    scenes, others = read_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
-    table = survey(source.name, scenes, folder, labels, workers, source.orientation, source.looks)
-    _refuse_other_ids(source.layout, labels, table, scenes, folder, most)
+    scenes, others = list_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
+    table = survey(source.name, scenes, folder, label_map, workers, source.orientation, source.looks)
+    _refuse_other_ids(source.layout, label_map, table, scenes, folder, most)
     good, bad = set_apart(table, most)
     manifest = split_by_content(good, rule)
-    subsets = find_scene_layout(source.layout).subsets
+    subsets = LAYOUTS[source.layout].subsets
     if subsets and source.rule is None and source.splits is None:
         manifest = mark_subsets(manifest, subsets)
     return manifest, bad, left_out(source.name, others)
 
 
 def _refuse_other_ids(
-    layout: str, labels: LabelMap, table: pd.DataFrame, scenes: Sequence[Scene], folder: Path, most: float
+    layout: str, label_map: LabelMap, table: pd.DataFrame, scenes: Sequence[Scene], folder: Path, most: float
 ) -> None:
     """Stop where another map of the layout gives the ids another meaning, and the copy does not look like this one.
 
     It does not where more images than are tolerated hold unknown ids, or where nothing is anomalous.
     """
-    fitting = [label_map(name) for name in find_scene_layout(layout).label_maps]
-    others = [each for each in fitting if _known(each) != _known(labels)]
-    if not others or labels.name not in {each.name for each in fitting}:
+    fitting = [tables.label_map(name) for name in LAYOUTS[layout].label_maps]
+    others = [each for each in fitting if _known(each) != _known(label_map)]
+    if not others or label_map.name not in {each.name for each in fitting}:
         return
     if table["anomalous"].any() and table["problem"].str.startswith("label ids").mean() <= most:
         return
@@ -142,16 +136,16 @@ def _refuse_other_ids(
     fits = [each.name for each in others if not each.unknown_ids(found) and any(held[each.ids("anomaly")])]
     advice = f"they are those of {' and '.join(fits)} (data.label_map)" if fits else "no map of this layout fits them"
     counts = ", ".join(f"{each} in {held[each]:,}" for each in found[:_MOST_IDS])
-    anomalous = ", ".join(map(str, labels.ids("anomaly")))
+    anomalous = ", ".join(map(str, label_map.ids("anomaly")))
     raise LabelKindError(
-        f"the label ids of {folder} do not fit {labels.name} (anomalous: {anomalous}). "
+        f"the label ids of {folder} do not fit {label_map.name} (anomalous: {anomalous}). "
         f"Found in {len(scenes):,} label images: {counts}{', …' if len(found) > _MOST_IDS else ''}; {advice}"
     )
 
 
-def _known(labels: LabelMap) -> frozenset[tuple[int, str]]:
+def _known(label_map: LabelMap) -> frozenset[tuple[int, str]]:
     """Ids, and which of them are anomalous."""
-    return frozenset((row.raw_id, row.role if row.role == "anomaly" else "") for row in labels.rows)
+    return frozenset((row.raw_id, row.role if row.role == "anomaly" else "") for row in label_map.rows)
 
 
 _MOST_IDS = 20

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scaling_ood.images.scenes.layouts import scene_layout
+from scaling_ood.images.scenes.listing import LAYOUTS
 from scaling_ood.images.scenes.pairing import LABEL_SUFFIXES, Pairing, SplitFiles, folder_split
 from scaling_ood.images.scenes.splits import SplitRule, Subset
 from scaling_ood.images.walking import walk
 
 
-@scene_layout(
+@LAYOUTS.reader(
     "streethazards",
     ("streethazards", "streethazards_masked"),
     SplitRule({"train": "train", "validation": "validation", "test": "test"}),
@@ -33,13 +33,13 @@ def _streethazards(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles
 _BDD_RULE = SplitRule({"train": "train", "val": "validation"}, anomalous="test")
 
 
-@scene_layout("bdd_anomaly", ("bdd_anomaly", "bdd_anomaly_masked"), _BDD_RULE)
+@LAYOUTS.reader("bdd_anomaly", ("bdd_anomaly", "bdd_anomaly_masked"), _BDD_RULE)
 def _bdd_anomaly(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """The released labels, ids shifted by 2: `[seg/]train_labels/{train,val}/<id>_train_id.png`."""
     yield from _bdd(root, ("seg/train_labels", "train_labels"))
 
 
-@scene_layout("bdd100k", ("bdd100k", "bdd100k_masked"), _BDD_RULE)
+@LAYOUTS.reader("bdd100k", ("bdd100k", "bdd100k_masked"), _BDD_RULE)
 def _bdd100k(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """The plain labels, ids 0..18 and 255: `[seg/]labels/{train,val}/` or `labels/sem_seg/masks/{train,val}/`."""
     yield from _bdd(root, ("seg/labels", "labels/sem_seg/masks", "labels"))
@@ -55,7 +55,7 @@ def _bdd(root: Path, labels: Sequence[str]) -> Iterator[SplitFiles]:
         yield folder_split(root, pairing)
 
 
-@scene_layout("fishyscapes_lost_and_found", ("fishyscapes_lost_and_found",), SplitRule({"val": "test"}))
+@LAYOUTS.reader("fishyscapes_lost_and_found", ("fishyscapes_lost_and_found",), SplitRule({"val": "test"}))
 def _fishyscapes(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """Two archives, paired by name.
 
@@ -83,7 +83,7 @@ def _fishyscapes(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     yield files
 
 
-@scene_layout("road_anomaly", ("road_anomaly", "road_anomaly_binary"), SplitRule({"all": "test"}))
+@LAYOUTS.reader("road_anomaly", ("road_anomaly", "road_anomaly_binary"), SplitRule({"all": "test"}))
 def _road_anomaly(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """`frames/<name>.{jpg,webp}` and `frames/<name>.labels/labels_semantic.png`; 60 frames."""
     files = SplitFiles("all")
@@ -102,7 +102,7 @@ def _road_anomaly(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]
     yield files
 
 
-@scene_layout(
+@LAYOUTS.reader(
     "camvid",
     ("camvid_anomaly",),
     SplitRule({"train": "train", "val": "validation", "test": "validation"}, anomalous="test"),
@@ -118,7 +118,7 @@ def _camvid(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
         yield folder_split(root, Pairing(split, split, f"{split}annot", sequence_until="_"))
 
 
-@scene_layout("paired_folders", (), None)
+@LAYOUTS.reader("paired_folders", (), None)
 def _paired_folders(root: Path, given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """Any data set that keeps photographs and label PNGs in folders of their own, paired by stem."""
     for pairing in given:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from PIL.ImageFile import ImageFile
 
 from scaling_ood.images.exif import orientation_of
-from scaling_ood.images.files import read_file
+from scaling_ood.images.files import fingerprint, read_file
 from scaling_ood.images.opening import JPEGS, is_deep_grey, load, open_content
 from scaling_ood.images.recorded import RecordedFile, unchanged
 from scaling_ood.images.scenes.labels import RAW_IDS
@@ -25,7 +24,7 @@ class LabelCount(NamedTuple):
     """What one label file holds.
 
     Attributes:
-        digest: First 16 hexadecimal digits of the SHA-256 of the file's bytes; empty for a file that cannot be read.
+        digest: The fingerprint of the file's bytes; empty for a file that cannot be read.
         height: In pixels; 0 for a broken file.
         width: In pixels; 0 for a broken file.
         pixels: Of each raw id: (256,) int64.
@@ -67,7 +66,7 @@ def count_labels(path: Path) -> LabelCount:
         content = read_file(path)
     except OSError as error:
         return LabelCount("", 0, 0, nothing, f"cannot be read: {error.strerror or error}")
-    digest = hashlib.sha256(content).hexdigest()[:16]
+    digest = fingerprint(content)
     try:
         image = _decode(content)
         ids = _ids(image)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from scaling_ood.images.wording import listed, unknown
+from scaling_ood.wording import listed, refuse_unknown, unknown
 
 ROLES = ("train", "validation", "test")
 
@@ -38,9 +38,7 @@ class SplitRule:
         Raises:
             ValueError: A role that does not exist.
         """
-        wrong = [role for role in [*self.clean.values(), self.anomalous or "test"] if role not in ROLES]
-        if wrong:
-            raise ValueError("; ".join(unknown("role", role, ROLES) for role in wrong))
+        refuse_unknown("role", [*self.clean.values(), self.anomalous or "test"], ROLES)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from scaling_ood.images.checks import Check, check_image
 from scaling_ood.images.exif import SIDEWAYS, Orientation
-from scaling_ood.images.manifest import TooManyUnreadableError
+from scaling_ood.images.manifest import LEFT_OUT, refuse_too_many
 from scaling_ood.images.recorded import stamps
 from scaling_ood.images.scenes.labels import ANOMALY, VOID, LabelMap
 from scaling_ood.images.scenes.pairing import Scene
@@ -55,7 +55,7 @@ def survey(
     data_set: str,
     scenes: Sequence[Scene],
     folder: Path,
-    labels: LabelMap,
+    label_map: LabelMap,
     workers: int = 2,
     orientation: Orientation | None = None,
     looks: bool = False,
@@ -66,7 +66,7 @@ def survey(
         data_set: Its name, which starts every id.
         scenes: From `list_scenes`.
         folder: The data set's own folder.
-        labels: What the ids mean.
+        label_map: What the ids mean.
         workers: Files that are read at a time.
         looks: Whether photographs get a perceptual hash.
         orientation: What a person says of photographs with an EXIF orientation: the labels fit them as `stored`, or
@@ -78,7 +78,7 @@ def survey(
     """
 
     def look(scene: Scene) -> tuple[object, ...]:
-        return _row(data_set, scene, folder, labels, orientation, looks)
+        return _row(data_set, scene, folder, label_map, orientation, looks)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         rows = list(pool.map(look, scenes))
@@ -86,7 +86,7 @@ def survey(
 
 
 def set_apart(table: pd.DataFrame, most: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The usable scenes without `problem`, and the others as `id`, `data_set`, `path`, `problem`.
+    """The usable scenes without `problem`, and the others as `LEFT_OUT`.
 
     Args:
         table: From `survey`.
@@ -96,27 +96,22 @@ def set_apart(table: pd.DataFrame, most: float = 0.0) -> tuple[pd.DataFrame, pd.
         TooManyUnreadableError: The share is larger; names the first ten.
     """
     bad = table[table["problem"] != ""]
-    if len(bad) > most * len(table):
-        listed = "; ".join(f"{row.id}: {row.problem}" for row in bad.head(10).itertuples())
-        raise TooManyUnreadableError(
-            f"{len(bad):,} of {len(table):,} labelled images cannot be used, more than the tolerated share of "
-            f"{most:g} (data.most_unreadable): {listed}"
-        )
+    refuse_too_many(bad, len(table), most, "labelled images cannot be used")
     good = table[table["problem"] == ""].drop(columns="problem").reset_index(drop=True)
-    return good, bad[["id", "data_set", "path", "problem"]].reset_index(drop=True)
+    return good, bad[list(LEFT_OUT)].reset_index(drop=True)
 
 
 def _row(
-    data_set: str, scene: Scene, folder: Path, labels: LabelMap, orientation: Orientation | None, looks: bool
+    data_set: str, scene: Scene, folder: Path, label_map: LabelMap, orientation: Orientation | None, looks: bool
 ) -> tuple[object, ...]:
     # Before anything is read: whatever changes from here on has another time.
     paths = [str(folder / path) if path else "" for path in (scene.path, scene.label_path)]
     photograph_stamp, label_stamp = stamps(paths, 1)
     count = count_labels(folder / scene.label_path)
     check = check_image(folder / scene.path, looks) if scene.path else Check()
-    by_train_id = np.bincount(labels.lookup, weights=count.pixels, minlength=ANOMALY + 2).astype(np.int64)
-    present = [row.name for row in labels.rows if count.pixels[row.raw_id]]
-    problem = _label_problem(count, labels) or (_misfit(check, count, orientation) if scene.path else "")
+    by_train_id = np.bincount(label_map.lookup, weights=count.pixels, minlength=ANOMALY + 2).astype(np.int64)
+    present = [row.name for row in label_map.rows if count.pixels[row.raw_id]]
+    problem = _label_problem(count, label_map) or (_misfit(check, count, orientation) if scene.path else "")
     return (
         f"{data_set}/{scene.split}/{scene.key}",
         scene.path,
@@ -140,13 +135,13 @@ def _row(
     )
 
 
-def _label_problem(count: LabelCount, labels: LabelMap) -> str:
+def _label_problem(count: LabelCount, label_map: LabelMap) -> str:
     if count.problem:
         return f"label image {count.problem}"
-    strange = labels.unknown_ids(np.flatnonzero(count.pixels).tolist())
+    strange = label_map.unknown_ids(np.flatnonzero(count.pixels).tolist())
     if strange:
-        return labels.complaint(strange)
-    if count.pixels[labels.ids("void")].sum() == count.height * count.width:
+        return label_map.complaint(strange)
+    if count.pixels[label_map.ids("void")].sum() == count.height * count.width:
         return "every pixel is void"
     return ""
 

@@ -11,25 +11,30 @@ A). `name` is WordNet's, `paper_name` the paper's, with its spelling: n12285512 
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 import pandas as pd
+
+from scaling_ood.registry import Registry
 
 _SUFFIX = ".csv"
 
 
-def class_table_names() -> list[str]:
-    """Every table that ships, in alphabetical order."""
-    files = (file.name for file in resources.files(__name__).iterdir())
-    return sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
+def shipped_tables(kind: str, package: str) -> Registry[Traversable]:
+    """The CSV files of a package, by name without ending; `kind` is what errors call one."""
+    files = (file for file in resources.files(package).iterdir() if file.name.endswith(_SUFFIX))
+    return Registry(kind, {file.name.removesuffix(_SUFFIX): file for file in files})
+
+
+CLASS_TABLES = shipped_tables("class table", __name__)
 
 
 def class_table(name: str) -> pd.DataFrame:
     """One row per class, in the order of the class indices.
 
     Args:
-        name: One of `class_table_names()`.
+        name: One of `CLASS_TABLES`.
 
     Returns:
         Columns of text: `wnid` (unique), `name` (the first synonym), and the table's own ones.
@@ -40,11 +45,6 @@ def class_table(name: str) -> pd.DataFrame:
     >>> class_table("tiny_imagenet")["group"].value_counts().to_dict()
     {'object': 141, 'animal': 59}
     """
-    known = class_table_names()
-    if name not in known:
-        near = get_close_matches(name, known, 1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"unknown class table '{name}'{hint} (known: {', '.join(known)})")
-    with resources.files(__name__).joinpath(name + _SUFFIX).open(encoding="utf-8") as file:
+    with CLASS_TABLES[name].open(encoding="utf-8") as file:
         # Only an empty field is missing: no class name shall ever be taken for a missing value.
         return pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""])

@@ -19,11 +19,11 @@ from torchvision.models.resnet import (  # type: ignore[import-untyped]
 )
 
 from scaling_ood.images.transforms import Preprocessing
-from scaling_ood.images.wording import unknown
 from scaling_ood.models.network import Start
 from scaling_ood.models.segmentation.encoders import DeepStemResNet, DilatedEfficientNetLite, DilatedResNet, Encoder
 from scaling_ood.models.segmentation.pspnet import PSPNet
 from scaling_ood.models.sources import architecture
+from scaling_ood.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,6 @@ def segmenter(name: str) -> Segmenter:
     Raises:
         ValueError: Unknown name; says the nearest match and all known ones.
     """
-    if name not in SEGMENTERS:
-        raise ValueError(unknown("segmenter", name, SEGMENTERS))
     return SEGMENTERS[name]
 
 
@@ -119,15 +117,19 @@ def _from_lite0(blocks: int) -> Segmenter:
 
 _IMAGENET = Preprocessing(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
-SEGMENTERS: dict[str, Segmenter] = {
-    "pspnet_efficientnet_lite0": _from_lite0(blocks=16),
-    # Without the last five blocks, which the dilation makes four fifths of the work: for training without a GPU.
-    "pspnet_efficientnet_lite0_short": _from_lite0(blocks=11),
-    "pspnet_resnet10": Segmenter(partial(_resnet, BasicBlock, [1, 1, 1, 1], None), _IMAGENET),
-    "pspnet_resnet18": _from_torchvision(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.IMAGENET1K_V1),
-    "pspnet_resnet50": _from_torchvision(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.IMAGENET1K_V1),
-    "pspnet_resnet101": _from_torchvision(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.IMAGENET1K_V1),
-    # The released code's. ImageNet weights of this form are on their authors' host alone, without a published digest.
-    "pspnet_resnet50_deepstem": Segmenter(partial(_deep_stem, [3, 4, 6, 3]), _IMAGENET),
-    "pspnet_resnet101_deepstem": Segmenter(partial(_deep_stem, [3, 4, 23, 3]), _IMAGENET),
-}
+SEGMENTERS = Registry(
+    "segmenter",
+    {
+        "pspnet_efficientnet_lite0": _from_lite0(blocks=16),
+        # Without the last five blocks, which the dilation makes four fifths of the work: for training without a GPU.
+        "pspnet_efficientnet_lite0_short": _from_lite0(blocks=11),
+        "pspnet_resnet10": Segmenter(partial(_resnet, BasicBlock, [1, 1, 1, 1], None), _IMAGENET),
+        "pspnet_resnet18": _from_torchvision(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.IMAGENET1K_V1),
+        "pspnet_resnet50": _from_torchvision(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.IMAGENET1K_V1),
+        "pspnet_resnet101": _from_torchvision(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.IMAGENET1K_V1),
+        # The released code's. ImageNet weights of this form are on their authors' host alone, without a published
+        # digest.
+        "pspnet_resnet50_deepstem": Segmenter(partial(_deep_stem, [3, 4, 6, 3]), _IMAGENET),
+        "pspnet_resnet101_deepstem": Segmenter(partial(_deep_stem, [3, 4, 23, 3]), _IMAGENET),
+    },
+)

@@ -16,11 +16,11 @@ import click
 import torch
 from safetensors.torch import save_file
 
-from scaling_ood.images.wording import listed
 from scaling_ood.models.checkpoints import Checkpoint, State, read_checkpoint
 from scaling_ood.models.file_forms import CheckpointError
 from scaling_ood.models.segmentation.pspnet import PSPNet
 from scaling_ood.models.segmentation.registry import build_segmenter
+from scaling_ood.wording import listed
 
 ARCHITECTURE = "pspnet_resnet101_deepstem"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 
 from scaling_ood.models.backbone import Architecture, Source
 from scaling_ood.models.sources.own import ARCHITECTURES
+from scaling_ood.wording import nearest
 
 __all__ = ["ARCHITECTURES", "architecture", "sources"]
 
@@ -25,8 +25,7 @@ def architecture(name: str) -> Architecture:
     for source in sources():
         if source.has(name):
             return source.architecture(name)
-    near = get_close_matches(name, [known for source in sources() for known in source.near()], 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = nearest(name, [known for source in sources() for known in source.near()])
     offers = "; ".join(source.offers() for source in sources())
     raise ValueError(f"unknown architecture '{name}'{hint} (known: {offers})")
 

@@ -45,12 +45,15 @@ def timm_architecture(name: str) -> Architecture:
     if tag and tag not in tags:
         raise unknown_weights(f"{TIMM}{network}", tag, tags)
     record = timm.get_pretrained_cfg(own)
-    _, head, features = _split(skeleton(partial(timm.create_model, own, pretrained=False)), name)
+    built = skeleton(partial(timm.create_model, own, pretrained=False))
+    _, head, features = _split(built, name)
     source = f"timm {timm.__version__}, {network}.{record.tag} ({record.license or 'licence not stated'})"
     return Architecture(
         partial(_build, name),
         features=features,
         preprocessing=_preprocessing(name, record),
+        # Some of timm's are built to take every size, though the record of their weights names one.
+        fixed_size=record.fixed_input_size and getattr(getattr(built, "patch_embed", None), "strict_img_size", True),
         classes=head.out_features if head and tags else 0,
         weights=source if tags else "",
         whole=WholeNetwork(

@@ -42,7 +42,8 @@ def torchvision_architecture(name: str) -> Architecture:
         raise unknown_weights(network, wanted, list(known))
     weights = known[wanted or next(iter(known))]
     presets, file = weights.transforms(), weights.url.rsplit("/", 1)[1]
-    _, head, features = _split(skeleton(partial(_network, network, None)))
+    built = skeleton(partial(_network, network, None))
+    _, head, features = _split(built)
     return Architecture(
         partial(_build, network, weights),
         features=features,
@@ -53,6 +54,7 @@ def torchvision_architecture(name: str) -> Architecture:
             tuple(presets.mean),
             tuple(presets.std),
         ),
+        fixed_size=isinstance(built, models.VisionTransformer | models.MaxVit),
         classes=head.out_features if head else 0,
         published_top1=round(weights.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100, 6),
         weights=f"{weights} (torchvision, {weights.meta.get('license', 'BSD-3')})",

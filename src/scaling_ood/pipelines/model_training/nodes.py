@@ -29,13 +29,17 @@ def _what_it_sees(given: Mapping[str, Any]) -> Any:
     return given["task"].seen(given["network"])
 
 
+def _what_it_learns(given: Mapping[str, Any]) -> Any:
+    return given["task"].learns(given["network"])
+
+
 @keyed(manifest=_seen_images, network=_what_it_sees)
 def extract_features(task: Task, manifest: Manifest, network: NetworkSpec, runtime: RuntimeSpec) -> Plan[Tensors]:
     """Plan the frozen backbone's features of the images that a head is trained on; that then takes seconds."""
     return task.plan_features(network, manifest, runtime)
 
 
-@keyed(manifest=_known_classes)
+@keyed(manifest=_known_classes, network=_what_it_learns)
 def train_networks(
     task: Task,
     manifest: Manifest,

@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from scaling_ood.images.wording import unknown
 from scaling_ood.report.paper.comparing import typed
 from scaling_ood.report.paper.marking import Marks
 from scaling_ood.report.paper.published import QUANTITIES, TABLES
 from scaling_ood.report.paper.sources import gaps_of, sources_of
 from scaling_ood.report.table import Block, Cell, Heading, Line, Table, headings
+from scaling_ood.wording import refuse_unknown
 
 Record = Mapping[str, Any]
 Key = tuple[str, ...]
@@ -104,8 +104,7 @@ def paper_table(number: str, comparison: pd.DataFrame) -> Table:
     Raises:
         ValueError: There is no such table, or nothing of it in the comparison.
     """
-    if number not in TABLES:
-        raise ValueError(unknown("table", number, TABLES))
+    refuse_unknown("table", [number], TABLES)
     frame = typed(comparison)
     records = [
         {str(name): value for name, value in row.items()} for row in frame[frame["table"] == number].to_dict("records")

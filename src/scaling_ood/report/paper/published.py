@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from scaling_ood.images.wording import unknown
+from scaling_ood.wording import refuse_unknown
 
 TABLES = ("1", "2", "3", "4", "5", "6", "7", "text")
 """The paper's tables, and the numbers that stand in its text only."""
@@ -169,8 +169,7 @@ def published_numbers(table: str | None = None) -> tuple[PublishedNumber, ...]:
     >>> [(number.in_dist, number.value) for number in published_numbers("1")][8:10]
     [('ImageNet', '45.8'), ('Places365', '52.6')]
     """
-    if table is not None and table not in TABLES:
-        raise ValueError(unknown("table", table, TABLES))
+    refuse_unknown("table", [] if table is None else [table], TABLES)
     return tuple(number for number in _numbers() if table in (None, number.table))
 
 

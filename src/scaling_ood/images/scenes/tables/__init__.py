@@ -1,4 +1,4 @@
-"""Label tables that ship with the readers: what each id of a data set's label images means.
+"""Label maps that ship with the readers: what each id of a data set's label images means.
 
 One CSV per data set: `raw_id` (the value in the PNG), `name`, `red`, `green`, `blue` (for figures), `role` (`class`,
 `anomaly` or `void`) and `train_id` (the network's output, for classes only).
@@ -15,27 +15,46 @@ ids from 2 on. The binary table is for copies that were converted to 0 and 1.
 from __future__ import annotations
 
 import csv
-from importlib import resources
+from typing import cast
 
-from scaling_ood.images.wording import unknown
+from scaling_ood.images.scenes.labels import LabelMap, LabelRow, Role
+from scaling_ood.images.tables import shipped_tables
+from scaling_ood.wording import refuse_unknown
 
-_SUFFIX = ".csv"
+LABEL_TABLES = shipped_tables("label table", __name__)
+
+MASKED = {"streethazards": "unlabeled", "bdd_anomaly": "other", "bdd100k": "other"}
+"""Tables without void, and their class of unlabelled pixels, which `<table>_masked` makes void."""
 
 
-def label_table_names() -> list[str]:
-    """Every table that ships, in alphabetical order."""
-    files = (file.name for file in resources.files(__name__).iterdir())
-    return sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
+def label_map_names() -> list[str]:
+    """Every map that ships: the tables, and the variants that mask unlabelled pixels."""
+    return sorted([*LABEL_TABLES, *(f"{table}_masked" for table in MASKED)])
 
 
-def label_table(name: str) -> list[dict[str, str]]:
-    """Rows of a table as text, in the order of the raw ids.
+def label_map(name: str) -> LabelMap:
+    """A map that ships.
 
     Raises:
-        ValueError: Unknown table; says the nearest match and all known ones.
+        ValueError: Unknown name; says the nearest match and all known ones.
+
+    >>> label_map("camvid_anomaly").classes[:4]
+    ('Sky', 'Building', 'Pole', 'Road')
+    >>> label_map("bdd_anomaly_masked").ids("void")
+    [1]
     """
-    known = label_table_names()
-    if name not in known:
-        raise ValueError(unknown("label table", name, known))
-    with resources.files(__name__).joinpath(name + _SUFFIX).open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    refuse_unknown("label map", [name], label_map_names())
+    table = name.removesuffix("_masked")
+    with LABEL_TABLES[table].open(encoding="utf-8") as file:
+        rows = [
+            LabelRow(
+                int(row["raw_id"]),
+                row["name"],
+                (int(row["red"]), int(row["green"]), int(row["blue"])),
+                cast(Role, row["role"]),
+                int(row["train_id"]) if row["train_id"] else None,
+            )
+            for row in csv.DictReader(file)
+        ]
+    whole = LabelMap.from_rows(table, rows)
+    return whole if name == table else whole.masking(name, MASKED[table])

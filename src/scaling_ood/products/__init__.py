@@ -1,0 +1,1 @@
+"""What is stored between stages: keys, plans, and what each product holds."""

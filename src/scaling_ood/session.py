@@ -1,0 +1,154 @@
+"""A `kedro run` as a person meets it: what they can put right ends in its message alone, with commands that work."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from itertools import accumulate
+from typing import Any
+
+import click
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.io import DatasetError, DatasetNotFoundError
+from kedro.pipeline import Pipeline
+
+from scaling_ood.products.kept_files import DamagedPartError
+from scaling_ood.tracking.underway import underway
+from scaling_ood.wording import in_bytes
+
+USER_ERRORS = (ValueError, ArithmeticError, OSError, DamagedPartError, RuntimeError, DatasetError)
+"""What a person can put right. Everything else is a bug and keeps its traceback."""
+
+MOST_LISTED = 20
+"""Words that a message lists beside the nearest one."""
+
+_SHM = "/dev/shm"
+_SHARED_MEMORY = re.compile(
+    r"signal: Bus error|unable to (?:write to|allocate|open|mmap|resize).*(?:/torch_|shm|shared)"
+)
+"""What torch says where a worker process cannot hand over its images."""
+
+_COMMAND = re.compile(r"kedro run --(?:pipelines|to-outputs) [\w.,]+")
+
+
+class Session(KedroSession):
+    """Kedro's session; `settings.py` names it."""
+
+    def run(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """As Kedro's.
+
+        Raises:
+            click.ClickException: In place of what a person can put right; SCALING_OOD_TRACEBACK=1 keeps the error.
+        """
+        try:
+            outputs: dict[str, Any] = super().run(*args, **options)
+        except Exception as error:
+            text = message_of(error, options)
+            if not text or os.environ.get("SCALING_OOD_TRACEBACK"):
+                raise
+            raise click.ClickException(self._completed(text)) from error
+        if underway.problem:
+            told = f"MLflow did not take all of this run ({underway.problem}). All results are there."
+            if underway.unsent:
+                told += " Send it when the store answers again: kedro run --pipelines upload"
+            if "upload" in (options.get("pipeline_names") or ()):
+                raise click.ClickException(self._completed(told))
+            click.echo(self._completed(told))
+        return outputs
+
+    def _completed(self, text: str) -> str:
+        return completed(text, self.store.get("env"), self.store.get("runtime_params") or {})
+
+
+def message_of(error: BaseException, options: Mapping[str, Any]) -> str:
+    """What to tell a person of an error; empty for bugs.
+
+    Args:
+        error: Of a run. Kedro wraps what is raised while the catalog loads or saves, twice at times.
+        options: Of the run, as `KedroSession.run` takes them.
+    """
+    while isinstance(error, DatasetError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, click.ClickException):
+        return error.message
+    unknown = _unknown_words(options) if isinstance(error, ValueError | ImportError) else []
+    if unknown or not isinstance(error, USER_ERRORS) or isinstance(error, DatasetNotFoundError):
+        return "\n".join(unknown)
+    return _out_of_shared_memory(error) or str(error)
+
+
+def completed(text: str, environment: str | None, params: Mapping[str, Any]) -> str:
+    """A message whose commands have the options of the present one.
+
+    >>> completed("Renew it: kedro run --to-outputs a.b", "voc", {"runtime": {"workers": 0}, "device": "cpu"})
+    'Renew it: kedro run --to-outputs a.b --env voc --params runtime.workers=0,device=cpu'
+    """
+    given = f" --env {shlex.quote(environment)}" if environment else ""
+    if params:
+        given += f" --params {shlex.quote(','.join(f'{name}={_typed(value)}' for name, value in _dotted(params)))}"
+    return _COMMAND.sub(lambda command: command.group() + given, text)
+
+
+def _dotted(params: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Run-time parameters as they were given on the command line."""
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            yield from _dotted(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _typed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _unknown_words(options: Mapping[str, Any]) -> list[str]:
+    """What the options of a run name and is nowhere; Kedro finds out before any hook does."""
+    pipelines.set_requested(None)
+    chosen = options.get("pipeline_names") or ["__default__"]
+    graph = sum((pipelines[name] for name in chosen if name in pipelines), Pipeline([]))
+    namespaces = {prefix for node in graph.nodes for prefix in _levels(node.namespace or "")}
+    nodes, datasets = {node.name for node in graph.nodes}, graph.datasets()
+    known = {
+        "pipeline_names": ("pipelines", set(pipelines)),
+        "namespaces": ("namespaces", namespaces),
+        "node_names": ("nodes", nodes),
+        "from_nodes": ("from-nodes", nodes),
+        "to_nodes": ("to-nodes", nodes),
+        "tags": ("tags", {tag for node in graph.nodes for tag in node.tags}),
+        "from_inputs": ("from-inputs", datasets),
+        "to_outputs": ("to-outputs", datasets),
+    }
+    return [
+        f"--{option} {word}: there is no such name{_nearest(word, names)}"
+        for key, (option, names) in known.items()
+        for word in options.get(key) or ()
+        if word not in names
+    ]
+
+
+def _levels(namespace: str) -> Iterator[str]:
+    return accumulate(namespace.split("."), "{}.{}".format)
+
+
+def _nearest(word: str, names: set[str]) -> str:
+    near = get_close_matches(word, names, 1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return hint + (f" (known: {', '.join(sorted(names))})" if len(names) <= MOST_LISTED else "")
+
+
+def _out_of_shared_memory(error: BaseException) -> str:
+    """What to do where a worker process found no room for its images; empty for any other error."""
+    if not _SHARED_MEMORY.search(str(error)):
+        return ""
+    size = in_bytes(shutil.disk_usage(_SHM).total) if os.path.isdir(_SHM) else "nothing"
+    return (
+        f"A process that decodes images ran out of shared memory: {_SHM} has {size}. Decode them in the main process "
+        "(--params runtime.workers=0), or make it larger (docker run --shm-size=2g)"
+    )
