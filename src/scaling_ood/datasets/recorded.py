@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pandas as pd
 import pyarrow as pa
 from kedro.io import AbstractDataset
+from kedro.utils import find_kedro_project
 from kedro_datasets._typing import TablePreview
 from pydantic import BaseModel
 
@@ -44,11 +46,14 @@ class RecordedDataset(AbstractDataset[Any, Any]):
 
         Args:
             filepath: The folder.
-            roots: Of a manifest: where photographs and rendered images are today.
+            roots: Of a manifest: where photographs and rendered images are today; relative to the project.
             metadata: For Kedro-Viz; not used here.
         """
         self._folder = local_path(filepath)
-        self._roots = {name: str(local_path(place).expanduser().resolve()) for name, place in (roots or {}).items()}
+        # Kedro makes `filepath` absolute, and nothing else: a notebook runs in a folder of its own.
+        project = find_kedro_project(self._folder) or Path.cwd()
+        places = {name: project / local_path(place).expanduser() for name, place in (roots or {}).items()}
+        self._roots = {name: str(place.resolve()) for name, place in places.items()}
         self.metadata = metadata
 
     def save(self, data: Any) -> None:
