@@ -17,11 +17,11 @@ from scaling_ood.evaluation.scene_tables import mark_scene_ties, measure_scenes,
 from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import detection_metrics
 from scaling_ood.models.upsampling import upsample
-from scaling_ood.parameters.segmentation import SceneReportingSpec
+from scaling_ood.parameters.common import PixelReportingSpec
 from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.products.scores import Scores
 
-REPORTING = SceneReportingSpec(bootstrap_replicates=200)
+REPORTING = PixelReportingSpec(bootstrap_replicates=200)
 SHARDS = {"validation-00000": ("validation", 0, 3), "test-00000": ("test", 0, 2), "test-00001": ("test", 2, 1)}
 FIELDS = {"logits": (2,), "posterior_variance": (), "confidence": (), "reconstruction_error": ()}
 
