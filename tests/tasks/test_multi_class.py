@@ -391,7 +391,7 @@ def mislabelled(own, wrong):
 @pytest.mark.parametrize("name", ["classifier", "families"])
 def test_quality_is_the_share_of_held_out_images_whose_largest_logit_is_their_label(own, name):
     manifest = mislabelled(own, [("fit", 0), ("test", 3), ("test", 7)])
-    quality = own.task.check(own.spec.networks[name], own.outputs(name), own.model(name), manifest)
+    quality = own.task.check(own.spec.networks[name], own.outputs(name), manifest)
     right = []
     for seed in (0, 1):
         for image_set in ("fit", "test"):
@@ -406,7 +406,7 @@ def test_test_labels_that_contradict_the_fit_images_are_told_with_both_numbers(o
     good = variant(own, tmp_path, **long).run("classifier.quality")
     assert (good.load("classifier.quality").warning, caplog.text.count("top-1 accuracy")) == ("", 0)
     manifest = mislabelled(good, [("test", position) for position in range(12)])
-    wrong = good.task.check(good.spec.networks["classifier"], good.outputs(), good.model(), manifest)
+    wrong = good.task.check(good.spec.networks["classifier"], good.outputs(), manifest)
     shares = [wrong.by_set[name]["top1"] for name in ("test", "fit")]
     assert f"top-1 accuracy {shares[0]:.1%} on test, {shares[1]:.1%} on the fit images" in wrong.warning
     assert wrong.warning in caplog.text

@@ -252,7 +252,7 @@ def average_precisions(own, image_set, rows=slice(None), labels=None):
 
 def judged(own, manifest=None, **changes):
     network = own.spec.networks["classifier"].model_copy(update=changes)
-    return own.task.check(network, own.outputs(), own.model(), manifest or own.manifest)
+    return own.task.check(network, own.outputs(), manifest or own.manifest)
 
 
 def test_the_map_is_scikit_learns_on_fit_and_test_images(own):

@@ -18,6 +18,7 @@ from scaling_ood.images.one_sided import OneSidedLabelsError
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.models.segmentation import build_segmenter
 from scaling_ood.tasks import WrongNetworkError, segmentation
+from scaling_ood.tasks.segmentation import used_epochs
 
 LEAN = {"detectors": only("msp")}
 
@@ -185,15 +186,16 @@ HISTORY = [
 
 
 def test_a_network_of_a_detector_is_judged_by_its_best_epochs(own):
-    model = replace(own.model(), history=HISTORY)
-
     def judged(name, **changes):
-        return own.task.check(own.spec.networks[name].model_copy(update=changes), own.outputs(), model, own.manifest)
+        network = own.spec.networks[name].model_copy(update=changes)
+        outputs = replace(own.outputs(), about={"validated": used_epochs(network, HISTORY)})
+        return own.task.check(network, outputs, own.manifest)
 
     quality = judged("confidence_branch")
     assert quality.by_set["validation"] == {"miou": pytest.approx(0.4), "pixel_accuracy": pytest.approx(0.7)}
     with pytest.raises(WrongNetworkError, match=r"segmentation: mIoU 30\.0% on 3 validation scenes is under the 35"):
         judged("confidence_branch", least_quality=0.35)
+    assert judged("confidence_branch", best_epoch="last").value == pytest.approx(0.35)
     quality = judged("autoencoder")
     assert (quality.measure, quality.value) == ("reconstruction_error", pytest.approx(0.4))
 
@@ -213,7 +215,7 @@ def test_test_labels_that_contradict_the_validation_scenes_are_told_with_both_nu
         return stored(tmp_path / str(shift), shards)
 
     network = own.spec.networks["segmenter"].model_copy(update={"seeds": (0,)})
-    right, wrong = (own.task.check(network, outputs_of(shift), own.model(), own.manifest) for shift in (0, 1))
+    right, wrong = (own.task.check(network, outputs_of(shift), own.manifest) for shift in (0, 1))
     assert (right.warning, right.by_set["test"]["miou"]) == ("", 1.0)
     assert "mIoU of the known pixels 0.0% on test, 100.0% on the validation scenes" in wrong.warning
     assert wrong.warning in caplog.text

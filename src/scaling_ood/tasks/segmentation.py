@@ -266,12 +266,13 @@ class SegmentationTask(Task):
             runtime.workers,
         )
         about = {**model.about, **make.about(), "input": _input(network), "model_key": model.origin.key}
+        about["validated"] = used_epochs(network, model.history)
         sets = self.passed_sets(network, manifest.preparation)
         sizes = {name: _stored_bytes(network, manifest.of(name), needs, make) for name in sets}
         tell_disk_use(manifest.preparation.images, sizes, needs, make.stored)
         return Plan(make.parts(sets), make, about)
 
-    def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:
+    def check(self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
         """Mean IoU on the validation scenes, and on the known pixels of the test scenes.
 
         Of a network that learned something else, what its training found on the validation scenes.
@@ -280,7 +281,7 @@ class SegmentationTask(Task):
         if network.objective == "classes":
             quality = self._judged(network, outputs, manifest)
         else:
-            quality = _of_training(network, model, manifest.preparation)
+            quality = _of_training(network, outputs.about["validated"], manifest.preparation)
         if quality.warning:
             _logger.warning(quality.warning)
         return quality
@@ -529,16 +530,31 @@ def _confusions(
     return list(found.values())
 
 
-def _of_training(network: SegmenterSpec | AutoencoderSpec, model: StoredModel, prepared: Preparation) -> Quality:
-    """How good the networks were on the validation scenes, by their training's own record."""
-    history, images = pd.DataFrame(model.history), {"validation": prepared.images["validation"]}
+def used_epochs(
+    network: SegmenterSpec | AutoencoderSpec, history: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """What a training found on the validation scenes in the epoch that is used, a row per seed."""
+    by_seed: dict[str, list[Mapping[str, Any]]] = {}
+    for row in history:
+        by_seed.setdefault(row["variant"], []).append(row)
     if isinstance(network, AutoencoderSpec):
-        loss = float(history.groupby("variant")["validation_loss"].min().mean())
+        return [min(rows, key=lambda row: float(row["validation_loss"])) for rows in by_seed.values()]
+    if network.best_epoch == "last":
+        return [rows[-1] for rows in by_seed.values()]
+    return [max(rows, key=lambda row: float(row["validation_miou"])) for rows in by_seed.values()]
+
+
+def _of_training(
+    network: SegmenterSpec | AutoencoderSpec, validated: Sequence[Mapping[str, Any]], prepared: Preparation
+) -> Quality:
+    """How good the networks were on the validation scenes, by their training's own record."""
+    images = {"validation": prepared.images["validation"]}
+    if isinstance(network, AutoencoderSpec):
+        loss = float(np.mean([row["validation_loss"] for row in validated]))
         by_set = {"validation": {"reconstruction_error": loss}}
         return Quality("reconstruction_error", loss, 0.0, by_set, images)
-    best = history.loc[history.groupby("variant")["validation_miou"].idxmax()]
-    _refuse_wrong(float(best["validation_miou"].min()), network, prepared)
-    miou, accuracy = float(best["validation_miou"].mean()), float(best["validation_accuracy"].mean())
+    _refuse_wrong(min(row["validation_miou"] for row in validated), network, prepared)
+    miou, accuracy = (float(np.mean([row[f"validation_{name}"] for row in validated])) for name in ("miou", "accuracy"))
     by_set = {"validation": {"miou": miou, "pixel_accuracy": accuracy}}
     return Quality("miou", miou, network.least_quality, by_set, images)
 

@@ -135,7 +135,7 @@ class Task(ABC):
         """Plan one forward pass per image; see `extract_outputs`."""
 
     @abstractmethod
-    def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:
+    def check(self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
         """How good the networks are at their own work.
 
         Raises:

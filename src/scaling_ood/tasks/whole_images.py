@@ -306,7 +306,7 @@ class WholeImages(Task):
         own = [widths.get(name_of(need), 1) for need in needs for _ in network.seeds]
         tell_disk_use(sets, stored_bytes(sets, own, stored), needs, stored)
 
-    def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:  # noqa: ARG002
+    def check(self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
         """How good the networks are on in-distribution images that they were not trained on."""
 
         def logits(image_set: str, seed: int) -> torch.Tensor:

@@ -58,15 +58,13 @@ def extract_outputs(
 
 
 @keyed(manifest=_passed_images)
-def check_quality(
-    task: Task, outputs: StoredShards, model: StoredModel, manifest: Manifest, network: NetworkSpec
-) -> Quality:
+def check_quality(task: Task, outputs: StoredShards, manifest: Manifest, network: NetworkSpec) -> Quality:
     """How good the networks are at their own work, before any detector is looked at.
 
     Raises:
         WrongNetworkError: One of them is worse than it is known to be, so that no score of it means anything.
     """
-    return task.check(network, outputs, model, manifest)
+    return task.check(network, outputs, manifest)
 
 
 @keyed(manifest=_scored_images)

@@ -23,11 +23,11 @@ def _extract(setting: Setting) -> Pipeline:
     task, spec = setting
     nodes: list[Node] = []
     for name in spec.used_networks:
-        inputs = {"model": f"{name}.model", "manifest": "manifest", "network": f"params:networks.{name}"}
+        inputs = {"manifest": "manifest", "network": f"params:networks.{name}"}
         settings = {"extraction": "params:extraction", "runtime": "params:runtime"}
         shared = {"features": f"{spec.shared}.outputs"} if task.reads_outputs(spec, name) else {}
         needs = task.needs(spec, name)
-        extracted = {**inputs, **settings, **shared}
+        extracted = {"model": f"{name}.model", **inputs, **settings, **shared}
         nodes.append(setting.node(extract_outputs, extracted, f"{name}.outputs", owner=name, needs=needs))
         checked = {**inputs, "outputs": f"{name}.outputs"}
         nodes.append(setting.node(check_quality, checked, f"{name}.quality", owner=name))
