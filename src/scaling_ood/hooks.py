@@ -26,6 +26,7 @@ from scaling_ood.products.keys import Origin
 from scaling_ood.products.staleness import Graph
 from scaling_ood.report import in_encoding
 from scaling_ood.tracking.underway import underway
+from scaling_ood.wording import listed
 
 Producers = dict[str, tuple[Callable[[Mapping[str, Any]], Origin], Mapping[str, str]]]
 
@@ -103,8 +104,15 @@ class ProjectHooks:
         """What the run would read that the present parameters would make otherwise."""
         read = [name for name in sorted(pipeline.inputs()) if not name.startswith("params:")]
         graph = Graph(_producers(), partial(_peek, catalog))
-        found = {name: reasons for name in read if (reasons := graph.reasons(name))}
-        return [f"{name}: {'; '.join(reasons)}. Renew it: {self._remedy(name)}" for name, reasons in found.items()]
+        by_reason: dict[tuple[str, ...], list[str]] = {}
+        for name in read:
+            if reasons := graph.reasons(name):
+                by_reason.setdefault(reasons, []).append(name)
+        if not by_reason:
+            return []
+        told = [f"{'; '.join(reasons)}. Stale: {listed(names, most=5)}" for reasons, names in by_reason.items()]
+        every = ",".join(name for names in by_reason.values() for name in names)
+        return [*told, f"Renew all of it: kedro run --to-outputs {every}"]
 
     def _unreadable(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         """Files of weights that are there, but that nothing can read."""
