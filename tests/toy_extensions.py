@@ -196,8 +196,8 @@ class DifferenceSpec(NetworkSpec):
         return frozenset({"logits", "features"})
 
     @property
-    def published(self) -> str:
-        return ""
+    def registered(self) -> None:
+        return None
 
     @property
     def recipe(self) -> frozenset[str]:
