@@ -60,8 +60,9 @@ def test_a_stale_input_ends_the_run_before_any_node_and_its_remedy_works(project
     assert rows.stat().st_mtime_ns != before
     # The other detectors are what they were, and so are told to be stale now.
     whole = project.kedro("run", "--pipelines", "metric_reporting", "--namespaces", "multi_class", *given)
-    stale = re.findall(r"- multi_class\.(\w+)\.scores: ", whole.output)
-    assert sorted(stale) == sorted({*DETECTORS["multi_class"]} - {"msp"})
+    (remedy,) = remedies(whole)
+    stale = remedy[remedy.index("--to-outputs") + 1].split(",")
+    assert sorted(stale) == sorted(f"multi_class.{name}.scores" for name in {*DETECTORS["multi_class"]} - {"msp"})
 
 
 def test_a_missing_input_ends_the_run_before_any_node_and_its_remedy_works(project):
