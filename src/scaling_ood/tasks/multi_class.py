@@ -218,7 +218,7 @@ class MultiClassTask(WholeImages):
     def more(
         self,
         methods: Mapping[str, Method],
-        metrics: pd.DataFrame,
+        metrics: pd.DataFrame | None,
         manifest: Manifest,
         reporting: ReportingSpec,
         outputs: Mapping[str, StoredShards],
@@ -234,7 +234,7 @@ class MultiClassTask(WholeImages):
             "whether its best class is unfamiliar too.",
         )
         granularity = None
-        if coarse:
+        if coarse and metrics is not None:
             compared = methods_by_targets(metrics, methods, coarse[0], shared)
             of_targets = {"classes": outputs[shared], "coarse": outputs[coarse[0]]}
             spread = dispersal_by_targets(of_targets, manifest, ("test", *manifest.preparation.ood))

@@ -372,7 +372,7 @@ class SegmentationTask(Task):
         self,
         methods: Mapping[str, Method],  # noqa: ARG002
         results: pd.DataFrame,
-        metrics: pd.DataFrame,  # noqa: ARG002
+        metrics: pd.DataFrame | None,  # noqa: ARG002
         manifest: Manifest,
         reporting: ReportingSpec,
         scores: Mapping[str, Scores],

@@ -189,7 +189,7 @@ class Task(ABC):
         self,
         methods: Mapping[str, Method],
         results: pd.DataFrame,
-        metrics: pd.DataFrame,
+        metrics: pd.DataFrame | None,
         manifest: Manifest,
         reporting: ReportingSpec,
         scores: Mapping[str, Scores],

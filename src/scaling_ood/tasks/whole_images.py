@@ -366,7 +366,7 @@ class WholeImages(Task):
         self,
         methods: Mapping[str, Method],
         results: pd.DataFrame,
-        metrics: pd.DataFrame,
+        metrics: pd.DataFrame | None,
         manifest: Manifest,
         reporting: ReportingSpec,
         scores: Mapping[str, Scores],
@@ -400,7 +400,7 @@ class WholeImages(Task):
     def more(
         self,
         methods: Mapping[str, Method],  # noqa: ARG002
-        metrics: pd.DataFrame,  # noqa: ARG002
+        metrics: pd.DataFrame | None,  # noqa: ARG002
         manifest: Manifest,  # noqa: ARG002
         reporting: ReportingSpec,  # noqa: ARG002
         outputs: Mapping[str, StoredShards],  # noqa: ARG002

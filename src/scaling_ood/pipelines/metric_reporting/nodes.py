@@ -50,7 +50,7 @@ def collect_results(
         task: Of the setting.
         manifest: All images.
         reporting: Level of the tests.
-        by_detector: `<detector>_scores` and `<detector>_measured`, in the order of the table.
+        by_detector: `<detector>_measured`, and for images `<detector>_scores`, in the order of the table.
     """
     scores, measured = _of_kind("_scores", by_detector), _of_kind("_measured", by_detector)
     results = pd.concat([one.results for one in measured.values()], ignore_index=True)
@@ -84,10 +84,10 @@ def draw_report(
     task: Task,
     methods: Mapping[str, Method],
     results: pd.DataFrame,
-    metrics: pd.DataFrame,
     manifest: Manifest,
     quarantine: pd.DataFrame,
     reporting: ReportingSpec,
+    metrics: pd.DataFrame | None = None,
     **products: Any,
 ) -> dict[str, Any]:
     """The files of the report: one HTML page, the table as text, and each figure.
@@ -96,10 +96,10 @@ def draw_report(
         task: Of the setting.
         methods: Detectors that are on.
         results: The setting's results table.
-        metrics: Of every seed.
         manifest: All images.
         quarantine: Images and files that are not used, with the reason.
         reporting: Caveats and conventions.
+        metrics: Of every seed, where several networks are compared.
         products: `<detector>_scores`, `<network>_outputs`, `quality` of the shared network, and `score_maps` if any.
     """
     scores, outputs = _of_kind("_scores", products), _of_kind("_outputs", products)

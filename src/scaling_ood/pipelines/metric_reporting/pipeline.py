@@ -44,13 +44,16 @@ def _fan_in(setting: Setting) -> Pipeline:
     rules = {"manifest": "manifest", "reporting": "params:reporting"}
     scores = {f"{name}_scores": f"{name}.scores" for name in spec.methods}
     measured = {f"{name}_measured": f"{name}.measured" for name in spec.methods}
-    tables = {"results": "results", "metrics": "metrics"}
+    networks = task.shown_networks(spec)
+    tables = {"results": "results", **({"metrics": "metrics"} if len(networks) > 1 else {})}
     maps = {"score_maps": "score_maps"} if spec.dense else {}
-    nodes: list[Node] = [setting.node(collect_results, {**rules, **scores, **measured}, ["results", "metrics"])]
+    # Marks of pixels come from what was measured in each scene, those of images from their scores.
+    marked = measured if spec.dense else {**scores, **measured}
+    nodes: list[Node] = [setting.node(collect_results, {**rules, **marked}, ["results", "metrics"])]
     if spec.dense:
         read = {f"{name}_outputs": f"{name}.outputs" for name in spec.used_networks}
         nodes.append(setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods))
-    shown = {f"{name}_outputs": f"{name}.outputs" for name in task.shown_networks(spec)}
+    shown = {f"{name}_outputs": f"{name}.outputs" for name in networks}
     told = {**tables, **rules, **scores, **shown, "quality": f"{spec.shared}.quality", **maps}
     told |= {"quarantine": "quarantine"}
     nodes.append(setting.node(draw_report, told, "report", methods=spec.methods))
