@@ -26,6 +26,7 @@ BENCHMARKS = sorted(
 def bound(parameters: Mapping[str, Any]) -> Iterator[None]:
     """The parameters of a session, for as long as its graph is built."""
     before = dict(structure._bound)
+    structure._bound.clear()
     structure._bound["parameters"] = parameters
     try:
         yield

@@ -264,7 +264,7 @@ def test_a_data_set_without_a_known_source_names_the_sources(apply: Change, end:
         ("data_sets.squares.layout", ": unknown layout 'image_folders'; did you mean 'image_folder'? (known: "),
         ("multi_label.data.labelled.layout", ": unknown layout 'image_folders' (known: coco, "),
         ("segmentation.data.layout", ": unknown layout 'image_folders'; did you mean 'paired_folders'? (known: "),
-        ("segmentation.data.label_map", ": unknown label_map 'image_folders' (known: "),
+        ("segmentation.data.label_map", ": unknown label map 'image_folders' (known: "),
         ("multi_class.networks.classifier.architecture", ": unknown architecture 'image_folders' (known: "),
         ("segmentation.networks.segmenter.architecture", ": unknown segmenter 'image_folders'"),
     ],

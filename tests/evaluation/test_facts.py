@@ -122,6 +122,6 @@ def test_methods_are_compared_that_read_both_networks(own):
 
 
 def test_the_report_of_several_targets_compares_them(own):
-    compared, spread = own.load("granularity"), own.load("dispersal")
+    compared, spread = (own.load("report")[name] for name in ("granularity", "dispersal"))
     assert set(compared["targets"]) == set(spread["targets"]) == {"classes", "coarse"}
     assert Counter(spread["image_set"]).keys() == {"test", *own.manifest.preparation.ood}

@@ -62,6 +62,7 @@ class Logged(Kept):
 def bound(parameters: Mapping[str, Any]) -> Iterator[None]:
     """Have these as the parameters of the running session, and the toys' networks in the registries."""
     before = dict(structure._bound)
+    structure._bound.clear()
     structure._bound["parameters"] = parameters
     try:
         with registered():

@@ -59,7 +59,7 @@ def test_the_first_positive_class_is_the_one_that_figures_show() -> None:
 def test_a_hint_names_the_nearest_word_only_if_there_is_one() -> None:
     assert did_you_mean("foldr", ["folder", "layout"]) == "; did you mean 'folder'? (known: folder, layout)"
     assert did_you_mean("zzz", ["folder", "layout"]) == " (known: folder, layout)"
-    assert did_you_mean("zzz", []) == ""
+    assert did_you_mean("zzz", []) == " (known: none)"
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_labels_are_indices_into_the_list_that_a_head_knows(tmp_path):
 
 def test_a_curated_set_is_left_without_dark_and_flagged_images(tmp_path, monkeypatch):
     measure = QualityMeasure("brisque", "lower", lambda image: float(np.asarray(image).mean()))
-    monkeypatch.setitem(quality._MEASURES, "brisque", measure)
+    monkeypatch.setitem(quality.QUALITY_MEASURES, "brisque", measure)
     folders(tmp_path / "known", 3, {"a": (200, 200, 200), "b": (180, 180, 180)})
     folders(tmp_path / "scraped", 2, {"dark": (10, 10, 10), "light": (240, 240, 240)}, 1)
     (tmp_path / "flags.csv").write_text("image,reason\nlight/001.png,a drawing\n")

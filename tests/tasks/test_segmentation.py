@@ -229,7 +229,7 @@ def test_a_checkpoint_with_other_classes_has_no_quality_and_its_scores_are_measu
     torch.save(state, made.products / "segmentation.checkpoint.pth")
     assert made.load("msp.measured").results["auroc"].notna().all()
     assert made.load("segmenter.quality").value is None
-    assert "the targets do not say what is right" in made.load("report")
+    assert "the targets do not say what is right" in made.load("report")["report.html"]
 
 
 def test_odin_takes_its_step_in_every_scene(own):

@@ -16,6 +16,7 @@ from scaling_ood.images.scenes import (
     Pairing,
     SceneSource,
     SplitRule,
+    label_map,
     label_map_of,
     rule_of,
 )
@@ -36,6 +37,11 @@ from scaling_ood.training.loop import BestEpoch
 
 Role = Literal["train", "validation", "test"]
 PAIRED = "paired_folders"
+
+
+def _shipped(name: str) -> str:
+    label_map(name)
+    return name
 
 
 class StreetFabricationSpec(RenderingSpec[StreetSpec]):
@@ -116,7 +122,7 @@ class SceneDataSpec(AnyDataSpec):
     source: Literal["photographs", "fabricated"] = "photographs"
     layout: Annotated[str, AfterValidator(LAYOUTS.known)]
     folder: str
-    label_map: str | None = None
+    label_map: Annotated[str, AfterValidator(_shipped)] | None = None
     paired: PairedFoldersSpec | None = None
     most_unreadable: Annotated[float, Field(ge=0, le=1), Silent] = 0.0
     orientation: Orientation | None = None
