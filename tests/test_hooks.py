@@ -165,7 +165,9 @@ def test_a_run_over_photographs_that_are_there_is_let_through(catalog: DataCatal
         (tmp_path / "photographs" / folder).mkdir(parents=True)
     ProjectHooks().before_pipeline_run(preparing(), catalog)
     (tmp_path / "photographs" / "cars").rmdir()
-    assert "pets" not in message(preparing(), catalog)
+    told = message(preparing(), catalog)
+    assert "/pets" not in told
+    assert "holds the folders pets" in told
 
 
 def test_photographs_are_not_asked_for_where_the_run_reads_none(catalog: DataCatalog) -> None:

@@ -341,9 +341,8 @@ def test_parameters_that_contradict_each_other_are_told(apply: Change, message: 
 @pytest.mark.parametrize("roles", [["train"], ["fit", "test"], ["train", "fit", "test"]])
 def test_images_per_class_have_no_meaning_where_an_image_has_several(roles: list[str]) -> None:
     told = problems(*(change(f"multi_label.data.{role}", {"split": "val", "per_class": 2}) for role in roles))
-    assert told == [
-        f"multi_label.data: {', '.join(roles)}: per_class has no meaning where an image has several classes"
-    ]
+    place = f".{roles[0]}" if len(roles) == 1 else f": {', '.join(roles)}"
+    assert told == [f"multi_label.data{place}: per_class has no meaning where an image has several classes"]
 
 
 def test_noise_cannot_be_in_distribution() -> None:
@@ -365,45 +364,49 @@ def test_an_ood_set_cannot_take_a_name_that_the_tables_use(setting: str, name: s
         (
             "multi_class.networks.classifier",
             {"weights": "trained_head"},
-            "'small_resnet' has no published weights: give",
+            ": 'small_resnet' has no published weights: give",
         ),
         (
             "multi_class.networks.classifier",
             {"weights": "fine_tuned"},
-            "'small_resnet' has no published weights: give ",
+            ": 'small_resnet' has no published weights: give ",
         ),
         (
             "multi_class.networks.classifier",
             {"architecture": "efficientnet_lite0", "weights": "published", "seeds": [1]},
-            "a network that is not trained here has seeds: [0]",
+            ": a network that is not trained here has seeds: [0]",
         ),
         (
             "multi_class.networks.families",
             {"architecture": "efficientnet_lite0", "weights": "published"},
-            "targets: coarse needs a network that is trained here",
+            ".targets: coarse needs a network that is trained here",
         ),
-        ("multi_label.networks.classifier", {"weights": "trained"}, "weights: trained (from random ones) cannot be: "),
+        ("multi_label.networks.classifier", {"weights": "trained"}, ".weights: trained (from random ones) cannot be: "),
         (
             "multi_label.networks.classifier",
             {"weights": "published"},
-            "weights: published cannot be: no published head",
+            ".weights: published cannot be: no published head",
         ),
         (
             "segmentation.networks.segmenter",
             {"images_per_scale": 3},
-            "images_per_scale (3) must divide batch_images (8)",
+            ": images_per_scale (3) must divide batch_images (8)",
         ),
-        ("segmentation.networks.segmenter", {"classes": 3}, "classes is a checkpoint's: of networks trained here the"),
+        (
+            "segmentation.networks.segmenter",
+            {"classes": 3},
+            ": classes is a checkpoint's: of networks trained here the",
+        ),
         (
             "segmentation.networks.segmenter",
             {"architecture": "pspnet_resnet101", "weights": "published", "seeds": [0]},
-            "weights: published cannot be: encoders are published, segmenters are not",
+            ".weights: published cannot be: encoders are published, segmenters are not",
         ),
     ],
 )
 def test_a_network_that_cannot_be_is_told_once(path: str, network: dict[str, Any], message: str) -> None:
     (problem,) = problems(*(change(f"{path}.{name}", value) for name, value in network.items()))
-    assert problem.startswith(f"{path}: {message}")
+    assert problem.startswith(path + message)
 
 
 def test_what_two_networks_state_wrongly_is_told_of_both() -> None:
@@ -443,7 +446,7 @@ def test_all_problems_are_told_at_once() -> None:
         "multi_class.data.most_unreadable",
         "multi_class.networks.classifier.epoch",
         "multi_class.detectors.msp",
-        "multi_label",
+        "multi_label.detectors",
         "multi_label.detectors.maxlogit",
         "multi_label.detectors.energy",
         "segmentation.networks.segmenter.scale",

@@ -278,7 +278,7 @@ class Pairs(Task):
         ran = {"device": "cpu", "precision": "float32", "stored": "float32", "torch": torch.__version__}
         return Plan(parts, partial(_passed, model, manifest), {**model.about, **ran, "model_key": model.origin.key})
 
-    def check(self, network: NetworkSpec, outputs: StoredShards, model: StoredModel, manifest: Manifest) -> Quality:
+    def check(self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
         labels = torch.tensor(manifest.of("test")["label"].to_numpy())
         right = ImageOutputs(outputs, "test", seed_name(0)).logits().argmax(dim=1) == labels
         value = float(right.float().mean())

@@ -199,8 +199,10 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     if not missing:
         return []
     told = [message for place in wanted if not os.path.isdir(place) for message in _how_to_get(place, root)]
+    held = sorted(place.name for place in Path(root).iterdir() if place.is_dir()) if os.path.isdir(root) else []
+    there = f"data_root is {root}, and holds the folders {listed(held)}" if held else f"data_root is {root}"
     remedy = "get the photographs with `make samples`, or name the folder that holds them: --params data_root=DIR"
-    return [*missing, *dict.fromkeys(told), f"docs/data.md says what is where; {remedy}"]
+    return [*missing, *dict.fromkeys(told), there, f"docs/data.md says what is where; {remedy}"]
 
 
 def _why_unreadable(path: Path) -> str:

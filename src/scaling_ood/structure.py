@@ -213,8 +213,8 @@ def _readable(name: str, raw: Any, error: ValidationError, shared: str = "") -> 
         told = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         told = re.sub(r"^\w+ should (.*) after validation", r"must \1", told)
         for line in _WORDS.get(kind, told).splitlines():
-            inner = isinstance(raw, Mapping) and re.match(r"(\w+)(\.[^ ]*)?: ", line)
-            joint = "." if inner and inner[1] in raw else ": "
+            inner = isinstance(given, Mapping) and re.match(r"([\w-]+)(\.[^ ]*)?: ", line)
+            joint = "." if inner and inner[1] in given else ": "
             yield f"{place}{joint}{line}{shown if not line.endswith(')') else ''}"
 
 

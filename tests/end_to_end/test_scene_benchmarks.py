@@ -86,7 +86,7 @@ def test_the_released_codes_network_is_evaluated_by_the_command_of_the_data_page
     network = build_segmenter("pspnet_resnet101_deepstem", 13, seed=0, start="random")
     save_file(network.state_dict(), bare.path / "segmenter.safetensors")
     page = (ROOT / "docs/data.md").read_text(encoding="utf-8")
-    (given,) = re.findall(r"^kedro run --env streethazards --params (\S+deepstem\S+)$", page, flags=re.MULTILINE)
+    (given,) = re.findall(r"^kedro run --env streethazards --params (\S+deepstem)$", page, flags=re.MULTILINE)
     tiny = {"longest_edge": "64", "scales": "[64]", "least_quality": "0.0"}
     small = ",".join(f"segmentation.networks.segmenter.{name}={value}" for name, value in tiny.items())
     run(bare, f"{given},{small}", "streethazards")

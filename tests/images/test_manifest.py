@@ -95,7 +95,7 @@ def test_rows_stay_in_their_order_within_a_role() -> None:
 
 
 def test_a_missing_split_is_named_with_those_that_are_there() -> None:
-    with pytest.raises(PartitionError, match=r"fit: no split dev \(there are: train, val\)"):
+    with pytest.raises(PartitionError, match=r"fit: unknown split 'dev' \(known: train, val\)"):
         partition(listing(), {"fit": Claim("dev")}, seed=0)
 
 

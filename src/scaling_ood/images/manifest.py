@@ -28,7 +28,7 @@ from scaling_ood.images.listing import list_files
 from scaling_ood.images.recorded import NO_STAMP, stamps
 from scaling_ood.images.tables import class_table
 from scaling_ood.images.walking import HIDDEN
-from scaling_ood.wording import listed
+from scaling_ood.wording import listed, unknown
 
 COLUMNS = (
     *("id", "image_set", "path", "number", "label", "class_name", "split", "data_set", "content"),
@@ -191,7 +191,7 @@ def partition(frame: pd.DataFrame, claims: Mapping[str, Claim], seed: int) -> pd
     trained = claims.get("train")
     for number, (role, claim) in enumerate(claims.items()):
         if claim.split not in left:
-            raise PartitionError(f"{role}: no split {claim.split} (there are: {', '.join(left)})")
+            raise PartitionError(f"{role}: {unknown('split', claim.split, left)}")
         shared = role == "fit" and trained is not None and trained.takes_all and claim.split == trained.split
         rows = taken[0].drop(columns="image_set") if shared else left[claim.split]
         shuffled = rows.iloc[np.random.default_rng([seed, number]).permutation(len(rows))]

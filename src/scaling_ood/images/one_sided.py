@@ -59,7 +59,7 @@ def untested_classes(manifest: pd.DataFrame) -> list[str]:
     """Classes that are learned and have no test image, in words: a sentence, or none."""
     names = {role: set(manifest.loc[manifest["image_set"] == role, "class_name"]) for role in ("train", "fit", "test")}
     lone = sorted((names["train"] or names["fit"]) - names["test"])
-    return [f"{len(lone)} classes have no test image: {listed(lone)}"] if lone else []
+    return [f"Classes without a test image ({len(lone)}): {listed(lone)}"] if lone else []
 
 
 def refuse_one_sided_labels(manifest: pd.DataFrame) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from scaling_ood.detectors import Need, NotApplicableError, refuse_network
 from scaling_ood.parameters.common import (
@@ -86,12 +86,27 @@ class SettingSpec(Spec):
         """What a network takes from the shared one; by default everything."""
         return shared
 
+    @field_validator("detectors")
+    @classmethod
+    def _sensible(cls, switches: Switches) -> Switches:
+        """Here, so that it is told whatever else is wrong."""
+        problems = [*unfit_names("detector", switches)]
+        if not any(switches.values()):
+            problems.append("every detector is switched off")
+        try:
+            methods_of(switches)
+        except ValueError as error:
+            problems.append(str(error))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return switches
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.shared not in self.networks:
             known = did_you_mean(self.shared, self.networks)
             raise ValueError(f"networks lacks '{self.shared}', whose outputs all detectors share{known}")
-        problems = [*unfit_names("network", self.networks), *unfit_names("detector", self.detectors)]
+        problems = [*unfit_names("network", self.networks)]
         wrong = self._wrong_detectors()
         rendered = [name for name, source in self.data.sources.items() if source == "fabricated"]
         if rendered and not self.fabrication:
@@ -107,15 +122,9 @@ class SettingSpec(Spec):
         return []
 
     def _wrong_detectors(self) -> list[str]:
-        if not any(self.detectors.values()):
-            return ["detectors: every detector is switched off"]
-        try:
-            methods = methods_of(self.detectors)
-        except ValueError as error:
-            return [f"detectors.{line}" for line in str(error).splitlines()]
         return [
             f"detectors.{name}.network: no network '{method.network}'{did_you_mean(method.network, self.networks)}"
-            for name, method in methods.items()
+            for name, method in methods_of(self.detectors).items()
             if method.network and method.network not in self.networks
         ]
 

@@ -76,7 +76,7 @@ def _build(name: str, weights: Any, pretrained: bool) -> tuple[nn.Module, nn.Lin
         reason = str(error).partition(". ")[0]
         raise WeightsUnavailableError(
             f"the published weights of {name} cannot be loaded ({reason}); get {weights.url} by other means and put it "
-            f"into {torch.hub.get_dir()}/checkpoints"
+            f"into {torch.hub.get_dir()}/checkpoints, or take efficientnet_lite0, whose weights are installed"
         ) from error
     return _split(network)[:2]
 
