@@ -92,7 +92,7 @@ def test_the_released_codes_network_is_evaluated_by_the_command_of_the_data_page
     run(bare, f"{given},{small}", "streethazards")
     table, prepared = outcome(bare, "streethazards")
     assert prepared["images"] == COUNTS["streethazards"]
-    assert set(table.loc[table["gap"].notna(), "detector"]) == {"kl_matching"}
+    assert set(table.loc[table["gap"].notna(), "detector"]) == {"kl_matching", "confidence_branch", "autoencoder"}
     assert set(table["model"].dropna()) == {"pspnet_resnet101_deepstem"}
 
 
