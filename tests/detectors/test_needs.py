@@ -45,6 +45,15 @@ class Network(nn.Sequential):
         return {"logits": self[1](inputs.mean(dim=(2, 3)))}
 
 
+def test_a_higher_version_is_another_name():
+    """Whatever is stored under the name of the old code is then not read as the new one's."""
+
+    class Other(FeatureMap):
+        version = 2
+
+    assert field_of(Other("layer")) == "feature_map(layer=layer,pool=mean,version=2)"
+
+
 def make(need):
     network = Network()
     inputs = torch.randn(4, 3, 9, 7, generator=torch.Generator().manual_seed(1))

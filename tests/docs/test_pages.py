@@ -205,7 +205,7 @@ def test_a_detector_that_the_guide_shows_scores_images(shown, monkeypatch):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
     exec(shown, vars(module))
-    layer = {"layer": "backbone.0"} if name == "quiet" else {}
+    layer = {"layer": "backbone.0"} if name == "loud" else {}
     made = build_detector(name, **layer)
     backbone = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     network = ImageNetwork(backbone, ClassHead(5, 4)).eval()

@@ -1,6 +1,7 @@
 """A new detector is one file and one line of YAML for each setting, whatever it needs; so is a new setting one file."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,12 @@ pytestmark = pytest.mark.slow
 
 LINE = "    msp: {}\n"
 KEPT = {"msp", "max_logit"}
+GUIDE = (ROOT / "docs/how-to.md").read_text(encoding="utf-8")
+SHOWN = {
+    re.search(r"class (\w+)\(Detector", block)[1].lower(): block
+    for block in re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    if "@detector" in block
+}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +26,7 @@ def extended(finished, tmp_path_factory) -> Project:
     """The finished project with a detector of each sort in all settings, after a run of these and two others."""
     project = finished.twin(tmp_path_factory.mktemp("extended") / "project")
     project.bring_code()
-    for name, code in TOYS.items():
+    for name, code in {**TOYS, **SHOWN}.items():
         (project.path / f"src/scaling_ood/detectors/{name}.py").write_text(code)
     parameters = project.path / "conf/base/parameters.yml"
     lines = "".join(f"    {name}: {{}}\n" for name in TOYS)
@@ -59,12 +66,12 @@ def test_they_are_in_kedro_viz(extended):
             assert f"{setting}.{name}" in graph
 
 
-def test_the_contract_tests_pick_them_up(extended):
+def test_the_contract_tests_pick_them_up_and_those_that_the_guide_shows(extended):
     contract = str(ROOT / "tests/detectors/test_contract.py")
-    chosen = " or ".join(TOYS)
+    chosen = " or ".join([*TOYS, *SHOWN])
     done = extended.python("-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", chosen, contract, cwd=ROOT)
     assert done.code == 0, done.output
-    for name in TOYS:
+    for name in (*TOYS, *SHOWN):
         assert f"test_declaration[{name}] PASSED" in done.output
 
 

@@ -83,6 +83,7 @@ class Need(ABC):
         in_place_of: The plain output that any detector can read this instead of (`on_need`); empty where there is none.
         from_features: Whether it is made of `Given.encoded` alone, so that heads on stored features can make it.
         float32: Whether it is too fine for half precision.
+        version: To be raised with every change by which `make` makes something else; it is part of every key.
     """
 
     name: ClassVar[str]
@@ -90,6 +91,7 @@ class Need(ABC):
     in_place_of: ClassVar[str] = ""
     from_features: ClassVar[bool] = False
     float32: ClassVar[bool] = False
+    version: ClassVar[int] = 1
 
     @abstractmethod
     def make(self, given: Given) -> torch.Tensor:
@@ -112,8 +114,9 @@ def field_of(need: str | Need) -> str:
     """
     if isinstance(need, str):
         return need
-    options = ",".join(f"{each.name}={getattr(need, each.name)}" for each in fields(need))
-    return f"{need.name}({options})" if options else need.name
+    options = [f"{each.name}={getattr(need, each.name)}" for each in fields(need)]
+    options += [f"version={need.version}"] if need.version > 1 else []
+    return f"{need.name}({','.join(options)})" if options else need.name
 
 
 @dataclass(frozen=True)
