@@ -58,11 +58,8 @@ _NO_REASON = ("no such parameter", "Input should be")
 """Begin messages that only say that there is no such thing."""
 
 REASONS: dict[tuple[str, str], str] = {
-    (
-        "Size of a copy compared with the published one",
-        "multi_label",
-    ): "of OOD sets; of the in-distribution set not yet",
-    ("Curation by quality and by hand", "multi_label"): "of OOD sets; of the in-distribution set not yet",
+    ("Curation by quality and by hand", "multi_label"): "of OOD sets; annotated images are not scraped",
+    ("Curation by quality and by hand", "segmentation"): "annotated scenes are not scraped",
     ("Noise as an OOD set", "segmentation"): "in-distribution and anomalous pixels are of the same scenes",
     ("Detectors fitted on training images", "multi_label"): "the fit images judge the network too",
     ("Detectors fitted on training images", "segmentation"): "detectors are fitted on the validation scenes",

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from scaling_ood.images import LAYOUTS
+from scaling_ood.images import LAYOUTS, multi_label, scenes
 from scaling_ood.images.counts import count_differences, expected_counts
 
 
@@ -34,7 +34,7 @@ def test_validation_sets_have_fifty_or_a_hundred_images_per_class():
 
 
 def test_every_counted_data_set_can_be_read():
-    assert set(expected_counts()["data_set"]) <= set(LAYOUTS)
+    assert set(expected_counts()["data_set"]) <= {*LAYOUTS, *multi_label.LAYOUTS, *scenes.LAYOUTS}
 
 
 def test_a_complete_copy_has_no_difference():

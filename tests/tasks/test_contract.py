@@ -41,6 +41,17 @@ def test_every_setting_has_a_toy():
     assert sorted(TOYS) == SETTINGS
 
 
+@pytest.mark.parametrize(
+    ("setting", "place", "data_set"),
+    [("multi_label", "data__labelled__published", "voc"), ("segmentation", "data__published", "streethazards")],
+)
+def test_a_copy_of_another_size_than_was_published_is_told(benches, tmp_path, setting, place, data_set):
+    made = variant(benches(setting), tmp_path, **{place: {"data_set": data_set}}).run("manifest")
+    told = made.manifest.preparation.found.differences
+    assert told
+    assert all(each.startswith(f"{made.manifest.preparation.in_dist}: {data_set} (") for each in told)
+
+
 # Results
 
 

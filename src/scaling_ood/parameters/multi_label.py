@@ -11,7 +11,7 @@ from miniatures.composite import CompositeSpec
 from scaling_ood.images.multi_label import LAYOUTS, MultiLabelSource, check_source
 from scaling_ood.metrics import AveragingRule
 from scaling_ood.parameters.common import Count, Name, RenderingSpec, Spec
-from scaling_ood.parameters.data_sets import DataSpec
+from scaling_ood.parameters.data_sets import DataSpec, PublishedSpec
 from scaling_ood.parameters.networks import ImageNetworkSpec
 from scaling_ood.parameters.setting import ImagesSpec
 from scaling_ood.training.loop import BestEpoch
@@ -35,6 +35,7 @@ class LabelledSetSpec(Spec):
         unlabelled: Splits whose annotations are not meant for classification.
         manifest: File with one row per image, for the layout `table`.
         classes: Its columns that are classes; by default all that are neither `path` nor `split`.
+        published: What the folder is a copy of; where its size differs, preparation says so and goes on.
     """
 
     source: Literal["photographs", "fabricated"] = "photographs"
@@ -45,6 +46,7 @@ class LabelledSetSpec(Spec):
     unlabelled: tuple[str, ...] = ()
     manifest: str = ""
     classes: tuple[str, ...] | None = None
+    published: PublishedSpec | None = None
 
     @model_validator(mode="after")
     def _options_of_the_layout(self) -> Self:
@@ -53,7 +55,7 @@ class LabelledSetSpec(Spec):
 
     def labelled_source(self, name: str, folder: str, splits: Sequence[str]) -> MultiLabelSource:
         """How the images of these splits below that folder are read."""
-        options = self.model_dump(exclude={"source", "folder"})
+        options = self.model_dump(exclude={"source", "folder", "published"})
         return MultiLabelSource(name=name, folder=folder, splits=splits, **options)
 
 

@@ -30,6 +30,7 @@ from scaling_ood.parameters.common import (
     Silent,
     Spec,
 )
+from scaling_ood.parameters.data_sets import PublishedSpec
 from scaling_ood.parameters.networks import HintSpec, NetworkSpec
 from scaling_ood.parameters.setting import ExtractionSpec, SettingSpec
 from scaling_ood.parameters.weights import WEIGHTS
@@ -113,6 +114,7 @@ class SceneDataSpec(AnyDataSpec):
         folder: Relative to the data root, or to the rendered images.
         label_map: What each id of the label images means: a table that ships; by default the layout's own.
         paired: What `paired_folders` needs to know; for no other layout.
+        published: What the folder is a copy of; where its size differs, preparation says so and goes on.
         most_unreadable: Share of scenes that may be set apart before preparation stops with an error.
         orientation: How photographs with an EXIF orientation lie under their label images: `stored` or `upright`
             (turned as EXIF says). By default nothing is known, and such a scene is set apart.
@@ -124,6 +126,7 @@ class SceneDataSpec(AnyDataSpec):
     folder: str
     label_map: Annotated[str, AfterValidator(_shipped)] | None = None
     paired: PairedFoldersSpec | None = None
+    published: PublishedSpec | None = None
     most_unreadable: Annotated[float, Field(ge=0, le=1), Silent] = 0.0
     orientation: Orientation | None = None
 

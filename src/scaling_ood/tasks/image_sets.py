@@ -26,7 +26,7 @@ from scaling_ood.images.manifest import (
 from scaling_ood.images.quality import QUALITY_MEASURES, measure_quality
 from scaling_ood.images.species import split_species
 from scaling_ood.images.tables import class_table
-from scaling_ood.parameters.data_sets import CurationSpec, DataSpec, FolderSpec, NoiseSpec, PartSpec
+from scaling_ood.parameters.data_sets import CurationSpec, DataSpec, FolderSpec, NoiseSpec, PartSpec, PublishedSpec
 from scaling_ood.products.keys import digest
 from scaling_ood.products.preparation import Classes, Manifest, Place, Preparation
 from scaling_ood.tasks.findings import find
@@ -93,14 +93,19 @@ def list_set(
     if isinstance(spec, NoiseSpec):
         return Listed(list_noise(name, spec.images), (), left_out(name, {}))
     whole, others = _read_copy(name, spec, folder)
-    published = spec.published
-    differences = [] if published is None else count_differences(published.data_set, whole, published.part)
     rows = whole[~whole["id"].isin(dropped)].reset_index(drop=True) if dropped else whole
     if spec.species is not None:
         # Of the whole copy: which species are held out does not change with what is curated.
         split = split_species(whole["class_name"], spec.species.share, spec.species.seed)
         rows = rows[rows["class_name"].isin(getattr(split, spec.species.take))].reset_index(drop=True)
-    return Listed(sample(rows, spec.images, seed), [f"{name}: {told}" for told in differences], others)
+    return Listed(sample(rows, spec.images, seed), compared(name, spec.published, whole), others)
+
+
+def compared(name: str, published: PublishedSpec | None, whole: pd.DataFrame) -> list[str]:
+    """In what a copy differs from what was published, in words; nothing where it is a copy of nothing."""
+    if published is None:
+        return []
+    return [f"{name}: {told}" for told in count_differences(published.data_set, whole, published.part)]
 
 
 def prepare_images(

@@ -35,6 +35,7 @@ from scaling_ood.products.stored import StoredShards
 from scaling_ood.tasks.image_sets import (
     KnownImages,
     Listed,
+    compared,
     divide,
     folder_of,
     list_set,
@@ -104,7 +105,7 @@ class MultiLabelTask(WholeImages):
             readings[name] = partial(list_set, name, spec, own, data.seed, dropped)
         read = _read_all(readings)
         rows, classes, left_out = read.pop(data.in_dist)
-        listed = {data.in_dist: Listed(rows, (), left_out), **read}
+        listed = {data.in_dist: Listed(rows, compared(data.in_dist, data.labelled.published, rows), left_out), **read}
 
         def roles(known: pd.DataFrame) -> KnownImages:
             return KnownImages(divide(known, data), classes, Classes(titles=tuple(classes)))

@@ -69,7 +69,7 @@ from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
 from scaling_ood.report import Illustration, interval_figures, render_report, scene_figure
 from scaling_ood.tasks.findings import find
-from scaling_ood.tasks.image_sets import folder_of, place_of
+from scaling_ood.tasks.image_sets import compared, folder_of, place_of
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
@@ -121,6 +121,8 @@ class SegmentationTask(Task):
         labels, orientation = data.labels(), data.orientation or "stored"
         rows, bad, others = prepare_scenes(source, workers, data.most_unreadable)
         refuse_one_sided_scenes(rows, labels)
+        # Of the scenes that can be used; an image has no single class.
+        differences = compared(data.in_dist, data.published, rows.assign(class_name=""))
         area = anomalous_area(rows)
         subsets = rows["subsets"].str.split(";").explode() if "subsets" in rows else pd.Series(dtype=str)
         by_set = {str(name): part for name, part in rows.groupby("image_set", sort=False)}
@@ -144,7 +146,7 @@ class SegmentationTask(Task):
             digests={name: scenes_digest(part, labels, orientation) for name, part in by_set.items()},
             orientation=orientation,
             scenes=scenes,
-            found=find(rows, others, data, ROLES, orientation, unreadable=len(bad)),
+            found=find(rows, others, data, ROLES, orientation, unreadable=len(bad), differences=differences),
         )
         return Manifest(rows, record, roots), quarantine_table(bad, others)
 

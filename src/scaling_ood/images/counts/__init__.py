@@ -1,7 +1,8 @@
 """Published sizes of the data sets (`expected.csv`), and in what a copy of one differs from them.
 
 A row is a part of a data set as it was published: a split, a supercategory of Species, or the whole. An empty number is
-not known. Nothing is known of LSUN. A difference is told in words; whether it is an error is the caller's to say.
+not known, or has no meaning: classes are counted where an image has one. Nothing is known of LSUN. A difference is told
+in words; whether it is an error is the caller's to say.
 """
 
 from __future__ import annotations
