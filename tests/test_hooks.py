@@ -135,6 +135,14 @@ def test_all_missing_products_are_told_in_one_message_with_place_and_command(
     ]
 
 
+def test_what_is_missing_and_what_cannot_be_used_is_told_together(catalog: DataCatalog, tmp_path: Path) -> None:
+    (tmp_path / "weights.pth").write_bytes(b"no weights")
+    catalog["multi_class.checkpoint"] = ProvidedFileDataset(filepath=str(tmp_path / "weights.pth"))
+    both = Pipeline([Node(combine, [MODEL, "multi_class.checkpoint"], "multi_class.results", name="collect")])
+    told = message(both, catalog)
+    assert told.index("Some inputs cannot be used") < told.index("Some inputs are missing") < told.index(MODEL)
+
+
 def test_a_half_finished_product_counts_as_missing(catalog: DataCatalog, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "state.pt").write_bytes(b"of the last whole epoch")

@@ -62,18 +62,14 @@ class ProjectHooks:
         Raises:
             click.ClickException: Names everything that is wrong, and the command that mends each.
         """
-        unreadable = self._unreadable(pipeline, catalog)
-        if unreadable:
-            listed = "\n".join(f"- {problem}" for problem in unreadable)
-            raise click.ClickException(f"Some inputs cannot be used; nothing was run.\n{listed}")
-        missing = [*self._missing_products(pipeline, catalog), *_missing_images(pipeline, catalog)]
-        if missing:
-            listed = "\n".join(f"- {problem}" for problem in missing)
-            raise click.ClickException(f"Some inputs are missing; nothing was run.\n{listed}")
-        stale = self._stale(pipeline, catalog)
-        if stale:
-            listed = "\n".join(f"- {problem}" for problem in stale)
-            raise click.ClickException(f"Some inputs are stale; nothing was run.\n{listed}")
+        wrong = {
+            "cannot be used": self._unreadable(pipeline, catalog),
+            "are missing": [*self._missing_products(pipeline, catalog), *_missing_images(pipeline, catalog)],
+            "are stale": self._stale(pipeline, catalog),
+        }
+        told = ["\n- ".join([f"Some inputs {how}; nothing was run.", *each]) for how, each in wrong.items() if each]
+        if told:
+            raise click.ClickException("\n".join(told))
         self._lock(pipeline, catalog)
 
     @hook_impl
@@ -173,8 +169,8 @@ def _peek(catalog: DataCatalog, name: str) -> Any:
     """What is there under a name, without its content; None where nothing is, or nothing can be told of it."""
     if name.startswith("params:"):
         return catalog[name].load()
-    dataset = catalog[name]
     try:
+        dataset = catalog[name]
         return dataset.peek() if hasattr(dataset, "peek") and dataset.exists() else None
     except (OSError, RuntimeError, DatasetError):  # the node that reads it says more
         return None

@@ -37,6 +37,12 @@ def score(model: Made, options: Options) -> Made:
     return Made()
 
 
+@keyed()
+def collect(scores: Made) -> str:
+    """A table, which bears no origin."""
+    return "a table"
+
+
 @keyed(version=2)
 def later_train(network: Options, images: Made) -> Made:
     """Weights, made otherwise."""
@@ -82,6 +88,15 @@ def test_a_changed_parameter_is_told_by_its_place_in_the_yaml_with_both_values()
 def test_what_is_made_from_something_stale_is_stale_for_the_same_reason() -> None:
     told = reasons("s.scores", params_s__networks__classifier=Options(epochs=10), params_s__detectors__msp=Options(3))
     assert told == ("s.networks.classifier.epochs was 30, is 10",)
+
+
+def test_a_table_that_has_no_record_is_stale_where_what_it_was_made_from_is() -> None:
+    producers = PRODUCERS | {"s.results": (collect.origin, {"scores": "s.scores"})}
+    changed = {"params_s__networks__classifier": Options(epochs=10)}
+    assert reasons("s.results", producers, s__results="a table") == ()
+    assert reasons("s.results", producers, s__results="a table", **changed) == (
+        "s.networks.classifier.epochs was 30, is 10",
+    )
 
 
 def test_a_product_that_was_made_anew_makes_stale_what_was_made_from_the_old_one() -> None:

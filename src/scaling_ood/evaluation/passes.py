@@ -219,7 +219,8 @@ class HeadPass(Pass):
                 continue
             features = self.outputs.read(part.name)[self.field].float().to(self.forward.torch_device)
             encoded = dict.fromkeys(networks, features)
-            found = made(networks, features, encoded, self.needs).items()
+            with self.forward.arithmetic():
+                found = made(networks, features, encoded, self.needs).items()
             dtypes = self.dtypes
             kept = {name: self.check.keep(f := name.split("/", 1)[1], each, dtypes[f]) for name, each in found}
             ids = self.rows_of(part)["id"].tolist()

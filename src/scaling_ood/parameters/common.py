@@ -27,7 +27,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _counted(value: Any) -> Any:
-    # A list cannot be given on Kedro's command line: --params multi_class.model.seeds=3
+    # A list cannot be given on Kedro's command line: --params multi_class.networks.classifier.seeds=3
     return tuple(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

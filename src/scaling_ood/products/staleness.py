@@ -35,13 +35,15 @@ class Graph:
         return self._reasons[name]
 
     def _found(self, name: str) -> Iterator[str]:
-        stored = self._read(name)
-        if name not in self.producers or not isinstance(stored, Product):
+        if name not in self.producers:
             return
         origin_of, inputs = self.producers[name]
         upstream = [reason for given in inputs.values() for reason in self.reasons(given)]
         if upstream:
             yield from upstream
+            return
+        stored = self._read(name)
+        if not isinstance(stored, Product):  # a table or a tracked run has no record; what it was made from has
             return
         present = {argument: self._read(given) for argument, given in inputs.items()}
         now, then = origin_of(present), stored.origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -154,10 +154,11 @@ class WholeImages(Task):
         return {name: owners.setdefault(str(self.seen(own)), name) for name, own in heads.items()}
 
     def seen(self, network: NetworkSpec) -> Any:
-        """Backbone, input size, and how images are turned."""
+        """Backbone, how images enter it, and how they are turned."""
         assert isinstance(network, ImageNetworkSpec)
         return {
             "weights": published_digest(network.architecture),
+            "preprocessing": asdict(network.registered.preprocessing),
             "input": [network.input_px, network.squash],
             "quarters": len(self.quarters(network)),
         }

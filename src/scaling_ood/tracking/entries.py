@@ -32,8 +32,8 @@ def flatten_parameters(value: Any, prefix: str = "") -> dict[str, Scalar]:
     What is empty stays visible: `None` is `null`, an empty mapping `{}`. Lists are JSON; so are infinities and NaN,
     which JSON lacks, as text.
 
-    >>> flatten_parameters({"model": {"epochs": 20, "labels": ("fine",), "input_px": None}}, "multi_class")
-    {'multi_class.model.epochs': 20, 'multi_class.model.labels': '["fine"]', 'multi_class.model.input_px': 'null'}
+    >>> flatten_parameters({"classifier": {"epochs": 20, "seeds": (0, 1), "input_px": None}}, "networks")
+    {'networks.classifier.epochs': 20, 'networks.classifier.seeds': '[0, 1]', 'networks.classifier.input_px': 'null'}
     """
     value = _opened(value)
     if not isinstance(value, Mapping) or not value:
