@@ -134,6 +134,19 @@ def test_the_architecture_and_the_source_of_the_weights_are_part_of_every_key_of
             assert each.key(network=network.model_copy(update={field: word})) != each.key(), field
 
 
+def test_what_belongs_to_another_objective_counts_in_no_key_of_a_network() -> None:
+    confidence = {"budget": 0.4, "price_weight": 0.2, "unit": "image"}
+    for name, fields, counts in (
+        ("multi_class.classifier", {**confidence, "rotation_weight": 2.0}, False),
+        ("multi_class.confidence_branch", confidence, True),
+        ("multi_class.confidence_branch", {"rotation_weight": 2.0}, False),
+    ):
+        train = NODES[f"{name}.train_networks"]
+        for field, value in fields.items():
+            other = train.inputs()["network"].model_copy(update={field: value})
+            assert (train.key(network=other) != train.key()) == counts, f"{name}: {field}"
+
+
 def test_what_is_stored_counts_in_the_key_of_outputs_and_the_method_in_that_of_scores() -> None:
     outputs = [each for each in NODES.values() if each.node.short_name == "extract_outputs"]
     for each in outputs:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,6 +27,11 @@ class ClassifierSpec(HintSpec, ImageNetworkSpec):
         label_smoothing: Share of the target spread over all classes.
         rotation_weight: Of the rotations' loss beside that of the classes.
     """
+
+    of_objective: ClassVar[Mapping[str, frozenset[str]]] = {
+        **HintSpec.of_objective,
+        "rotation": frozenset({"rotation_weight"}),
+    }
 
     objective: Literal["classes", "confidence", "rotation"] = "classes"
     targets: Literal["classes", "coarse"] = "classes"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -30,6 +31,9 @@ class NetworkSpec(Spec):
             0..n-1.
         least_quality: The network is wrong if its quality (top-1 accuracy, mAP or mIoU, a fraction) is under this.
     """
+
+    of_objective: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """Objective to the fields that mean something to it alone."""
 
     architecture: str
     weights: Source
@@ -70,8 +74,12 @@ class NetworkSpec(Spec):
         return ""
 
     def what_matters(self) -> dict[str, object]:
-        """As of all parameters; the recipe only where something is trained; and what the architecture's name means."""
-        ignored = frozenset() if self.source.trains else self.recipe
+        """As of all parameters, without other objectives', and without the recipe where nothing is trained.
+
+        What the architecture's name means is there too.
+        """
+        others = (fields for objective, fields in self.of_objective.items() if objective != self.objective)
+        ignored = frozenset().union(*others) if self.source.trains else self.recipe
         own = {name: value for name, value in super().what_matters().items() if name not in ignored}
         if self.registered is None:
             return own
@@ -148,6 +156,8 @@ class HintSpec(Spec):
         price_weight: Lambda of the first step.
         unit: What a coin is tossed for where pixels are predicted; the paper does not say which.
     """
+
+    of_objective: ClassVar[Mapping[str, frozenset[str]]] = {"confidence": frozenset({"budget", "price_weight", "unit"})}
 
     budget: Annotated[float, Field(gt=0)] = 0.3
     price_weight: Annotated[float, Field(gt=0)] = 0.1
