@@ -53,7 +53,7 @@ viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 	KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks
 
 ui: $(VENV)/.ready  ## MLflow, to compare runs
-	$(BIN)/kedro mlflow ui --env miniature
+	$(BIN)/kedro mlflow ui
 
 bench: run  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py

@@ -58,11 +58,12 @@ def test_a_setting_without_data_is_no_place_for_mistakes_either() -> None:
         checked(given)
 
 
-def test_switching_every_setting_off_is_an_error() -> None:
+@pytest.mark.usefixtures("unbound")
+def test_nothing_runs_where_every_setting_is_off() -> None:
     names = [task.name for task in tasks()]
-    assert problems(*(change(name, False) for name in names)) == [
-        f"no setting has `data` (there are: {', '.join(names)})"
-    ]
+    structure.bind(changed(*(change(name, False) for name in names)))
+    with pytest.raises(click.ClickException, match=rf"No setting has `data` \(there are: {', '.join(names)}\)"):
+        structure.typed_parameters()
 
 
 def test_what_the_command_line_adds_is_no_unknown_parameter() -> None:

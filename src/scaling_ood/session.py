@@ -18,6 +18,7 @@ from kedro.framework.session import KedroSession
 from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.pipeline import Pipeline
 
+from scaling_ood import structure
 from scaling_ood.products.kept_files import DamagedPartError
 from scaling_ood.tracking.underway import underway
 from scaling_ood.wording import in_bytes
@@ -50,6 +51,8 @@ class Session(KedroSession):
             outputs: dict[str, Any] = super().run(*args, **options)
         except Exception as error:
             text = message_of(error, options)
+            if isinstance(error, ValueError) and not structure.setting_specs():
+                text = structure.no_setting()
             if not text or os.environ.get("SCALING_OOD_TRACEBACK"):
                 raise
             raise click.ClickException(self._completed(text)) from error

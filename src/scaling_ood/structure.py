@@ -122,8 +122,14 @@ def setting_specs() -> dict[str, Setting]:
 
 
 def typed_parameters() -> dict[str, Any]:
-    """What nodes are given under `params:`, by the same names as in the YAML, but checked and typed."""
+    """What nodes are given under `params:`, by the same names as in the YAML, but checked and typed.
+
+    Raises:
+        click.ClickException: There is no setting that could run; MLflow's page can be opened all the same.
+    """
     raw = _bound["parameters"]
+    if not setting_specs():
+        raise click.ClickException(no_setting())
     typed: dict[str, Any] = {"runtime": RuntimeSpec.model_validate(raw.get("runtime", {}))}
     for name, (_, spec) in setting_specs().items():
         own: dict[str, Any] = {"data": spec.data, "extraction": spec.extraction, "reporting": spec.reporting}
@@ -132,6 +138,11 @@ def typed_parameters() -> dict[str, Any]:
         own |= {f"detectors.{detector}": each for detector, each in spec.methods.items()}
         typed |= {f"{name}.{key}": value for key, value in own.items()}
     return typed
+
+
+def no_setting() -> str:
+    """What is told where no setting is on."""
+    return f"No setting has `data` (there are: {', '.join(task.name for task in tasks())}); nothing was run."
 
 
 def checked(parameters: Mapping[str, Any]) -> dict[str, Setting]:
@@ -174,8 +185,6 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Setting]:
             found[name] = Setting(task, task.spec.model_validate(raw, context=context))
         except ValidationError as error:
             problems += _readable(name, raw, error, task.spec.shared)
-    if not found and not problems:
-        problems.append(f"no setting has `data` (there are: {', '.join(known)})")
     if problems:
         listed = "\n".join(f"- {problem}" for problem in dict.fromkeys(problems))
         raise click.ClickException(f"The parameters are not valid; nothing was run.\n{listed}")
