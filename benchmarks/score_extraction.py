@@ -29,7 +29,7 @@ from scaling_ood.detectors.odin import Perturbed
 from scaling_ood.evaluation.chunks import ImageOutputs
 from scaling_ood.evaluation.passes import HEADS, ImagePass
 from scaling_ood.images import Loading, Photographs
-from scaling_ood.images.recorded import digest_of
+from scaling_ood.images.files import fingerprint
 from scaling_ood.models import ClassHead, Forward, ImageNetwork, architecture, build_network
 from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.preparation import Manifest, Place, Preparation
@@ -52,7 +52,7 @@ def render(folder: Path) -> Manifest:
     for number in range(IMAGES * len(SETS)):
         path = folder / f"{number:05d}.jpg"
         Image.fromarray(render_image(spec, chosen[number % len(chosen)], number // len(chosen))).save(path, quality=95)
-        own = {"image_set": SETS[number // IMAGES], "data_set": "rendered", "content": digest_of(str(path))}
+        own = {"image_set": SETS[number // IMAGES], "data_set": "rendered", "content": fingerprint(path.read_bytes())}
         rows.append({"id": path.name, "path": path.name, "number": -1, "label": 0, **own})
     prepared = Preparation(
         benchmark="speed",

@@ -35,7 +35,7 @@ _SHARED_MEMORY = re.compile(
 )
 """What torch says where a worker process cannot hand over its images."""
 
-_COMMAND = re.compile(r"kedro run --(?:pipelines|to-outputs) [\w.,]+")
+_COMMAND = re.compile(r"kedro run(?: --(?:pipelines|to-outputs) [\w.,]+|$)", re.MULTILINE)
 
 
 class Session(KedroSession):

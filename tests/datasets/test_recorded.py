@@ -190,7 +190,7 @@ def test_a_damaged_table_is_named_with_what_makes_it_again(tmp_path: Path, damag
         path.unlink()
     else:
         SCORES.frame.assign(score=0.5).to_parquet(path, index=False)
-    remedy = r"frame\.parquet is damaged: the next `kedro run` of the stage that makes it repairs it"
+    remedy = r"frame\.parquet is damaged\. What is damaged is made again by: kedro run$"
     with pytest.raises(DatasetError, match=remedy) as raised:
         scores.load()
     assert isinstance(raised.value.__cause__, DamagedPartError)

@@ -16,6 +16,7 @@ from torchvision import models
 
 from scaling_ood.images.multi_label.voc import CLASSES
 from scaling_ood.models import architecture
+from scaling_ood.parameters.data_sets import PublishedSpec
 from scaling_ood.parameters.multi_label import LabelledSetSpec
 from scaling_ood.products.preparation import Preparation
 from scaling_ood.settings import CONFIG_LOADER_ARGS
@@ -89,7 +90,7 @@ def test_settings_are_the_papers(environment):
 )
 def test_data_are_the_papers(environment, labelled):
     data = configured(environment).spec.data
-    assert data.labelled == labelled
+    assert data.labelled == labelled.model_copy(update={"published": PublishedSpec(data_set=environment)})
     assert data.labelled.hard_objects == "counted"
     for role, split in (("train", "train"), ("fit", "val"), ("test", "test")):
         part = getattr(data, role)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 
 import click
@@ -15,6 +16,7 @@ from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro_project import DETECTORS, SETTINGS, Project, as_if_alone
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from scaling_ood.products.kept_files import content_sum
@@ -37,7 +39,7 @@ def test_unknown_detector_and_misspelt_options_are_named_at_once(empty):
 
 def remedies(outcome):
     """The commands that a message names, as arguments of `kedro`."""
-    commands = re.findall(r"kedro run --to-outputs .*", outcome.output)
+    commands = re.findall(r"kedro run --.*", outcome.output)
     assert commands, outcome.output
     return [shlex.split(command)[1:] for command in dict.fromkeys(commands)]
 
@@ -75,6 +77,29 @@ def test_a_missing_input_ends_the_run_before_any_node_and_its_remedy_works(proje
     (remedy,) = remedies(outcome)
     assert project.kedro(*remedy, env=None).code == 0
     assert project.kedro(*PARTIAL).code == 0
+
+
+def test_what_is_damaged_is_named_and_made_again_by_the_command_that_the_message_names(project):
+    before = project.results()
+    shard = sorted(project.product("07_model_output/*/classifier/outputs").glob("test-*.safetensors"))[0]
+    shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    outcome = project.kedro("run", "--namespaces", "multi_class.msp")
+    outcome.refused(f"{shard} is damaged")
+    (remedy,) = remedies(outcome)
+    assert project.kedro(*remedy, env=None).code == 0
+    pd.testing.assert_frame_equal(project.results(), before)
+
+
+def test_a_changed_image_is_named_and_prepared_anew_by_the_command_that_the_message_names(project):
+    image = sorted((project.path / "data/01_raw/test/multi_class/in_dist/val").rglob("*.jpg"))[0]
+    Image.new("RGB", Image.open(image).size, "red").save(image)
+    kept_as_they_are(project, [image])
+    shutil.rmtree(project.product("07_model_output/*/classifier/outputs"))
+    outcome = project.kedro("run", "--pipelines", "score_extraction", "--namespaces", "multi_class.classifier")
+    outcome.refused(f"{image} has other content than when the data was prepared")
+    (remedy,) = remedies(outcome)
+    assert project.kedro(*remedy, env=None).code == 0
+    assert project.kedro("run", "--pipelines", "score_extraction", "--namespaces", "multi_class.classifier").code == 0
 
 
 def test_a_second_run_at_once_is_refused_and_names_the_first(project):

@@ -15,7 +15,7 @@ from kedro_datasets._typing import TablePreview
 from pydantic import BaseModel
 
 from scaling_ood.datasets.places import local_path
-from scaling_ood.products.kept_files import DamagedPartError, content_sum, is_intact, put_in_place, read_record, remove
+from scaling_ood.products.kept_files import content_sum, damaged, is_intact, put_in_place, read_record, remove
 from scaling_ood.products.keys import Origin, digest
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Measured, Quality, Scores
@@ -25,7 +25,6 @@ KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Manifest, Qualit
 
 RECORD = "record.json"
 _SHOWN_ROWS = 20
-_REPAIRED = "the next `kedro run` of the stage that makes it repairs it"
 
 
 class RecordedDataset(AbstractDataset[Any, Any]):
@@ -84,11 +83,11 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         for name, written in record["sums"].items():
             place = self._folder / f"{name}.parquet"
             if not is_intact(place, written):
-                raise DamagedPartError(f"{place} is damaged: {_REPAIRED}")
+                raise damaged(place)
             try:
                 tables[name] = pd.read_parquet(place)
             except (pa.ArrowException, OSError, ValueError) as error:
-                raise DamagedPartError(f"{place} is damaged ({error})") from error
+                raise damaged(place, str(error)) from error
         return self._made(record, tables)
 
     def peek(self) -> Any:
@@ -118,7 +117,7 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         if not record:
             raise FileNotFoundError(f"{self._folder} is not there, or not finished")
         if record.pop("sum", "") != digest(record) or record["kind"] not in KINDS:
-            raise DamagedPartError(f"{place} is damaged: {_REPAIRED}")
+            raise damaged(place)
         return record
 
     def _exists(self) -> bool:

@@ -20,6 +20,13 @@ class DamagedPartError(RuntimeError):
     """What is stored does not have the content that was written."""
 
 
+def damaged(place: Path, how: str = "") -> DamagedPartError:
+    """The error, which names the file and the command that makes it again."""
+    return DamagedPartError(
+        f"{place} is damaged{f' ({how})' if how else ''}. What is damaged is made again by: kedro run"
+    )
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """The content of a small JSON file; empty where there is none.
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from scaling_ood.products.kept_files import DamagedPartError, is_intact
+from scaling_ood.products.kept_files import damaged, is_intact
 from scaling_ood.products.keys import Origin
 
 Tensors = dict[str, torch.Tensor]
@@ -50,7 +50,7 @@ class StoredParts:
             DamagedPartError: It is missing or has another content.
         """
         if not is_intact(place, self.parts[name]["sha256"]):
-            raise DamagedPartError(f"{place} is damaged: the next `kedro run` of the stage that makes it repairs it")
+            raise damaged(place)
         return place
 
 
@@ -92,7 +92,7 @@ class StoredModel:
             DamagedPartError: They are not those that the record vouches for.
         """
         if not is_intact(self.path, self.sha256):
-            raise DamagedPartError(f"{self.path} is damaged: kedro run --pipelines model_training makes it again")
+            raise damaged(self.path)
         states: dict[str, Tensors] = {}
         for name, tensor in load_file(self.path).items():
             variant, parameter = name.split("/", 1)
