@@ -296,8 +296,8 @@ def test_an_unknown_objective_is_told_with_all_that_there_are() -> None:
         ),
         (
             change("multi_class.data.ood", ["static", "animal"]),
-            "multi_class.data: names a set that data_sets lacks: animal; did you mean 'animals'? "
-            "(known: squares, rendered, static, animals, raccoons, species)",
+            "multi_class.data.ood: unknown data set 'animal'; did you mean 'animals'? "
+            "(known: animals, raccoons, rendered, species, squares, static)",
         ),
         (
             change("multi_class.data.ood", ["static", "static"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     RootModel,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -29,7 +30,7 @@ from scaling_ood.parameters.common import (
     Spec,
     unfit_names,
 )
-from scaling_ood.wording import did_you_mean
+from scaling_ood.wording import refuse_unknown
 
 
 class ClassSelection(Spec):
@@ -223,6 +224,9 @@ class DataSpec(AnyDataSpec):
         sets: The named data sets, taken from the library `data_sets`; not to be given.
     """
 
+    of_library: ClassVar[tuple[str, ...]] = ("in_dist", "ood")
+    """Fields that name data sets of the library."""
+
     in_dist: Name
     ood: Annotated[tuple[Name, ...], Field(min_length=1)]
     train: PartSpec | None
@@ -244,14 +248,18 @@ class DataSpec(AnyDataSpec):
         named = [raw.get("in_dist"), *(raw.get("ood") or ())]
         return {**raw, "sets": {name: library[name] for name in named if isinstance(name, str) and name in library}}
 
+    @field_validator("in_dist", "ood")
+    @classmethod
+    def _known(cls, given: Any, info: ValidationInfo) -> Any:
+        """Here, so that it is told whatever else is wrong."""
+        library = (info.context or {}).get("data_sets")
+        if library and info.field_name in cls.of_library:
+            refuse_unknown("data set", [given] if isinstance(given, str) else given, library)
+        return given
+
     @model_validator(mode="after")
-    def _consistent(self, info: ValidationInfo) -> Self:
-        known = (info.context or {}).get("data_sets", self.sets)
-        problems = [
-            f"names a set that data_sets lacks: {name}{did_you_mean(name, known)}"
-            for name in self.library_names
-            if name not in self.sets
-        ]
+    def _consistent(self) -> Self:
+        problems = []
         if len(set(self.ood)) < len(self.ood) or self.in_dist in self.ood:
             problems.append(f"names a set twice: in_dist {self.in_dist}, ood {', '.join(self.ood)}")
         taken = [name for name in self.ood if name in RESERVED or name.startswith("mean_")]
@@ -262,11 +270,6 @@ class DataSpec(AnyDataSpec):
         if problems:
             raise ValueError("\n".join(problems))
         return self
-
-    @property
-    def library_names(self) -> tuple[str, ...]:
-        """Data sets that the library defines: in-distribution first, then OOD in the order of the tables."""
-        return (self.in_dist, *self.ood)
 
     @property
     def roles(self) -> dict[str, PartSpec]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -67,6 +67,8 @@ class LabelledDataSpec(DataSpec):
         fit: Images that the best epoch is chosen on and detectors are fitted on; never test images.
     """
 
+    of_library: ClassVar[tuple[str, ...]] = ("ood",)
+
     labelled: LabelledSetSpec
 
     @model_validator(mode="after")
@@ -80,11 +82,6 @@ class LabelledDataSpec(DataSpec):
                 "the network too (give train a share)"
             )
         return self
-
-    @property
-    def library_names(self) -> tuple[str, ...]:
-        """Data sets that the library defines."""
-        return self.ood
 
     @property
     def sources(self) -> dict[str, str]:

@@ -149,9 +149,12 @@ class WholeImages(Task):
 
     def feature_owners(self, spec: SettingSpec) -> dict[str, str]:
         """Heads on a frozen backbone; those that see the same share the features of the first of them."""
-        owners: dict[Any, str] = {}
-        heads = {name: own for name, own in spec.used_networks.items() if own.source.trained == "head"}
-        return {name: owners.setdefault(str(self.seen(own)), name) for name, own in heads.items()}
+        first: dict[Any, str] = {}
+        owners: dict[str, str] = {}
+        for name, own in spec.used_networks.items():
+            if isinstance(own, ImageNetworkSpec) and own.source.trained == "head":
+                owners[name] = first.setdefault((own.sees, len(self.quarters(own))), name)
+        return owners
 
     def seen(self, network: NetworkSpec) -> Any:
         """Backbone, how images enter it, and how they are turned."""
