@@ -65,7 +65,7 @@ def test_a_stale_input_ends_the_run_before_any_node_and_its_remedy_works(project
     (remedy,) = remedies(whole)
     stale = remedy[remedy.index("--to-outputs") + 1].split(",")
     others = [f"{name}.scores" for name in DETECTORS["multi_class"] if name != "msp"]
-    assert sorted(stale) == sorted(f"multi_class.{name}" for name in [*others, "families.outputs"])
+    assert sorted(stale) == sorted(f"multi_class.{name}" for name in [*others, "families.outputs", "trainings"])
 
 
 def test_a_missing_input_ends_the_run_before_any_node_and_its_remedy_works(project):
