@@ -31,6 +31,9 @@ _logger = logging.getLogger(__name__)
 _BEST = ".best"
 """Ends the names of the weights that are used; those of the last epoch are of use to a training alone."""
 
+_NOT_SHOWN = ("variant", "epoch", "seconds")
+"""What of an epoch's row is no quantity that its progress bar shows."""
+
 
 class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     """A folder with `model.safetensors` and `record.json`; while training, also `state.pt` of the last whole epoch.
@@ -71,12 +74,8 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
                 if state["history"]:
                     latest = state["history"][-1]
                     latest["seconds"], started = time.perf_counter() - started, time.perf_counter()
-                    shown = {
-                        name: value
-                        for name, value in latest.items()
-                        if name.endswith(("loss", "accuracy", "miou", "map"))
-                    }
-                    bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()}, refresh=False)
+                    shown = {n: f"{value:.3f}" for n, value in latest.items() if n not in _NOT_SHOWN}
+                    bar.set_postfix(shown, refresh=False)
                 self._keep(data.key, state)
                 bar.update()
         self._finish(data, state or {"models": {}, "history": []})
