@@ -14,6 +14,7 @@ from scaling_ood.products.preparation import Findings, Preparation
 from scaling_ood.products.records import METRICS, RunRecord
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards
+from scaling_ood.report import Illustration, render_report
 from scaling_ood.wording import counted
 
 Facts = dict[str, object]
@@ -237,6 +238,51 @@ def extraction_facts(outputs: StoredShards) -> Facts:
         "Throughput": f"{outputs.items_per_second:,.1f} images/s, all detectors together",
         "PyTorch": outputs.about["torch"],
     }
+
+
+def report_page(
+    results: pd.DataFrame,
+    prepared: Preparation,
+    scores: Mapping[str, Scores],
+    outputs: Mapping[str, StoredShards],
+    quality: Quality,
+    reporting: ReportingSpec,
+    figures: Mapping[str, Illustration],
+    *,
+    dense: bool = False,
+    granularity: Any = None,
+) -> str:
+    """The report of a benchmark's setting.
+
+    Args:
+        results: The table.
+        prepared: The images.
+        scores: Of every detector, by its name.
+        outputs: Of the networks that are shown, the shared one first.
+        quality: Of the shared network.
+        reporting: Caveats and conventions.
+        figures: By their titles.
+        dense: Whether pixels are scored.
+        granularity: Comparison of networks of several targets.
+    """
+    shared = next(iter(outputs))
+    facts = {
+        "Data": data_facts(prepared),
+        "Network": network_facts(outputs[shared], quality),
+        **other_network_facts([*scores.values()], shared),
+        "Extraction": extraction_facts(outputs[shared]),
+        "Conventions": convention_facts(reporting, dense),
+    }
+    return render_report(
+        prepared.benchmark,
+        prepared.setting,
+        results,
+        facts=facts,
+        caveats=(*rendered_caveats(prepared), *reporting.caveats),
+        figures=figures,
+        granularity=granularity,
+        tie_level=reporting.tie_level,
+    )
 
 
 def convention_facts(reporting: ReportingSpec, dense: bool) -> Facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -72,6 +72,11 @@ class NetworkSpec(Spec):
         if self.objective != "classes" and not self.source.trains:
             return "is trained on the benchmark's images, and this benchmark trains none"
         return ""
+
+    @property
+    def scalars(self) -> dict[str, Any]:
+        """Parameters for a tracked run; lists are told elsewhere."""
+        return {name: value for name, value in self.model_dump(mode="json").items() if not isinstance(value, list)}
 
     def what_matters(self) -> dict[str, object]:
         """As of all parameters, without other objectives', and without the recipe where nothing is trained.

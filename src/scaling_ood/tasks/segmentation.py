@@ -19,13 +19,8 @@ from miniatures.street import StreetSpec, render_town, street_folders
 from scaling_ood.detectors import Need, OutputsView, field_of, name_of
 from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, stored_scenes
 from scaling_ood.evaluation.facts import (
-    convention_facts,
-    data_facts,
     detector_run,
-    extraction_facts,
-    network_facts,
-    other_network_facts,
-    rendered_caveats,
+    report_page,
 )
 from scaling_ood.evaluation.passes import ScenePass, tell_disk_use
 from scaling_ood.evaluation.scene_maps import ScoreMaps, chosen_scenes, scene_examples
@@ -67,7 +62,7 @@ from scaling_ood.products.preparation import Manifest, Preparation, Scenes
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
-from scaling_ood.report import Illustration, interval_figures, render_report, scene_figure
+from scaling_ood.report import Illustration, interval_figures, scene_figure
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
 from scaling_ood.tasks.task import Task, WrongNetworkError
@@ -223,7 +218,7 @@ class SegmentationTask(Task):
             "input": _input(network),
             "best_epoch": getattr(network, "best_epoch", "validation"),
             "told": {"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {},
-            "parameters": _scalars(network),
+            "parameters": network.scalars,
             **{f"{name}_images": manifest.preparation.images.get(name, 0) for name in self.training_sets},
         }
 
@@ -384,28 +379,11 @@ class SegmentationTask(Task):
     ) -> tuple[str, dict[str, Any]]:
         """The report, and a few test scenes with each detector's highest scores (the paper, Figures 4 and 5)."""
         assert maps is not None
-        prepared, shared = manifest.preparation, next(iter(outputs))
         figure = scene_figure(scene_examples(maps, manifest))
-        report = render_report(
-            prepared.benchmark,
-            prepared.setting,
-            results,
-            facts={
-                "Data": data_facts(prepared),
-                "Network": network_facts(outputs[shared], quality),
-                **other_network_facts(list(scores.values()), shared),
-                "Extraction": extraction_facts(outputs[shared]),
-                "Conventions": convention_facts(reporting, dense=True),
-            },
-            caveats=(*rendered_caveats(prepared), *reporting.caveats),
-            figures={
-                "Score maps": Illustration(
-                    figure, "Test scenes drawn by a fixed seed; the tenth of the pixels with the highest scores in red."
-                )
-            },
-            tie_level=reporting.tie_level,
-        )
-        return report, {"score_maps": figure}
+        caption = "Test scenes drawn by a fixed seed; the tenth of the pixels with the highest scores in red."
+        shown = {"Score maps": Illustration(figure, caption)}
+        page = report_page(results, manifest.preparation, scores, outputs, quality, reporting, shown, dense=True)
+        return page, {"score_maps": figure}
 
     def run(
         self,
@@ -580,8 +558,3 @@ def _render(spec: StreetSpec, missing: Sequence[Part]) -> Iterator[tuple[str, di
         for name, rendered in zip(names, pool.map(partial(render_town, spec), names), strict=True):
             for place in towns[name]:
                 yield place, {**rendered[place]}
-
-
-def _scalars(network: NetworkSpec) -> dict[str, Any]:
-    """Parameters of a network for a tracked run; lists are told elsewhere."""
-    return {name: value for name, value in network.model_dump(mode="json").items() if not isinstance(value, list)}

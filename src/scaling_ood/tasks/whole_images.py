@@ -18,14 +18,9 @@ from scaling_ood.detectors.rotation import ROTATIONS, turned
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.evaluation.facts import (
     Facts,
-    convention_facts,
-    data_facts,
     detector_run,
-    extraction_facts,
     in_measure,
-    network_facts,
-    other_network_facts,
-    rendered_caveats,
+    report_page,
 )
 from scaling_ood.evaluation.figures import score_figures, score_illustrations
 from scaling_ood.evaluation.passes import (
@@ -64,7 +59,7 @@ from scaling_ood.products.preparation import Manifest, Preparation
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
-from scaling_ood.report import Illustration, interval_figures, render_report
+from scaling_ood.report import Illustration, interval_figures
 from scaling_ood.tasks.image_sets import curate_sets
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.loop import Lesson
@@ -239,7 +234,7 @@ class WholeImages(Task):
             f"std {preprocessing.std}",
             "best_epoch": getattr(network, "best_epoch", "last"),
             "told": self.told(network),
-            "parameters": _scalars(network),
+            "parameters": network.scalars,
         }
 
     # Outputs and scores
@@ -379,27 +374,14 @@ class WholeImages(Task):
         maps: StoredShards | None,  # noqa: ARG002
     ) -> tuple[str, dict[str, Any]]:
         """The report, and the figures by their names."""
-        prepared, shared = manifest.preparation, next(iter(outputs))
+        prepared = manifest.preparation
         figures: dict[str, Any] = score_figures(list(scores.values()), prepared, reporting)
         shown = score_illustrations(figures)
         more, tables, granularity = self.more(methods, metrics, manifest, reporting, outputs)
-        report = render_report(
-            prepared.benchmark,
-            prepared.setting,
-            results,
-            facts={
-                "Data": data_facts(prepared),
-                "Network": network_facts(outputs[shared], quality),
-                **other_network_facts(list(scores.values()), shared),
-                "Extraction": extraction_facts(outputs[shared]),
-                "Conventions": convention_facts(reporting, dense=False),
-            },
-            caveats=(*rendered_caveats(prepared), *reporting.caveats),
-            figures=shown | more,
-            granularity=granularity,
-            tie_level=reporting.tie_level,
+        page = report_page(
+            results, prepared, scores, outputs, quality, reporting, shown | more, granularity=granularity
         )
-        return report, figures | tables
+        return page, figures | tables
 
     def more(
         self,
@@ -494,8 +476,3 @@ def _outputs_of(state: Mapping[str, torch.Tensor]) -> int:
 def _loaded(network: ImageNetwork, state: Mapping[str, torch.Tensor]) -> ImageNetwork:
     network.load_state_dict(dict(state))
     return network
-
-
-def _scalars(network: ImageNetworkSpec) -> dict[str, Any]:
-    """Parameters of a network for a tracked run; lists are told elsewhere."""
-    return {name: value for name, value in network.model_dump(mode="json").items() if not isinstance(value, list)}
