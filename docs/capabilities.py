@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from pydantic import ValidationError
 
+from scaling_ood.command import ENVIRONMENTS as OWN_OUTPUTS
 from scaling_ood.configuration import ConfigLoader
 from scaling_ood.detectors import (
     Given,
@@ -88,10 +89,12 @@ IN_DIST = {"multi_class": "data_sets.miniature", "multi_label": "data.labelled",
 """Where YAML says what the in-distribution set is."""
 
 
+STRATEGY = {"parameters": "soft", "globals": "soft"}
+
+
 def parameters() -> dict[str, Any]:
     """Parameters of the built-in benchmark."""
-    strategy = {"parameters": "soft", "globals": "soft"}
-    loader = ConfigLoader(str(ROOT / "conf"), "miniature", base_env="base", merge_strategy=strategy)
+    loader = ConfigLoader(str(ROOT / "conf"), "miniature", base_env="base", merge_strategy=STRATEGY)
     merged: dict[str, Any] = loader["parameters"]
     return merged
 
@@ -219,6 +222,16 @@ def _passed(task: Task) -> tuple[Any, Preparation]:
     return spec.networks[spec.shared], made_up(task).preparation
 
 
+def own_outputs(task: Task) -> str:
+    """Do the parameters that ship for it hold?"""
+    loader = ConfigLoader(str(ROOT / "conf"), OWN_OUTPUTS[task.name], base_env="base", merge_strategy=STRATEGY)
+    try:
+        task.spec.model_validate(loader["parameters"][task.name])
+    except ValidationError as error:
+        return str(error)
+    return ""
+
+
 CAPABILITIES: dict[str, dict[str, Probe]] = {
     "Data": {
         "Size of a copy compared with the published one": parameter("{in_dist}.published", {"data_set": "imagenet"}),
@@ -226,6 +239,7 @@ CAPABILITIES: dict[str, dict[str, Probe]] = {
         "Pictures that look alike are told": parameter("data.near_duplicates", True),
         "Photographs turned as EXIF says": parameter("data.orientation", "upright"),
         "Noise as an OOD set": parameter("data.ood", ["gaussian"]),
+        "Outputs of one's own in place of images and a network": own_outputs,
         "Detectors fitted on images of their own": learns,
         "Detectors fitted on training images": parameter("data.fit", {"split": "train", "share": 0.1}),
     },

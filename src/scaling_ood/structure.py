@@ -206,7 +206,8 @@ def _readable(name: str, raw: Any, error: ValidationError, shared: str = "") -> 
     """One line per problem: where in the YAML, what is wrong, what was given."""
     found = error.errors(include_url=False)
     for problem in found:
-        location = problem["loc"]
+        # Without the branches of a union that Pydantic tried.
+        location = tuple(step for step in problem["loc"] if ": " not in str(step))
         # Pydantic tries `false` too; the other branch says all that is wrong.
         if any(str(step).startswith("literal[") for step in location):
             continue

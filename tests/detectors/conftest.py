@@ -140,7 +140,7 @@ def make_view():
             stop = start + sizes[len(cuts) % len(sizes)]
             cuts.append(map_fields(outputs, lambda tensor, rows=slice(start, stop): tensor[rows]))
             start = stop
-        return View(cuts, class_groups, targets, head)
+        return View(cuts, class_groups, targets, head, ["background", *(f"class {k}" for k in range(1, CLASSES))])
 
     return make
 

@@ -45,6 +45,11 @@ def test_pixels():
     assert score(logits)[1, 2, 3] == score(logits[1:, :, 2, 3])[0]
 
 
+def test_without_names_class_0_may_be_any():
+    with pytest.raises(NotApplicableError, match="the classes have no names: class 0 may be any"):
+        build_detector("background").fit(OutputsList([]))
+
+
 def test_without_a_background_class_it_is_a_named_gap(view, chunk):
     detector = build_detector("background", class_index=None)
     for call in (lambda: detector.fit(view), lambda: detector.score(chunk)):

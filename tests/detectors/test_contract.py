@@ -341,7 +341,12 @@ def test_a_view_without_images_is_enough_for_what_does_not_learn_and_only_for_th
             passed.append(self)
             return super().__iter__()
 
-    known = {"class_groups": view.class_groups, "targets": view.targets, "head": view.head}
+    known = {
+        "class_groups": view.class_groups,
+        "targets": view.targets,
+        "head": view.head,
+        "class_names": view.class_names,
+    }
     expected = build_detector(name).fit(Counted(view.chunks, **known)).score(chunk)
     assert bool(passed) == detector_class(name).learns
     if not detector_class(name).learns:

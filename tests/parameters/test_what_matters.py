@@ -16,6 +16,7 @@ from scaling_ood import parameters as package
 from scaling_ood.models import ARCHITECTURES, architecture
 from scaling_ood.parameters.common import RuntimeSpec, Silent, Spec
 from scaling_ood.parameters.networks import NetworkSpec
+from scaling_ood.parameters.outputs import OutputsDataSpec
 from scaling_ood.parameters.weights import WEIGHTS
 from scaling_ood.products.keys import digest
 from scaling_ood.structure import checked
@@ -68,7 +69,10 @@ WHOLE = [
     *checked(parameters()).values(),
     *checked(changed(change("segmentation.data", PAIRED), change("segmentation.fabrication", {"seed": 1}))).values(),
 ]
-GIVEN = {type(each): each for setting in WHOLE for each in inside(setting.spec)} | {RuntimeSpec: RuntimeSpec()}
+GIVEN = {type(each): each for setting in WHOLE for each in inside(setting.spec)} | {
+    RuntimeSpec: RuntimeSpec(),
+    OutputsDataSpec: OutputsDataSpec(outputs="."),
+}
 FIELDS = [(kind, field) for kind in sorted(GIVEN, key=lambda kind: kind.__name__) for field in kind.model_fields]
 
 

@@ -39,15 +39,18 @@ class Background(Detector):
         self.sign = sign
 
     def fit(self, outputs: OutputsView) -> Self:
-        """Learn nothing, but look at the name of the class where the view knows it.
+        """Learn nothing, but look at the name of the class.
 
         Raises:
-            NotApplicableError: There is no background class, or the class has another name than one of `BACKGROUNDS`.
+            NotApplicableError: There is no background class, the class has another name than one of `BACKGROUNDS`, or
+                nobody says what the classes are called.
         """
         if self.class_index is None:
             raise NotApplicableError(_NO_CLASS)
         names = outputs.class_names
-        if names is not None and not BACKGROUNDS.intersection(names[self.class_index : self.class_index + 1]):
+        if names is None:
+            raise NotApplicableError(f"the classes have no names: class {self.class_index} may be any")
+        if not BACKGROUNDS.intersection(names[self.class_index : self.class_index + 1]):
             more = ", …" if len(names) > _SHOWN else ""
             raise NotApplicableError(f"there is no background class (the classes: {', '.join(names[:_SHOWN])}{more})")
         return self

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 
 from scaling_ood.detectors.head import LinearHead
+
+Array = torch.Tensor | NDArray[Any]
 
 
 class Outputs:
@@ -34,16 +37,18 @@ class Outputs:
         fields: All that is there, by name.
     """
 
-    def __init__(
-        self, logits: torch.Tensor | None = None, features: torch.Tensor | None = None, **others: torch.Tensor | None
-    ) -> None:
+    def __init__(self, logits: Array | None = None, features: Array | None = None, **others: Array | None) -> None:
         """Hold the fields, of the same images in the same order; those that are None are not there.
+
+        Arrays of NumPy become tensors on the same memory.
 
         Raises:
             ValueError: There is none.
         """
         given = {"logits": logits, "features": features, **others}
-        self.fields: Mapping[str, torch.Tensor] = {name: each for name, each in given.items() if each is not None}
+        self.fields: Mapping[str, torch.Tensor] = {
+            name: torch.as_tensor(each) for name, each in given.items() if each is not None
+        }
         if not self.fields:
             raise ValueError("outputs need at least one field, such as logits")
 

@@ -8,12 +8,13 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from scaling_ood.detectors import Detector, OutputsView
 from scaling_ood.evaluation.chunks import seed_name, shards_of, stored_scenes
 from scaling_ood.evaluation.scene_tables import score_pixels
 from scaling_ood.evaluation.scoring import fitted
-from scaling_ood.images import read_image
+from scaling_ood.images import Orientation, RecordedFile, read_image
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels
 from scaling_ood.parameters.detectors import Method
@@ -24,6 +25,8 @@ from scaling_ood.report import SceneExample
 
 EXAMPLES = "examples"
 """End of the part that holds the scenes that are shown."""
+
+_GREY = 128
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,14 @@ def scene_examples(maps: StoredShards, manifest: Manifest, detectors: Collection
     files = (manifest.files(rows, kind) for kind in ("", LABEL))
     for name, photograph, label in zip(rows["id"], *files, strict=True):
         ids = labels.apply(read_labels(label), label.path)
-        image = read_image(photograph, manifest.preparation.orientation).resize(ids.shape[::-1])
+        image = _pictured(photograph, manifest.preparation.orientation, (ids.shape[0], ids.shape[1]))
         own = {detector: tensors[name].numpy() for detector, tensors in scores.items()}
-        examples.append(SceneExample(name, np.asarray(image), labels.palette[ids], own))
+        examples.append(SceneExample(name, image, labels.palette[ids], own))
     return examples
+
+
+def _pictured(photograph: RecordedFile, orientation: Orientation, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The photograph at the size of its label image; grey where there is none."""
+    if not photograph.path.rpartition("/")[2]:
+        return np.full((*size, 3), _GREY, np.uint8)
+    return np.asarray(read_image(photograph, orientation).resize(size[::-1]))

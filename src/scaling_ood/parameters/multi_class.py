@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from miniatures import MiniatureSpec
 from scaling_ood.parameters.common import Name, RenderingSpec
 from scaling_ood.parameters.data_sets import DataSpec, FolderSpec
 from scaling_ood.parameters.networks import HintSpec, ImageNetworkSpec
+from scaling_ood.parameters.outputs import OutputsDataSpec, images_or_outputs
 from scaling_ood.parameters.setting import ImagesSpec
 
 
@@ -82,13 +83,16 @@ class MultiClassSpec(ImagesSpec):
     """Everything about the multi-class setting."""
 
     fabrication: FabricationSpec | Literal[False] = False
-    data: DataSpec
+    data: Annotated[
+        Annotated[DataSpec, Tag("data: images")] | Annotated[OutputsDataSpec, Tag("data: outputs")],
+        Discriminator(images_or_outputs),
+    ]
     networks: dict[Name, ClassifierSpec]
 
     def own_problems(self) -> list[str]:
         """Networks and images that do not go together."""
         problems = super().own_problems()
-        known = self.data.sets.get(self.data.in_dist)
+        known = self.data.sets.get(self.data.in_dist) if isinstance(self.data, DataSpec) else None
         grouped = isinstance(known, FolderSpec) and known.groups is not None
         coarse = [name for name, spec in self.networks.items() if spec.targets == "coarse"]
         if coarse and not grouped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from miniatures.composite import CompositeSpec
 from scaling_ood.images.multi_label import LAYOUTS, MultiLabelSource, check_source
@@ -13,6 +13,7 @@ from scaling_ood.metrics import AveragingRule
 from scaling_ood.parameters.common import Count, Name, RenderingSpec, Spec
 from scaling_ood.parameters.data_sets import DataSpec, PublishedSpec
 from scaling_ood.parameters.networks import ImageNetworkSpec
+from scaling_ood.parameters.outputs import OutputsDataSpec, images_or_outputs
 from scaling_ood.parameters.setting import ImagesSpec
 from scaling_ood.training.loop import BestEpoch
 
@@ -118,7 +119,7 @@ class MultiLabelNetworkSpec(ImageNetworkSpec):
     @property
     def gives(self) -> frozenset[str]:
         """Logits and penultimate features; dropout where the network has it."""
-        has_dropout = self.dropout and self.weights != "checkpoint"
+        has_dropout = self.dropout and self.source.trains
         return frozenset({"logits", "features", *(["dropout"] if has_dropout else [])})
 
     @property
@@ -140,5 +141,8 @@ class MultiLabelSpec(ImagesSpec):
     """Everything about the multi-label setting."""
 
     fabrication: CompositeFabricationSpec | Literal[False] = False
-    data: LabelledDataSpec
+    data: Annotated[
+        Annotated[LabelledDataSpec, Tag("data: images")] | Annotated[OutputsDataSpec, Tag("data: outputs")],
+        Discriminator(images_or_outputs),
+    ]
     networks: dict[Name, MultiLabelNetworkSpec]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from scaling_ood.models import Architecture, architecture
 from scaling_ood.models.segmentation import Segmenter
@@ -25,8 +25,8 @@ class NetworkSpec(Spec):
     A network that is not the setting's shared one takes everything that it does not state from that one.
 
     Attributes:
-        architecture: Registered name.
         weights: Where they come from; see `WEIGHTS`.
+        architecture: Registered name; any name for a network that is elsewhere.
         seeds: One network per seed of new weights, order and augmentation; results are their mean. A number n means
             0..n-1.
         least_quality: The network is wrong if its quality (top-1 accuracy, mAP or mIoU, a fraction) is under this.
@@ -35,11 +35,18 @@ class NetworkSpec(Spec):
     of_objective: ClassVar[Mapping[str, frozenset[str]]] = {}
     """Objective to the fields that mean something to it alone."""
 
-    architecture: str
     weights: Source
+    architecture: str
     objective: str = "classes"
     seeds: Seeds = (0,)
     least_quality: Quality = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, raw: Any) -> Any:
+        """A network that is elsewhere needs no name."""
+        elsewhere = isinstance(raw, Mapping) and raw.get("weights") == "outputs"
+        return {"architecture": "own outputs", **raw} if elsewhere else raw
 
     @property
     def source(self) -> Weights:
@@ -128,14 +135,15 @@ class ImageNetworkSpec(NetworkSpec):
 
     @field_validator("architecture")
     @classmethod
-    def _known_architecture(cls, value: str) -> str:
-        architecture(value)
+    def _known_architecture(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("weights") != "outputs":
+            architecture(value)
         return value
 
     @model_validator(mode="after")
     def _takes_its_input(self) -> Self:
-        own = architecture(self.architecture)
-        if own.fixed_size and self.input_px not in (None, own.preprocessing.crop_px):
+        own = self.registered
+        if own and own.fixed_size and self.input_px not in (None, own.preprocessing.crop_px):
             raise ValueError(
                 f"'{self.architecture}' takes images of {own.preprocessing.crop_px} pixels alone: leave input_px out "
                 f"(given: {self.input_px})"
@@ -143,9 +151,9 @@ class ImageNetworkSpec(NetworkSpec):
         return self
 
     @property
-    def registered(self) -> Architecture:
-        """A backbone, and what belongs to its published weights."""
-        return architecture(self.architecture)
+    def registered(self) -> Architecture | None:
+        """A backbone, and what belongs to its published weights; None for a network that is elsewhere."""
+        return architecture(self.architecture) if self.source.start != "outputs" else None
 
     @property
     def sees(self) -> tuple[object, ...]:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from miniatures.street import StreetSpec
 from scaling_ood.images import Orientation
 from scaling_ood.images.scenes import (
     LAYOUTS,
+    OWN_OUTPUTS,
     LabelMap,
     Pairing,
     SceneSource,
@@ -116,6 +117,8 @@ class SceneDataSpec(AnyDataSpec):
         paired: What `paired_folders` needs to know; for no other layout.
         published: What the folder is a copy of; where its size differs, preparation says so and goes on.
         most_unreadable: Share of scenes that may be set apart before preparation stops with an error.
+        outputs: Folder of a person's logits, relative to the data root, in place of photographs and a network: for each
+            label image a file `<split>/<name>`; see `scaling_ood.provided.scenes`.
         orientation: How photographs with an EXIF orientation lie under their label images: `stored` or `upright`
             (turned as EXIF says). By default nothing is known, and such a scene is set apart.
     """
@@ -128,13 +131,17 @@ class SceneDataSpec(AnyDataSpec):
     paired: PairedFoldersSpec | None = None
     published: PublishedSpec | None = None
     most_unreadable: Annotated[float, Field(ge=0, le=1), Silent] = 0.0
+    outputs: str | None = None
     orientation: Orientation | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         if (self.layout == PAIRED) != (self.paired is not None):
             raise ValueError(f"`paired` belongs to the layout '{PAIRED}', and that needs it (layout: '{self.layout}')")
-        if self.paired is None:
+        if self.layout == OWN_OUTPUTS:
+            if self.outputs is None or self.label_map is not None:
+                raise ValueError(f"the layout '{OWN_OUTPUTS}' needs outputs, and their classes are its labels")
+        elif self.paired is None:
             label_map_of(self.layout, self.label_map)
             rule_of(self.layout)
         elif self.label_map is not None:
@@ -148,15 +155,23 @@ class SceneDataSpec(AnyDataSpec):
 
     def photographs(self) -> dict[str, str]:
         """Data sets of photographs: name to folder, relative to the data root."""
-        return {self.in_dist: self.folder} if self.source == "photographs" else {}
+        own = {self.in_dist: self.folder} if self.source == "photographs" else {}
+        return own if self.outputs is None else {**own, f"{self.in_dist} (logits)": self.outputs}
 
     def labels(self) -> LabelMap:
-        """What each id of the label images means."""
+        """What each id of the label images means, where the parameters say it."""
         return self.paired.labels(self.in_dist) if self.paired else label_map_of(self.layout, self.label_map)
 
     def scene_source(self, folder: str) -> SceneSource:
         """How the scenes below that folder are read."""
-        source = SceneSource(self.in_dist, folder, self.layout, self.label_map, orientation=self.orientation)
+        source = SceneSource(
+            self.in_dist,
+            folder,
+            self.layout,
+            self.label_map,
+            photographs=self.outputs is None,
+            orientation=self.orientation,
+        )
         if self.paired is None:
             return source
         return replace(source, label_map=self.labels(), rule=self.paired.rule(), pairings=self.paired.pairings())
@@ -210,23 +225,27 @@ class SegmenterSpec(HintSpec, NetworkSpec):
 
     @field_validator("architecture")
     @classmethod
-    def _known_architecture(cls, value: str) -> str:
-        segmenter(value)
+    def _known_architecture(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("weights") != "outputs":
+            segmenter(value)
         return value
 
     @property
-    def registered(self) -> Segmenter:
-        """An encoder, and what belongs to its published weights."""
-        return segmenter(self.architecture)
+    def registered(self) -> Segmenter | None:
+        """An encoder, and what belongs to its published weights; None for a network that is elsewhere."""
+        return segmenter(self.architecture) if self.source.start != "outputs" else None
 
     @property
     def published(self) -> str:
         """Where the encoder's published weights come from; empty without any."""
-        return f"{self.registered.weights}; encoder only" if self.registered.weights else ""
+        own = self.registered
+        return f"{own.weights}; encoder only" if own and own.weights else ""
 
     @property
     def gives(self) -> frozenset[str]:
         """Logits; the confidence of a network that learned it; dropout where the network has it."""
+        if self.source.start == "outputs":
+            return frozenset({"logits"})
         second = ["confidence"] if self.objective == "confidence" else []
         return frozenset({"logits", *second, *(["dropout"] if self.dropout else [])})
 
@@ -352,7 +371,13 @@ class SegmentationSpec(SettingSpec):
 
     def own_problems(self) -> list[str]:
         """A segmenter whose quality is asked for, and whose labels cannot tell it."""
-        labelled, segmenter_spec = len(self.data.labels().classes), self.networks[self.shared]
+        segmenter_spec = self.networks[self.shared]
+        brought = self.data.outputs is not None
+        if (segmenter_spec.source.start == "outputs") != brought:
+            return [f"networks.{self.shared}.weights must be outputs exactly if data.outputs is given"]
+        if brought:
+            return []
+        labelled = len(self.data.labels().classes)
         given = getattr(segmenter_spec, "classes", None)
         if segmenter_spec.least_quality and given not in (None, labelled):
             return [

@@ -22,6 +22,7 @@ from scaling_ood.parameters.common import (
 from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
+from scaling_ood.parameters.outputs import OutputsDataSpec
 from scaling_ood.wording import did_you_mean
 
 
@@ -153,6 +154,10 @@ class SettingSpec(Spec):
 
     def _placed(self, method: Method) -> Method:
         """A detector on the network that it reads; on the shared one, with the reason, where none serves."""
+        made = [need.name for need in method.needs if isinstance(need, Need)]
+        if made and self.networks[self.shared].source.start == "outputs":
+            gap = f"not applicable: it takes {', '.join(made)}, which only a pass over images gives"
+            return replace(method, network=self.shared, gap=gap)
         wanted = [method.network] if method.network else [self.shared, *self.networks]
         reasons = {name: self._unfit(method, name) for name in dict.fromkeys(wanted)}
         fitting = next((name for name, reason in reasons.items() if not reason), None)
@@ -174,10 +179,14 @@ class SettingSpec(Spec):
 class ImagesSpec(SettingSpec):
     """One setting of whole images."""
 
-    data: DataSpec
+    data: DataSpec | OutputsDataSpec
 
     def own_problems(self) -> list[str]:
-        """Training images without a training, or the other way round."""
+        """Training images without a training, outputs without images, or the other way round."""
+        brought = isinstance(self.data, OutputsDataSpec)
+        wrong = [name for name, spec in self.used_networks.items() if (spec.source.start == "outputs") != brought]
+        if wrong:
+            return [f"networks.{name}.weights must be outputs exactly if data.outputs is given" for name in wrong]
         trains = any(spec.source.trains for spec in self.used_networks.values())
         if trains != (self.data.train is not None):
             return ["data.train must be given exactly if a network is trained"]

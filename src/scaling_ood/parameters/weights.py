@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Source = Literal["published", "checkpoint", "trained_head", "fine_tuned", "trained"]
-Start = Literal["published", "random", "checkpoint"]
+Source = Literal["published", "checkpoint", "trained_head", "fine_tuned", "trained", "outputs"]
+Start = Literal["published", "random", "checkpoint", "outputs"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Weights:
             "published": published,
             "random": "random initialisation",
             "checkpoint": f"checkpoint with SHA-256 {checkpoint}",
+            "outputs": "not known: its outputs were brought",
         }[self.start]
         return f"{begins}{self.words}"
 
@@ -56,8 +57,10 @@ WEIGHTS: dict[str, Weights] = {
         Weights("trained_head", "published", "head", "; frozen, a head trained here"),
         Weights("fine_tuned", "published", "everything", ", trained here"),
         Weights("trained", "random", "everything", ", trained here"),
+        Weights("outputs", "outputs", "nothing", ""),
     )
 }
 """`published`: as they are published, head included. `checkpoint`: those of a file (--params checkpoint=FILE), as they
 are. `trained_head`: a new head on the frozen published backbone, trained on stored features. `fine_tuned`: everything,
-from the published backbone. `trained`: everything, from random weights."""
+from the published backbone. `trained`: everything, from random weights. `outputs`: of a network that is elsewhere; what
+it left is given (`data.outputs`)."""

@@ -117,6 +117,8 @@ class Preparation(Record):
         orientation: Whether photographs are taken as they are stored, or turned as EXIF says.
         of_classes: More about classes of whole images.
         scenes: More about labelled scenes; None for whole images.
+        given: What a person brought in place of the images, such as `logits`, to its fingerprint where that is not in
+            those of the images; empty where there are images.
         found: What a reader must know.
     """
 
@@ -135,6 +137,7 @@ class Preparation(Record):
     orientation: Orientation = "stored"
     of_classes: Classes = Classes()
     scenes: Scenes | None = None
+    given: dict[str, str] = {}
     found: Findings = Findings()
 
 
@@ -173,4 +176,5 @@ class Manifest:
         found = self.preparation
         there = [name for name in image_sets if name in found.digests]
         known = digest(found.classes, found.of_classes.group_of_class)
-        return {"classes": known, **{name: found.digests[name] for name in there}}
+        given = {"given": found.given} if found.given else {}
+        return {"classes": known, **given, **{name: found.digests[name] for name in there}}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors.torch import load_file
 
 from scaling_ood.products.kept_files import damaged, is_intact
 from scaling_ood.products.keys import Origin
+from scaling_ood.products.plans import Plan
 
 Tensors = dict[str, torch.Tensor]
 
@@ -65,6 +67,30 @@ class StoredShards(StoredParts):
             DamagedPartError: The file is missing or its checksum differs from the recorded one.
         """
         return load_file(self.check(name, self.folder / f"{name}.safetensors"))
+
+
+@dataclass(frozen=True)
+class HeldShards(StoredShards):
+    """The same in memory.
+
+    Attributes:
+        shards: Part to its tensors.
+    """
+
+    shards: Mapping[str, Tensors]
+
+    @classmethod
+    def of(cls, plan: Plan[Tensors]) -> Self:
+        """All parts of a plan, made now."""
+        started = time.perf_counter()
+        made = dict(plan.make(plan.parts))
+        seconds = (time.perf_counter() - started) / max(1, len(made))
+        parts = {part.name: {"items": part.items, "seconds": seconds} for part in plan.parts}
+        return cls(plan.origin, plan.about, parts, Path(), made)
+
+    def read(self, name: str) -> Tensors:
+        """All tensors of one shard."""
+        return self.shards[name]
 
 
 @dataclass(frozen=True)

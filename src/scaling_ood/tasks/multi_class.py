@@ -24,7 +24,7 @@ from scaling_ood.images.manifest import PartitionError
 from scaling_ood.images.one_sided import refuse_one_sided_classes, untested_classes
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import ClassHead, Forward, Head, architecture
-from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
+from scaling_ood.parameters.common import RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSpec, FolderSpec, NoiseSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.multi_class import ClassifierSpec, MultiClassSpec
@@ -60,6 +60,7 @@ class MultiClassTask(WholeImages):
 
     name = "multi_class"
     spec = MultiClassSpec
+    sigmoid = False
 
     # Data
 
@@ -70,10 +71,15 @@ class MultiClassTask(WholeImages):
         parts = [Part(place, folders(request)[name].images) for place, name in sources.items()]
         return Plan(parts, partial(_render, request, sources), {"miniature": vars(request)})
 
-    def prepare(
+    def targets_of(self, targets: pd.Series[Any], classes: Sequence[str]) -> pd.DataFrame:
+        """`label`, -1 where the class is not known, and `class_name`."""
+        label = targets.fillna(-1).astype("int64")
+        return pd.DataFrame({"label": label, "class_name": [classes[each] if each >= 0 else "" for each in label]})
+
+    def prepare_images(
         self,
-        data: AnyDataSpec,
-        benchmark: str,
+        data: DataSpec,
+        whose: tuple[str, str],
         roots: Mapping[str, str],
         workers: int,
         curation: pd.DataFrame | None,
@@ -86,7 +92,6 @@ class MultiClassTask(WholeImages):
             OneSidedLabelsError: Images without a class, or classes that only the test has.
             SharedImagesError: Too many images stand on both sides.
         """
-        assert isinstance(data, DataSpec)
         places = places_of(data)
         dropped = frozenset() if curation is None else frozenset(curation["id"])
         found = {}
@@ -101,9 +106,7 @@ class MultiClassTask(WholeImages):
             labelled = divide(rows, data).assign(label=lambda r: r["class_name"].map(classes.index))
             return KnownImages(labelled, classes, _grouped(own, classes))
 
-        return prepare_images(
-            data, (self.name, benchmark), places, found, roles, {"label": -1}, _refuse, roots, workers, curation
-        )
+        return prepare_images(data, whose, places, found, roles, {"label": -1}, _refuse, roots, workers, curation)
 
     # Networks
 
@@ -175,21 +178,26 @@ class MultiClassTask(WholeImages):
     def judge(
         self, network: ClassifierSpec, logits: Callable[[str, int], torch.Tensor], manifest: Manifest
     ) -> tuple[list[float], Quality]:
-        """Top-1 accuracy on the fit and test images; where fit images were trained on, they are left out."""
+        """Top-1 accuracy on the fit and test images; where fit images were trained on, they are left out.
+
+        Images whose class is not known do not count.
+        """
         prepared = manifest.preparation
-        sets = ("test",) if prepared.trained_fit else ("fit", "test")
-        right = {
-            name: [
-                int((logits(name, seed).argmax(dim=1) == _targets(network.targets, manifest, name)).sum())
-                for seed in network.seeds
-            ]
-            for name in sets
+        targets = {
+            name: _targets(network.targets, manifest, name)
+            for name in (("test",) if prepared.trained_fit else ("fit", "test"))
         }
-        images = {name: prepared.images[name] for name in sets}
+        images = {name: known for name, own in targets.items() if (known := int((own >= 0).sum()))}
+        right = {
+            name: [int((logits(name, seed).argmax(dim=1) == targets[name]).sum()) for seed in network.seeds]
+            for name in images
+        }
+        if not images:
+            return [], Quality("top1", None, network.least_quality)
         values = [sum(own) / sum(images.values()) for own in zip(*right.values(), strict=True)]
         by_set = {name: {"top1": float(np.mean([each / images[name] for each in own]))} for name, own in right.items()}
         warning = ""
-        if "fit" in by_set:
+        if {"fit", "test"} <= by_set.keys():
             shares = (by_set["test"]["top1"], by_set["fit"]["top1"])
             warning = contradiction("top-1 accuracy", *shares, "the fit images", (images["test"], images["fit"]))
         value = float(np.mean(values))
@@ -199,13 +207,14 @@ class MultiClassTask(WholeImages):
         """The fit images with their classes, and what the classes have in common."""
         groups = manifest.preparation.of_classes.group_of_class
         coarse = outputs.about["targets"] == "coarse"
+        targets = _targets("coarse" if coarse else "classes", manifest, self.fit_set)
         return ImageOutputs(
             outputs,
             self.fit_set,
             seed_name(seed),
             method.needs,
             torch.tensor(groups) if groups and not coarse else None,
-            _targets("coarse" if coarse else "classes", manifest, self.fit_set),
+            targets if bool((targets >= 0).all()) else None,
             self._class_names(outputs, manifest.preparation),
         )
 
@@ -224,6 +233,8 @@ class MultiClassTask(WholeImages):
         outputs: Mapping[str, StoredShards],
     ) -> tuple[dict[str, Illustration], dict[str, Any], Any]:
         """Images of low confidence (the paper, Figure 3), and that figure as a controlled experiment."""
+        if manifest.preparation.given:
+            return {}, {}, None
         shared, *coarse = outputs
         examples = low_confidence_examples(outputs[shared], manifest, reporting.examples)
         drawn: dict[str, Any] = {"low_confidence": dispersal_figure(examples)}

@@ -26,7 +26,7 @@ from scaling_ood.images.one_sided import refuse_one_sided_labels, unlearned_labe
 from scaling_ood.metrics import mean_average_precision
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import Forward, Head, MultiLabelHead
-from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, RuntimeSpec
+from scaling_ood.parameters.common import RenderingSpec, RuntimeSpec
 from scaling_ood.parameters.multi_label import LabelledDataSpec, MultiLabelNetworkSpec, MultiLabelSpec
 from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.preparation import Classes, Manifest
@@ -65,6 +65,7 @@ class MultiLabelTask(WholeImages):
 
     name = "multi_label"
     spec = MultiLabelSpec
+    sigmoid = True
     training_sets = ("train", "fit")
     validated = "validation_map"
 
@@ -76,10 +77,14 @@ class MultiLabelTask(WholeImages):
         parts = [Part(_place(name), folder.images) for name, folder in composite_folders(request).items()]
         return Plan([Part(ANNOTATIONS, len(SPLITS)), *parts], partial(_render, request), {"composite": vars(request)})
 
-    def prepare(
+    def targets_of(self, targets: pd.Series[Any], classes: Sequence[str]) -> pd.DataFrame:  # noqa: ARG002
+        """`labels`, None where they are not known."""
+        return pd.DataFrame({"label": -1, "class_name": "", "labels": targets})
+
+    def prepare_images(
         self,
-        data: AnyDataSpec,
-        benchmark: str,
+        data: LabelledDataSpec,
+        whose: tuple[str, str],
         roots: Mapping[str, str],
         workers: int,
         curation: pd.DataFrame | None,
@@ -93,7 +98,6 @@ class MultiLabelTask(WholeImages):
             OneSidedLabelsError: Images to train or choose on are unlabelled, or no image of a set shows a class.
             SharedImagesError: Too many images stand on both sides.
         """
-        assert isinstance(data, LabelledDataSpec)
         places = {data.in_dist: place_of(data.labelled.source, data.labelled.folder), **places_of(data)}
         folder = folder_of(places[data.in_dist], roots)
         splits = sorted({part.split for part in data.roles.values()})
@@ -111,9 +115,7 @@ class MultiLabelTask(WholeImages):
             return KnownImages(divide(known, data), classes, Classes(titles=tuple(classes)))
 
         others = {"label": -1, "labels": None}
-        return prepare_images(
-            data, (self.name, benchmark), places, listed, roles, others, _refuse, roots, workers, curation
-        )
+        return prepare_images(data, whose, places, listed, roles, others, _refuse, roots, workers, curation)
 
     # Networks
 
@@ -175,6 +177,8 @@ class MultiLabelTask(WholeImages):
                 own = logits(image_set, seed).numpy()[known]
                 found = mean_average_precision(own, present, network.averaging).mean
                 by_set.setdefault(image_set, []).append(float(found))
+        if not by_set:
+            return [], Quality("map", None, network.least_quality)
         judged = "test" if "test" in by_set else "fit"
         means = {name: float(np.mean(values)) for name, values in by_set.items()}
         warning = contradiction("mAP", means["test"], means["fit"], "the fit images") if len(means) > 1 else ""

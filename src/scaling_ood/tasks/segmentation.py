@@ -35,7 +35,13 @@ from scaling_ood.evaluation.scoring import fitted, score_later
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
 from scaling_ood.images.recorded import LABEL
-from scaling_ood.images.scenes import anomalous_area, prepare_scenes, refuse_one_sided_scenes, scenes_digest
+from scaling_ood.images.scenes import (
+    OWN_OUTPUTS,
+    anomalous_area,
+    prepare_scenes,
+    refuse_one_sided_scenes,
+    scenes_digest,
+)
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
@@ -65,6 +71,8 @@ from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards,
 from scaling_ood.report import Illustration, interval_figures, scene_figure
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
+from scaling_ood.tasks.own_outputs import lacking
+from scaling_ood.tasks.own_scenes import logits_place, own_labels, plan_given_scenes, with_logits, written_out
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
@@ -112,9 +120,12 @@ class SegmentationTask(Task):
         """
         assert isinstance(data, SceneDataSpec)
         place = place_of(data.source, data.folder)
-        source = replace(data.scene_source(folder_of(place, roots)), looks=data.near_duplicates)
-        labels, orientation = data.labels(), data.orientation or "stored"
+        folder, orientation = folder_of(place, roots), data.orientation or "stored"
+        labels = own_labels(roots, data, folder) if data.layout == OWN_OUTPUTS else data.labels()
+        source = replace(data.scene_source(folder), label_map=labels, looks=data.near_duplicates)
         rows, bad, others = prepare_scenes(source, workers, data.most_unreadable)
+        if data.outputs is not None:
+            rows = with_logits(rows, labels, f"{roots['photographs']}/{data.outputs}")
         refuse_one_sided_scenes(rows, labels)
         # Of the scenes that can be used; an image has no single class.
         differences = compared(data.in_dist, data.published, rows.assign(class_name=""))
@@ -124,8 +135,7 @@ class SegmentationTask(Task):
         scenes = Scenes(
             layout=data.layout,
             labels=labels.name,
-            label_ids=data.paired.ids if data.paired else {},
-            label_names=data.paired.names if data.paired else {},
+            **written_out(data, labels),
             anomalous_share=area.mean_share,
             without_anomaly=area.without,
         )
@@ -134,13 +144,14 @@ class SegmentationTask(Task):
             setting=self.name,
             in_dist=data.in_dist,
             ood=(WHOLE, *(name for name in subsets.unique() if name and name != "all")),
-            places={data.in_dist: place},
+            places={data.in_dist: place, **logits_place(data)},
             classes=labels.classes,
             sources={WHOLE: data.source},
             images={name: len(part) for name, part in by_set.items()},
             digests={name: scenes_digest(part, labels, orientation) for name, part in by_set.items()},
             orientation=orientation,
             scenes=scenes,
+            given={} if data.outputs is None else {"logits": ""},
             found=find(rows, others, data, ROLES, orientation, unreadable=len(bad), differences=differences),
         )
         return Manifest(rows, record, roots), quarantine_table(bad, others)
@@ -166,6 +177,8 @@ class SegmentationTask(Task):
         """
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
         about = self._about(network, manifest, checkpoint)
+        if network.source.start == "outputs":
+            return TrainingPlan(0, lambda _: iter(()), about)
         if checkpoint is not None:
             return TrainingPlan(1, partial(_adopted, network, checkpoint.path, manifest.preparation), about)
         device = Forward(runtime.device).torch_device
@@ -208,7 +221,8 @@ class SegmentationTask(Task):
     ) -> dict[str, Any]:
         """What readers of a network, and of all that is made with it, must know."""
         chosen = "the last" if getattr(network, "best_epoch", "") == "last" else "the best of them by validation"
-        decoder = f", decoder of {network.width} channels" if isinstance(network, SegmenterSpec) else ""
+        built = network.source.start != "outputs" and isinstance(network, SegmenterSpec)
+        decoder = f", decoder of {getattr(network, 'width', 0)} channels" if built else ""
         return {
             "model": network.architecture,
             "architecture": f"{network.architecture}{decoder}",
@@ -248,6 +262,9 @@ class SegmentationTask(Task):
     ) -> Plan[Tensors]:
         """Plan one forward pass per scene and scale."""
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
+        if manifest.preparation.given:
+            sets = self.passed_sets(network, manifest.preparation)
+            return plan_given_scenes(model, manifest, sets, extraction, self.name)
         make = ScenePass(
             manifest,
             partial(_assembled, network, manifest.preparation, model),
@@ -309,6 +326,8 @@ class SegmentationTask(Task):
 
     def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
         """Whether a detector has a meaning; its scores are made when they are measured."""
+        if manifest.preparation.given and not method.gap:
+            method = replace(method, gap=lacking(method, manifest.preparation, self.fit_set))
         return score_later(method, outputs, quality, manifest, partial(self.fit_view, outputs, manifest))
 
     # Results
@@ -411,6 +430,8 @@ def preprocessing_of(network: SegmenterSpec | AutoencoderSpec) -> Preprocessing:
 
 
 def _input(network: SegmenterSpec | AutoencoderSpec) -> str:
+    if network.source.start == "outputs":
+        return "not known: outputs were brought"
     preprocessing = preprocessing_of(network)
     edges = ", ".join(str(edge or "as it is") for edge in network.edges)
     return f"shorter side {edges}, mean {preprocessing.mean}, std {preprocessing.std}"

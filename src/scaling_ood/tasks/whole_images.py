@@ -53,14 +53,17 @@ from scaling_ood.parameters.common import AnyDataSpec, ReportingSpec, RuntimeSpe
 from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import ImageNetworkSpec, NetworkSpec
+from scaling_ood.parameters.outputs import OutputsDataSpec
 from scaling_ood.parameters.setting import ExtractionSpec, SettingSpec
 from scaling_ood.products.plans import Part, Plan, TrainingPlan
 from scaling_ood.products.preparation import Manifest, Preparation
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
+from scaling_ood.provided import read_provided
 from scaling_ood.report import Illustration, interval_figures
 from scaling_ood.tasks.image_sets import curate_sets
+from scaling_ood.tasks.own_outputs import lacking, plan_given, prepare_outputs
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.loop import Lesson
 
@@ -85,7 +88,13 @@ class Encoded(Need):
 
 
 class WholeImages(Task):
-    """A setting whose detectors score whole images."""
+    """A setting whose detectors score whole images.
+
+    Attributes:
+        sigmoid: Whether a sigmoid follows the logits of each class, or a softmax of all.
+    """
+
+    sigmoid: ClassVar[bool]
 
     # What a subclass says
 
@@ -123,11 +132,47 @@ class WholeImages(Task):
         """Whether the `features` that a network gives are those of its backbone, so that other heads can read them."""
         return False
 
+    @abstractmethod
+    def targets_of(self, targets: pd.Series[Any], classes: Sequence[str]) -> pd.DataFrame:
+        """The manifest's columns of targets, of those that somebody brings.
+
+        Args:
+            targets: Index of each image's class, indices joined by `;`, or None.
+            classes: Names of all.
+        """
+
     def classes(self, network: Any, prepared: Preparation) -> Sequence[str]:  # noqa: ARG002
         """Names of what a network tells apart."""
         return prepared.classes
 
     # Data
+
+    def prepare(
+        self,
+        data: AnyDataSpec,
+        benchmark: str,
+        roots: Mapping[str, str],
+        workers: int,
+        curation: pd.DataFrame | None,
+    ) -> tuple[Manifest, pd.DataFrame]:
+        """List, select, divide and check the images, or the outputs that are there in their place."""
+        whose = self.name, benchmark
+        if isinstance(data, OutputsDataSpec):
+            provided = read_provided(f"{roots['photographs']}/{data.outputs}")
+            return prepare_outputs(provided, data, whose, roots, self.sigmoid, self.targets_of)
+        assert isinstance(data, DataSpec)
+        return self.prepare_images(data, whose, roots, workers, curation)
+
+    @abstractmethod
+    def prepare_images(
+        self,
+        data: Any,
+        whose: tuple[str, str],
+        roots: Mapping[str, str],
+        workers: int,
+        curation: pd.DataFrame | None,
+    ) -> tuple[Manifest, pd.DataFrame]:
+        """List, select, divide and check the images; `whose`: setting, and id of the benchmark."""
 
     def curate(self, data: AnyDataSpec, roots: Mapping[str, str], workers: int) -> pd.DataFrame:
         """Find the images that are left out for their quality."""
@@ -154,6 +199,7 @@ class WholeImages(Task):
     def seen(self, network: NetworkSpec) -> Any:
         """Backbone, how images enter it, and how they are turned."""
         assert isinstance(network, ImageNetworkSpec)
+        assert network.registered is not None
         return {
             "weights": published_digest(network.architecture),
             "preprocessing": asdict(network.registered.preprocessing),
@@ -197,6 +243,8 @@ class WholeImages(Task):
         """
         assert isinstance(network, ImageNetworkSpec)
         about = self.about(network, manifest, checkpoint)
+        if network.source.start == "outputs":
+            return TrainingPlan(0, lambda _: iter(()), about)
         classes = len(self.classes(network, manifest.preparation))
         name = network.architecture
         if checkpoint is not None:
@@ -221,8 +269,6 @@ class WholeImages(Task):
         self, network: ImageNetworkSpec, manifest: Manifest, checkpoint: ProvidedFile | None = None
     ) -> dict[str, Any]:
         """What readers of a network, and of all that is made with it, must know."""
-        preprocessing = self.preprocessing(network, manifest.preparation)
-        shape = "squashed to" if network.squash else f"resize {preprocessing.resize_px} px, centre crop"
         sha256 = "" if checkpoint is None else checkpoint.sha256
         return {
             "model": network.architecture,
@@ -230,12 +276,19 @@ class WholeImages(Task):
             "weights": network.source.told(network.published, sha256),
             "seeds": list(network.seeds),
             "targets": getattr(network, "targets", "classes"),
-            "input": f"{shape} {preprocessing.crop_px} px ({preprocessing.interpolation}), mean {preprocessing.mean}, "
-            f"std {preprocessing.std}",
+            "input": self._input(network, manifest.preparation),
             "best_epoch": getattr(network, "best_epoch", "last"),
             "told": self.told(network),
             "parameters": network.scalars,
         }
+
+    def _input(self, network: ImageNetworkSpec, prepared: Preparation) -> str:
+        """How images enter a network, in words."""
+        if prepared.given:
+            return "not known: outputs were brought"
+        own = self.preprocessing(network, prepared)
+        shape = "squashed to" if network.squash else f"resize {own.resize_px} px, centre crop"
+        return f"{shape} {own.crop_px} px ({own.interpolation}), mean {own.mean}, std {own.std}"
 
     # Outputs and scores
 
@@ -271,6 +324,9 @@ class WholeImages(Task):
         """Plan one forward pass per image, or what heads make of stored features."""
         assert isinstance(network, ImageNetworkSpec)
         prepared = manifest.preparation
+        if prepared.given:
+            read = partial(read_provided, manifest.folders[prepared.in_dist])
+            return plan_given(model, manifest, self.passed_sets(network, prepared), read, extraction, self.name)
         head = self.head(network, len(self.classes(network, prepared)))
         forward = Forward(runtime.device, extraction.precision, runtime.channels_last)
         stored: torch.dtype = getattr(torch, extraction.stored)
@@ -312,7 +368,7 @@ class WholeImages(Task):
             return ImageOutputs(outputs, image_set, seed_name(seed)).logits()
 
         values, quality = self.judge(network, logits, manifest)
-        if min(values) < network.least_quality:
+        if values and min(values) < network.least_quality:
             images, told = sum(quality.images.values()), in_measure(quality.measure, min(values))
             raise WrongNetworkError(
                 f"{self.name}: {told} on {images:,} in-distribution images is under the "
@@ -333,7 +389,10 @@ class WholeImages(Task):
 
     def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
         """Fit a detector and score the test images."""
-        sets = ("test", *manifest.preparation.ood)
+        prepared = manifest.preparation
+        if prepared.given and not method.gap:
+            method = replace(method, gap=lacking(method, prepared))
+        sets = ("test", *prepared.ood)
         return score_images(method, outputs, quality, manifest, sets, partial(self.fit_view, outputs, manifest))
 
     # Results

@@ -110,6 +110,14 @@ TREES = {
             for stem, ending in (("0001TP_1", ".jpg"), ("Seq05VD_f2", ".png"))
         ],
     ),
+    "own_outputs": (
+        [f"{kind}/{name}.png" for kind in ("labels", "images") for name in ("test/a", "test/b/c", "fit/d")],
+        [
+            ("d", "images/fit/d.png", "labels/fit/d.png", "fit", ""),
+            ("a", "images/test/a.png", "labels/test/a.png", "test", ""),
+            ("b/c", "images/test/b/c.png", "labels/test/b/c.png", "test", "b"),
+        ],
+    ),
     "paired_folders": (
         [
             "rgb/train/aachen/a_1_left.png",

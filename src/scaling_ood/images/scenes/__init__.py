@@ -2,7 +2,7 @@
 
 from scaling_ood.images.scenes import readers
 from scaling_ood.images.scenes.labels import ANOMALY, VOID, LabelMap, UnknownLabelError
-from scaling_ood.images.scenes.listing import LAYOUTS
+from scaling_ood.images.scenes.listing import LAYOUTS, OWN_OUTPUTS
 from scaling_ood.images.scenes.one_sided import refuse_one_sided_scenes
 from scaling_ood.images.scenes.pairing import Pairing
 from scaling_ood.images.scenes.preparation import SceneSource, label_map_of, prepare_scenes, rule_of
@@ -14,6 +14,7 @@ from scaling_ood.images.scenes.tables import label_map, label_map_names
 __all__ = [
     "ANOMALY",
     "LAYOUTS",
+    "OWN_OUTPUTS",
     "VOID",
     "LabelMap",
     "Pairing",

@@ -38,6 +38,9 @@ class SceneLayout(NamedTuple):
 
 LAYOUTS = Layouts(SceneLayout)
 
+OWN_OUTPUTS = "own_outputs"
+"""The layout whose label images hold the numbers of the classes of a person's logits."""
+
 
 def list_scenes(
     layout: str,

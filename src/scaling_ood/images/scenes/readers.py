@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scaling_ood.images.scenes.listing import LAYOUTS
+from scaling_ood.images.scenes.listing import LAYOUTS, OWN_OUTPUTS
 from scaling_ood.images.scenes.pairing import LABEL_SUFFIXES, Pairing, SplitFiles, folder_split
 from scaling_ood.images.scenes.splits import SplitRule, Subset
 from scaling_ood.images.walking import walk
@@ -116,6 +116,14 @@ def _camvid(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """SegNet's copy of CamVid: `{train,val,test}/<sequence>_<frame>.*` and `{train,val,test}annot/`."""
     for split in ("train", "val", "test"):
         yield folder_split(root, Pairing(split, split, f"{split}annot", sequence_until="_"))
+
+
+@LAYOUTS.reader(OWN_OUTPUTS, (), SplitRule({"fit": "validation", "test": "test"}))
+def _own_outputs(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
+    """`labels/{test,fit}/*.png` beside a person's logits; `fit`, and photographs in `images`, may be missing."""
+    for split in ("fit", "test"):
+        if split == "test" or (root / "labels" / split).is_dir():
+            yield folder_split(root, Pairing(split, f"images/{split}", f"labels/{split}"))
 
 
 @LAYOUTS.reader("paired_folders", (), None)
