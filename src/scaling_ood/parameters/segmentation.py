@@ -150,6 +150,10 @@ class SceneDataSpec(AnyDataSpec):
         """Data sets of photographs: name to folder, relative to the data root."""
         return {self.in_dist: self.folder} if self.source == "photographs" else {}
 
+    def expected(self) -> dict[str, str]:
+        """Data set to the shape that its layout expects of its folder, in words."""
+        return {self.in_dist: LAYOUTS.expected(self.layout)}
+
     def labels(self) -> LabelMap:
         """What each id of the label images means."""
         return self.paired.labels(self.in_dist) if self.paired else label_map_of(self.layout, self.label_map)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from scaling_ood.images import LAYOUTS
 from scaling_ood.images.counts import count_differences
 from scaling_ood.images.curation import REPORT_COLUMNS, curate, read_flags
 from scaling_ood.images.manifest import (
@@ -30,6 +32,7 @@ from scaling_ood.parameters.data_sets import CurationSpec, DataSpec, FolderSpec,
 from scaling_ood.products.keys import digest
 from scaling_ood.products.preparation import Classes, Manifest, Place, Preparation
 from scaling_ood.tasks.findings import find
+from scaling_ood.tasks.reading import Reading
 
 _logger = logging.getLogger(__name__)
 
@@ -99,6 +102,18 @@ def list_set(
         split = split_species(whole["class_name"], spec.species.share, spec.species.seed)
         rows = rows[rows["class_name"].isin(getattr(split, spec.species.take))].reset_index(drop=True)
     return Listed(sample(rows, spec.images, seed), compared(name, spec.published, whole), others)
+
+
+def readings_of(
+    data: DataSpec, places: Mapping[str, Place], roots: Roots, dropped: frozenset[str]
+) -> dict[str, Reading]:
+    """How each data set of the library is read, by its name; see `list_set`."""
+    readings = {}
+    for name, spec in data.sets.items():
+        folder = folder_of(places[name], roots) if name in places else ""
+        read = partial(list_set, name, spec, folder, data.seed, dropped)
+        readings[name] = Reading(read, folder, spec.layout, LAYOUTS) if isinstance(spec, FolderSpec) else Reading(read)
+    return readings
 
 
 def compared(name: str, published: PublishedSpec | None, whole: pd.DataFrame) -> list[str]:

@@ -35,7 +35,14 @@ from scaling_ood.evaluation.scoring import fitted, score_later
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
 from scaling_ood.images.recorded import LABEL
-from scaling_ood.images.scenes import anomalous_area, prepare_scenes, refuse_one_sided_scenes, scenes_digest
+from scaling_ood.images.scenes import (
+    LAYOUTS,
+    anomalous_area,
+    prepare_scenes,
+    refuse_one_sided_scenes,
+    scenes_digest,
+)
+from scaling_ood.images.scenes.pairing import UnpairedError
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
@@ -65,6 +72,7 @@ from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards,
 from scaling_ood.report import Illustration, interval_figures, scene_figure
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
+from scaling_ood.tasks.reading import Reading, read_all
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
@@ -105,7 +113,8 @@ class SegmentationTask(Task):
         """List, check and divide the scenes.
 
         Raises:
-            UnpairedError, UnreadableLabelError, SplitError: The files, or their labels, do not fit together.
+            UnfitFoldersError: Photographs and labels do not lie as the layout says.
+            UnreadableLabelError, SplitError: Labels do not fit together.
             TooManyUnreadableError: The share of unusable scenes is above what is tolerated.
             OneSidedLabelsError: No anomaly can be told from anything, or a class cannot be learned.
             SharedImagesError: Too many images stand on both sides.
@@ -114,7 +123,9 @@ class SegmentationTask(Task):
         place = place_of(data.source, data.folder)
         source = replace(data.scene_source(folder_of(place, roots)), looks=data.near_duplicates)
         labels, orientation = data.labels(), data.orientation or "stored"
-        rows, bad, others = prepare_scenes(source, workers, data.most_unreadable)
+        read = partial(prepare_scenes, source, workers, data.most_unreadable)
+        reading = Reading(read, str(source.folder), data.layout, LAYOUTS)
+        rows, bad, others = read_all({data.in_dist: reading}, UnpairedError)[data.in_dist]
         refuse_one_sided_scenes(rows, labels)
         # Of the scenes that can be used; an image has no single class.
         differences = compared(data.in_dist, data.published, rows.assign(class_name=""))
