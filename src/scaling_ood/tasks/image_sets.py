@@ -32,6 +32,7 @@ from scaling_ood.parameters.data_sets import CurationSpec, DataSpec, FolderSpec,
 from scaling_ood.products.keys import digest
 from scaling_ood.products.preparation import Classes, Manifest, Place, Preparation
 from scaling_ood.tasks.findings import find
+from scaling_ood.tasks.origins import tell_origins
 from scaling_ood.tasks.reading import Reading
 
 _logger = logging.getLogger(__name__)
@@ -170,6 +171,7 @@ def prepare_images(
         data,
         list(data.roles),
         data.orientation,
+        origins=tell_origins(rows, places, roots),
         unreadable=len(bad),
         notes=notes,
         differences=[told for one in listed.values() for told in one.differences],

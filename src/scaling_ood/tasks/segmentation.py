@@ -72,6 +72,7 @@ from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards,
 from scaling_ood.report import Illustration, interval_figures, scene_figure
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
+from scaling_ood.tasks.origins import tell_origins
 from scaling_ood.tasks.reading import Reading, read_all
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.confidence import Budget, Hints
@@ -152,7 +153,16 @@ class SegmentationTask(Task):
             digests={name: scenes_digest(part, labels, orientation) for name, part in by_set.items()},
             orientation=orientation,
             scenes=scenes,
-            found=find(rows, others, data, ROLES, orientation, unreadable=len(bad), differences=differences),
+            found=find(
+                rows,
+                others,
+                data,
+                ROLES,
+                orientation,
+                origins=tell_origins(rows, {data.in_dist: place}, roots),
+                unreadable=len(bad),
+                differences=differences,
+            ),
         )
         return Manifest(rows, record, roots), quarantine_table(bad, others)
 
