@@ -28,6 +28,7 @@ from scaling_ood.detectors import (
     Outputs,
     OutputsList,
     build_detector,
+    detector_class,
     detector_names,
     refuse_network,
 )
@@ -360,7 +361,8 @@ def page() -> str:
             lines.append(f"| {capability} | {' | '.join(cell(task, capability, probe(task)) for task in tasks())} |")
     told = "On the networks of the built-in benchmark; [detectors.md](detectors.md) says what they compute."
     lines += ["", "## Detectors", "", told, "", header, rule]
-    for name in detector_names():
+    # Those of other packages are described there.
+    for name in (name for name in detector_names() if not detector_class(name).package):
         found = [cell(task, name, gap_of(task, name)) for task in tasks()]
         lines.append(f"| [`{name}`](detectors.md#{name}) | {' | '.join(found)} |")
     return "\n".join(lines) + "\n"

@@ -191,7 +191,8 @@ def test_a_missing_set_of_the_paper_is_told_with_source_terms_and_place(
     library["cars"] |= {"layout": "dtd", "folder": "dtd"}
     told = message(preparing(), catalog)
     root = catalog["data_root"].load()
-    assert f"no folder {root}/species/Fish, for multi_class dogs" in told
+    assert f"no folder {root}/species/Fish, for multi_class dogs; layout '" in told
+    assert "layout 'dtd' expects images/<class>/<image>" in told
     assert "Terms: none stated; images from iNaturalist, each under its photographer's licence" in told
     assert "ImageNet's terms of access: non-commercial research and education only" in told
     assert f"Lay it out below {root}:\n    imagenet21k/imagenet21k_val/<wnid>/*" in told

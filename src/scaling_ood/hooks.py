@@ -184,13 +184,18 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     if os.path.exists(str(root)) and not os.path.isdir(str(root)):
         return [f"data_root: {root} is a file; name the folder that holds the photographs: --params data_root=DIR"]
     wanted: dict[str, list[str]] = {}
+    expected: dict[str, dict[str, None]] = {}
     for name, setting in structure.setting_specs().items():
         if f"{name}.manifest" not in pipeline.outputs() | pipeline.datasets():
             continue
+        shapes = setting.spec.data.expected()
         for data_set, folder in setting.spec.data.photographs().items():
             wanted.setdefault(f"{root}/{folder}", []).append(f"{name} {data_set}")
+            expected.setdefault(f"{root}/{folder}", {})[shapes[data_set]] = None
     missing = [
-        f"no folder {folder}, for {', '.join(names)}" for folder, names in wanted.items() if not os.path.isdir(folder)
+        f"no folder {folder}, for {', '.join(names)}; {'; '.join(expected[folder])}"
+        for folder, names in wanted.items()
+        if not os.path.isdir(folder)
     ]
     if not missing:
         return []

@@ -22,6 +22,7 @@ from scaling_ood.images.quality import QualityMeasure
 from scaling_ood.images.species import split_species
 from scaling_ood.models import ARCHITECTURES, ClassCountError, ClassHead, Forward, build_head
 from scaling_ood.tasks import multi_class, whole_images
+from scaling_ood.tasks.reading import UnfitFoldersError
 
 CLASSES = sorted(COLOURS)
 WHOLE = {"networks": {"classifier": {"architecture": "toy_network", "weights": "trained", "epochs": 2}}}
@@ -137,10 +138,26 @@ def test_a_wrong_layout_is_told_which_one_fits(tmp_path):
     folders(tmp_path / "known", 3, COLOURS)
     folders(tmp_path, 3, {"flat": (9, 99, 9)}, 1)
     sets = {name: {"layout": "class_folders", "folder": name} for name in ("known", "flat")}
-    with pytest.raises(PartitionError, match=r"flat: no image in .*; images lie in the folder itself: .*'flat'"):
+    with pytest.raises(UnfitFoldersError) as refused:
         small(tmp_path, sets, in_dist="known", ood=["flat"]).load("manifest")
+    assert str(refused.value).splitlines() == [
+        f"flat: no image in {tmp_path}/flat",
+        "    layout 'class_folders' expects <class>/<image>",
+        f"    found in {tmp_path}/flat: 3 images directly in it (000.png), no folders",
+        "    layout 'flat' would fit: <image>",
+    ]
     sets["flat"]["layout"] = "flat"
     assert small(tmp_path, sets, in_dist="known", ood=["flat"]).manifest.preparation.images["flat"] == 3
+
+
+def test_an_in_distribution_set_without_classes_is_refused_with_the_layouts_that_have_them(tmp_path):
+    folders(tmp_path / "known", 3, COLOURS)
+    sets = {"known": {"layout": "flat", "folder": "known"}}
+    with pytest.raises(UnfitFoldersError) as refused:
+        small(tmp_path, sets, in_dist="known", ood=["static"]).load("manifest")
+    told = str(refused.value)
+    assert "known: its images have no classes, and the in-distribution set needs them" in told
+    assert "layout 'class_folders' would fit: <class>/<image>" in told
 
 
 def test_titles_come_from_a_shipped_table_where_one_is_named(tmp_path):

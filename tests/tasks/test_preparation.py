@@ -59,7 +59,7 @@ def test_every_image_has_one_row_and_one_role(own, setting):
 def test_clean_data_leaves_nothing_to_tell(own, caplog):
     found = prepare(own[0])[0].preparation.found
     assert (found.left_out, found.shared, found.notes, found.unreadable, found.oriented) == ({}, (), (), 0, {})
-    assert caplog.text == ""
+    assert "WARNING" not in caplog.text
 
 
 def test_moved_data_keeps_every_digest(own, tmp_path):
@@ -241,3 +241,33 @@ def test_another_request_is_another_product(setting, tmp_path):
         for seed in (0, 0, 1)
     }
     assert len(keys) == 2
+
+
+def test_one_table_says_which_set_got_how_many_images_of_how_many_classes_from_where(own, setting, caplog):
+    caplog.set_level("INFO", "scaling_ood")
+    manifest = prepare(own[0])[0]
+    (told,) = (message for message in caplog.messages if message.startswith("Images\n"))
+    lines = told.splitlines()[1:]
+    assert lines[0].split() == ["image", "set", "images", "classes", "data", "set", "folder"]
+    shown = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    assert {name: int(cells[0]) for name, cells in shown.items()} == TOYS[setting].sizes
+    for image_set, rows in manifest.rows.groupby("image_set"):
+        data_set = rows["data_set"].iloc[0]
+        assert shown[image_set][2:] == [data_set, manifest.folders.get(data_set, "generated")]
+    assert len({line.index(f"  {cells[2]}", 12) for line, cells in zip(lines[1:], shown.values(), strict=True)}) == 1
+    facts = data_facts(manifest.preparation)
+    place = manifest.preparation.places[manifest.preparation.in_dist]
+    assert facts["Images for test"].startswith(f"{TOYS[setting].sizes['test']}, ")
+    assert f"from {manifest.preparation.in_dist} in {place.folder}" in facts["Images for test"]
+
+
+def test_the_table_counts_the_classes_that_are_shown(own, setting):
+    manifest = prepare(own[0])[0]
+    counted = {one.image_set: one.classes for one in manifest.preparation.found.origins}
+    if setting == "segmentation":
+        names = set(";".join(manifest.of("train")["classes"]).split(";"))
+        assert counted["train"] == len(names)
+    elif setting == "multi_label":
+        assert counted["train"] == len(set(";".join(manifest.of("train")["labels"]).split(";")) - {""})
+    else:
+        assert counted["train"] == manifest.of("train")["class_name"].nunique()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 
+from scaling_ood.detectors.installed import load_installed
 from scaling_ood.detectors.needs import Need, field_of, name_of
 from scaling_ood.detectors.outputs import MissingOutputError, NonFiniteOutputError, Outputs, OutputsView, no_numbers
 from scaling_ood.registry import Registry
@@ -35,6 +36,7 @@ class Detector(ABC):
             options; where it depends on them, the constructor sets it.
         sources: Plain outputs in whose place a need is read; see `on_need`.
         dense: Whether it works on pixels, (N, C, H, W), as well as on images, (N, C).
+        package: Name and version of the package that it comes from; empty for those of this project.
         learns: Whether `fit` passes over images. By default whether there is a `fit`; a class whose `fit` takes only
             what else a view knows says no.
     """
@@ -44,6 +46,7 @@ class Detector(ABC):
     sources: Mapping[str, Need] = {}
     dense: ClassVar[bool] = True
     learns: ClassVar[bool] = False
+    package: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
         """A class with a `fit` of its own learns, unless it says that it does not."""
@@ -117,8 +120,15 @@ AnyDetector = TypeVar("AnyDetector", bound=Detector)
 
 
 def detector(cls: DetectorType) -> DetectorType:
-    """Register a detector under its file's name."""
+    """Register a detector under its file's name.
+
+    Raises:
+        ValueError: Another file has registered one under that name.
+    """
     cls.name = cls.__module__.rsplit(".", 1)[-1]
+    other = _REGISTRY.get(cls.name)
+    if other is not None and other.__module__ != cls.__module__:
+        raise ValueError(f"detector name '{cls.name}' is taken by {other.__module__}")
     _REGISTRY[cls.name] = cls
     return cls
 
@@ -133,9 +143,11 @@ def detector_class(name: str) -> type[Detector]:
     """The detector registered under that name.
 
     Raises:
-        ValueError: Unknown name; says the nearest match and all known ones.
+        ValueError: Unknown name; says the nearest match and all known ones. Or an installed package's is refused; says
+            why.
     """
-    _import_all()
+    if reason := _import_all().get(name):
+        raise ValueError(reason)
     return _REGISTRY[name]
 
 
@@ -206,7 +218,9 @@ def at_least_float32(logits: torch.Tensor) -> torch.Tensor:
 
 
 @cache
-def _import_all() -> None:
+def _import_all() -> dict[str, str]:
+    """Fill the registry; names of installed packages' detectors that are refused, with the reasons."""
     package = importlib.import_module("scaling_ood.detectors")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
+    return load_installed(_REGISTRY)

@@ -158,15 +158,25 @@ def data_facts(prepared: Preparation) -> Facts:
     return {
         "In-distribution": prepared.in_dist,
         "Classes": classes,
-        **{f"Images for {role}": f"{prepared.images[role]:,} (digest {prepared.digests[role]})" for role in roles},
+        **{f"Images for {role}": f"{_origins(prepared, role)} (digest {prepared.digests[role]})" for role in roles},
         **({"Fit images that are training images": f"{prepared.trained_fit:,}"} if prepared.trained_fit else {}),
-        **{f"OOD {name}": f"{prepared.images[name]:,} ({prepared.sources[name]})" for name in ood},
+        **{f"OOD {name}": f"{_origins(prepared, name)} ({prepared.sources[name]})" for name in ood},
         **{f"Noise {name}": _noise(prepared, name) for name in prepared.noise},
         **_scene_facts(prepared),
         **_finding_facts(prepared.found),
         "Images with an EXIF orientation": oriented_in_words(prepared.found.oriented, prepared.orientation),
         "Seed of the draws": prepared.seed,
     }
+
+
+def _origins(prepared: Preparation, image_set: str) -> str:
+    """How many images a set has, of how many classes, and from where."""
+    told = [f"{prepared.images[image_set]:,}"]
+    for one in prepared.found.origins:
+        if one.image_set == image_set:
+            told += [f"{one.classes:,} classes"] if one.classes else []
+            told += [f"from {one.data_set} in {one.folder}"] if one.place else []
+    return ", ".join(told)
 
 
 _FEW_CLASSES = 100

@@ -13,7 +13,7 @@ from scaling_ood.wording import listed
 _BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 
 
-@LAYOUTS.reader("cifar10")
+@LAYOUTS.reader("cifar10", f"{FOLDER}/{{data_batch_1..5,test_batch,batches.meta}}", [FOLDER])
 def _cifar10(root: Path, wanted: Wanted) -> list[Entry]:
     """CIFAR-10, Python version: `cifar-10-batches-py/{data_batch_1..5,test_batch,batches.meta}`."""
     chosen = {split: batches for split, batches in _BATCHES.items() if wanted.split(split)}

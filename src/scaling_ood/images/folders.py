@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from scaling_ood.images.layouts import LayoutError
@@ -14,16 +13,19 @@ from scaling_ood.images.walking import LOOP, is_hidden, walk
 from scaling_ood.wording import counted, listed
 
 BESIDE = "image beside the folders that hold the others"
-_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
-_LOOKED_AT = 10_000
-"""Files that are enough to tell how deep the images of a folder lie."""
+
+TRAINING = ("train", "training")
+VALIDATION = ("val", "valid", "validation", "dev")
+TESTING = ("test", "testing")
+SPLITS = frozenset({*TRAINING, *VALIDATION, *TESTING})
+"""Names of folders that are splits, in lower case, and no classes."""
 
 
 class EmptyClassError(ValueError):
     """Class folders without a single image."""
 
 
-@LAYOUTS.reader("image_folder")
+@LAYOUTS.reader("image_folder", "<split>/<class>/<image>")
 def _image_folder(root: Path, wanted: Wanted) -> list[Entry]:
     """ImageNet's layout: `<split>/<class>/*`, at any depth below the class."""
     splits = [split for split in subfolders(root) if wanted.split(split.name)]
@@ -32,7 +34,7 @@ def _image_folder(root: Path, wanted: Wanted) -> list[Entry]:
     return found + bare + beside(root, root)
 
 
-@LAYOUTS.reader("class_folders")
+@LAYOUTS.reader("class_folders", "<class>/<image>")
 def _class_folders(root: Path, wanted: Wanted) -> list[Entry]:
     """A folder of classes without splits, as one supercategory of Species: `<class>/*`, at any depth."""
     folders = subfolders(root)
@@ -41,18 +43,18 @@ def _class_folders(root: Path, wanted: Wanted) -> list[Entry]:
     entries = class_folders(root, [("all", folder) for folder in folders if wanted.of_class(folder.name)])
     # A class may be called `train`, but its images then lie in it and not in classes below it.
     nested = not any(entry.path.count("/") == 1 for entry in entries if not entry.left_out)
-    if folders and nested and wanted.classes is None and all(folder.name.lower() in _SPLITS for folder in folders):
-        raise LayoutError(f"the folders of {root} are splits with classes, and not classes{fitting_layout(root)}")
+    if folders and nested and wanted.classes is None and all(folder.name.lower() in SPLITS for folder in folders):
+        raise LayoutError(f"the folders of {root} are splits with classes, and not classes")
     return entries + ([] if folders else beside(root, root))
 
 
-@LAYOUTS.reader("flat")
+@LAYOUTS.reader("flat", "<image>")
 def _flat(root: Path, _wanted: Wanted) -> list[Entry]:
     """A folder of images without classes or splits, at any depth."""
     return entries_in(root, root, "all")
 
 
-@LAYOUTS.reader("tiny_imagenet")
+@LAYOUTS.reader("tiny_imagenet", "train/<wnid>/images/<image>", ["wnids.txt"])
 def _tiny_imagenet(root: Path, _wanted: Wanted) -> list[Entry]:
     """Tiny-ImageNet's official layout: `train/<wnid>/images/*`; `val` and `test` are flat and not looked at."""
     if not (root / "train").is_dir():
@@ -60,7 +62,7 @@ def _tiny_imagenet(root: Path, _wanted: Wanted) -> list[Entry]:
     return class_folders(root, [("train", entry) for entry in subfolders(root / "train")], "images")
 
 
-@LAYOUTS.reader("class_prefix")
+@LAYOUTS.reader("class_prefix", "<wnid>_<name>.<suffix>")
 def _class_prefix(root: Path, _wanted: Wanted) -> list[Entry]:
     """A folder of `<wnid>_<name>.<suffix>`, at any depth: the text before the first underscore is the class."""
     return [replace(one, class_name=_prefix(one)) for one in entries_in(root, root, "all")]
@@ -70,23 +72,11 @@ def _prefix(entry: Entry) -> str:
     return "" if entry.left_out else Path(entry.path).name.split("_", 1)[0]
 
 
-@LAYOUTS.reader("flat_splits")
+@LAYOUTS.reader("flat_splits", "<split>/<image>")
 def _flat_splits(root: Path, _wanted: Wanted) -> list[Entry]:
     """Folders of unlabelled images, one per split: `<split>/*`, at any depth; label maps, `<split>annot`, are not."""
     splits = [split for split in subfolders(root) if not split.name.endswith("annot")]
     return [one for split in splits for one in entries_in(root, split, split.name)] + beside(root, root)
-
-
-def fitting_layout(folder: Path) -> str:
-    """The end of a message about a folder without the images that a layout asks for: which layout finds some there."""
-    images = (one.path for one in islice(walk(folder), _LOOKED_AT) if not one.left_out)
-    depth = min((len(path.relative_to(folder).parts) for path in images), default=0)
-    return (
-        "",
-        "; images lie in the folder itself: the layout 'flat' reads them",
-        "; images lie in its sub-folders: 'class_folders' reads <class>/*, 'flat_splits' <split>/* without classes",
-        "; images lie two folders down: 'image_folder' reads <split>/<class>/*",
-    )[min(depth, 3)]
 
 
 def class_folders(

@@ -20,7 +20,11 @@ DEVKIT_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _DEVKITS = (".", "ILSVRC2012_devkit_t12/data", "data", "devkit/data")
 
 
-@LAYOUTS.reader("imagenet")
+@LAYOUTS.reader(
+    "imagenet",
+    f"train/<wnid>/<image>; val/<wnid>/<image>, or val/<image> with {KAGGLE_TRUTH} or {DEVKIT_TRUTH}",
+    [f"{place}{name}" for name in (KAGGLE_TRUTH, DEVKIT_TRUTH) for place in ("", "*/", "*/*/")],
+)
 def _imagenet(root: Path, wanted: Wanted) -> list[Entry]:
     """ILSVRC 2012: `train/<wnid>/*`; `val/<wnid>/*`, or the flat `val/ILSVRC2012_val_<number>.JPEG` with its truth.
 
@@ -40,7 +44,11 @@ def _imagenet(root: Path, wanted: Wanted) -> list[Entry]:
     return entries
 
 
-@LAYOUTS.reader("imagenet_21k_p")
+@LAYOUTS.reader(
+    "imagenet_21k_p",
+    "imagenet21k_train/<wnid>/<image>, imagenet21k_val/<wnid>/<image>",
+    ["imagenet21k_train", "imagenet21k_val", "imagenet21k_resized"],
+)
 def _imagenet_21k_p(root: Path, wanted: Wanted) -> list[Entry]:
     """ImageNet-21K-P: `imagenet21k_{train,val}/<wnid>/*`, in `imagenet21k_resized/` or without it.
 

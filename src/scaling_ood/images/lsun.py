@@ -14,7 +14,7 @@ from scaling_ood.wording import listed
 _DATABASE = re.compile(r"(?:(?P<category>\w+)_)?(?P<split>train|val|test)_lmdb")
 
 
-@LAYOUTS.reader("lsun")
+@LAYOUTS.reader("lsun", "test_lmdb/, <category>_{train,val}_lmdb/", ["test_lmdb", "*_train_lmdb", "*_val_lmdb"])
 def _lsun(root: Path, wanted: Wanted) -> list[Entry]:
     """LSUN: `test_lmdb/` and `<category>_{train,val}_lmdb/`, whose keys name the images."""
     databases = [(folder, match) for folder in subfolders(root) if (match := _DATABASE.fullmatch(folder.name))]

@@ -23,7 +23,6 @@ import pandas as pd
 from scaling_ood.images.checks import Check, check_images
 from scaling_ood.images.exif import Orientation, pixel_marks
 from scaling_ood.images.files import printable
-from scaling_ood.images.folders import fitting_layout
 from scaling_ood.images.listing import list_files
 from scaling_ood.images.recorded import NO_STAMP, stamps
 from scaling_ood.images.tables import class_table
@@ -101,11 +100,11 @@ def read_folder(
     named = {column: [_titled(value, titles or {}) for value in values] for column, values in missing.items() if values}
     if named:
         said = "; ".join(f"no {column} {listed(values, most=20)} in {folder}" for column, values in named.items())
-        raise PartitionError(f"{name}: {said}{fitting_layout(Path(folder)) if frame.empty else ''}")
+        raise PartitionError(f"{name}: {said}")
     for column, values in wanted.items():
         frame = frame[frame[column].isin(values)]
     if frame.empty:
-        raise PartitionError(f"{name}: no image in {folder}{fitting_layout(Path(folder))}")
+        raise PartitionError(f"{name}: no image in {folder}")
     return frame.reset_index(drop=True), others
 
 

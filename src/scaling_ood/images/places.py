@@ -30,6 +30,7 @@ class ListedSplit:
 
 
 _CATEGORIES = "categories_places365.txt"
+_EXTRA_CATEGORIES = "categories_extra69.txt"
 _PLACES365 = (
     # data_256 is what the archives hold, data_256_standard what torchvision renames it to.
     *(
@@ -46,7 +47,11 @@ _PLACES69 = tuple(
 )
 
 
-@LAYOUTS.reader("places365")
+@LAYOUTS.reader(
+    "places365",
+    f"{{val,test}}_256/<image>, data_256/<image>, their lists and {_CATEGORIES}",
+    [_CATEGORIES, f"filelist*/{_CATEGORIES}"],
+)
 def _places365(root: Path, wanted: Wanted) -> list[Entry]:
     """Places365-Standard: `val_256/Places365_val_<number>.jpg` with `places365_val.txt`, and so on.
 
@@ -57,13 +62,17 @@ def _places365(root: Path, wanted: Wanted) -> list[Entry]:
     return _listed(root, wanted, _PLACES365, _CATEGORIES)
 
 
-@LAYOUTS.reader("places69")
+@LAYOUTS.reader(
+    "places69",
+    f"data_256_extra/<letter>/<class>/<image>, extra69_{{train,test}}.txt and {_EXTRA_CATEGORIES}",
+    [_EXTRA_CATEGORIES, f"filelist*/{_EXTRA_CATEGORIES}"],
+)
 def _places69(root: Path, wanted: Wanted) -> list[Entry]:
     """Places-Extra69: `data_256_extra/<letter>/<class>/*` with `extra69_{train,test}.txt`.
 
     Or `data_large_extra` with `extra69_large_{train,test}.txt`; and `categories_extra69.txt`.
     """
-    return _listed(root, wanted, _PLACES69, "categories_extra69.txt")
+    return _listed(root, wanted, _PLACES69, _EXTRA_CATEGORIES)
 
 
 def places365_classes(root: Path) -> tuple[str, ...]:

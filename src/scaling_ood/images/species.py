@@ -14,7 +14,7 @@ from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
 from scaling_ood.wording import listed
 
 
-@LAYOUTS.reader("species")
+@LAYOUTS.reader("species", "<supercategory>/<species>/<image>")
 def _species(root: Path, _wanted: Wanted) -> list[Entry]:
     """Species: the ten unpacked archives side by side, `<supercategory>/<species>/*`.
 

@@ -13,7 +13,9 @@ from scaling_ood.wording import listed
 SPLITS = ("train", "val", "test")
 
 
-@LAYOUTS.reader("dtd")
+@LAYOUTS.reader(
+    "dtd", "images/<class>/<image>, and perhaps labels/{train,val,test}1.txt", ["labels/train1.txt", "dtd/images"]
+)
 def _dtd(root: Path, _wanted: Wanted) -> list[Entry]:
     """DTD: `images/<class>/*.jpg`, in `dtd/` or without it; all of them.
 

@@ -177,6 +177,10 @@ class AnyDataSpec(SharingSpec):
         """Data sets of photographs: name to folder, relative to the data root."""
         return {}
 
+    def expected(self) -> dict[str, str]:
+        """Data set to the shape that its layout expects of its folder, in words."""
+        return {}
+
     def curated(self) -> list[str]:
         """Data sets that are curated."""
         return []

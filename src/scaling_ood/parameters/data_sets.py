@@ -287,6 +287,11 @@ class DataSpec(AnyDataSpec):
         folders = {name: spec.folder for name, spec in self.sets.items() if isinstance(spec, FolderSpec)}
         return {name: folder for name, folder in folders.items() if self.sources[name] == "photographs"}
 
+    def expected(self) -> dict[str, str]:
+        """Data set to the shape that its layout expects of its folder, in words."""
+        folders = {name: spec for name, spec in self.sets.items() if isinstance(spec, FolderSpec)}
+        return {name: LAYOUTS.expected(spec.layout) for name, spec in folders.items()}
+
     def curated(self) -> list[str]:
         """Data sets that are curated."""
         return [name for name, spec in self.sets.items() if isinstance(spec, FolderSpec) and spec.curation is not None]

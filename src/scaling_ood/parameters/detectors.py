@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, model_validator
 
-from scaling_ood.detectors import Detector, Need, build_detector, detector_names, field_of, on_need
+from scaling_ood.detectors import Detector, Need, build_detector, detector_class, detector_names, field_of, on_need
 from scaling_ood.parameters.common import Spec, misspelt
 from scaling_ood.wording import did_you_mean
 
@@ -72,7 +72,9 @@ class Method:
 
     def what_matters(self) -> dict[str, Any]:
         """Plain values that its scores depend on."""
+        package = detector_class(self.method).package
         return {
+            **({"package": package} if package else {}),
             "method": self.method,
             "options": dict(self.options),
             "needs": sorted(map(field_of, self.needs)),

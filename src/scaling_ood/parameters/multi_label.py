@@ -94,6 +94,10 @@ class LabelledDataSpec(DataSpec):
         own = {self.in_dist: self.labelled.folder} if self.labelled.source == "photographs" else {}
         return own | super().photographs()
 
+    def expected(self) -> dict[str, str]:
+        """Data set to the shape that its layout expects of its folder, in words."""
+        return {self.in_dist: LAYOUTS.expected(self.labelled.layout), **super().expected()}
+
 
 class MultiLabelNetworkSpec(ImageNetworkSpec):
     """The network of the paper's section 4: a published backbone, a hidden layer, one sigmoid per class.

@@ -158,6 +158,10 @@ class SceneDataSpec(AnyDataSpec):
         own = {self.in_dist: self.folder} if self.source == "photographs" else {}
         return own if self.outputs is None else {**own, f"{self.in_dist} (logits)": self.outputs}
 
+    def expected(self) -> dict[str, str]:
+        """Data set to the shape that its layout expects of its folder, in words."""
+        return {self.in_dist: LAYOUTS.expected(self.layout)}
+
     def labels(self) -> LabelMap:
         """What each id of the label images means, where the parameters say it."""
         return self.paired.labels(self.in_dist) if self.paired else label_map_of(self.layout, self.label_map)

@@ -76,10 +76,34 @@ class Scenes(Record):
         return label_map(self.labels)
 
 
+class Origins(Record):
+    """Where the images of one image set come from.
+
+    Attributes:
+        image_set: Its name.
+        images: Their number.
+        classes: Number of classes that they show; 0 where nobody says.
+        data_set: Whose they are.
+        place: Where that is; None for images that are generated.
+    """
+
+    image_set: str
+    images: int
+    classes: int
+    data_set: str
+    place: Place | None
+
+    @property
+    def folder(self) -> str:
+        """Relative to the photographs or to what was rendered."""
+        return self.place.folder if self.place else "generated"
+
+
 class Findings(Record):
     """What a reader must know of a benchmark's images before any number; no part of any key.
 
     Attributes:
+        origins: Of every image set.
         left_out: Data set to the number of its files that are not used, by reason.
         shared: Pictures that stand in several image sets, or more than once in one.
         notes: Everything else, in words.
@@ -89,6 +113,7 @@ class Findings(Record):
         oriented: Image set to its number of images that EXIF would turn or mirror; sets without any are left out.
     """
 
+    origins: tuple[Origins, ...] = ()
     left_out: dict[str, dict[str, int]] = {}
     shared: tuple[Shared, ...] = ()
     notes: tuple[str, ...] = ()

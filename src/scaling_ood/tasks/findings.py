@@ -12,7 +12,7 @@ from scaling_ood.images.exif import oriented, oriented_in_words
 from scaling_ood.images.manifest import count_left_out
 from scaling_ood.images.sharing import alike_images, refuse_shared, shared_images
 from scaling_ood.parameters.common import SharingSpec
-from scaling_ood.products.preparation import Findings
+from scaling_ood.products.preparation import Findings, Origins
 from scaling_ood.wording import counted
 
 _logger = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ def find(
     roles: Collection[str],
     orientation: Orientation,
     *,
+    origins: tuple[Origins, ...],
     unreadable: int,
     notes: Sequence[str] = (),
     differences: Sequence[str] = (),
@@ -38,6 +39,7 @@ def find(
         spec: What may be shared.
         roles: Names of the in-distribution image sets.
         orientation: How photographs with an EXIF orientation are taken.
+        origins: From where the images of each set come.
         unreadable: Number of images that were set apart.
         notes: What else was found, in words.
         differences: In what copies differ from what was published, in words.
@@ -64,6 +66,7 @@ def find(
     for note in notes:
         _logger.warning(note)
     return Findings(
+        origins=origins,
         left_out=left_out,
         shared=tuple(shared),
         notes=tuple(notes),

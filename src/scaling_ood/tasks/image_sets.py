@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from scaling_ood.images import LAYOUTS
 from scaling_ood.images.counts import count_differences
 from scaling_ood.images.curation import REPORT_COLUMNS, curate, read_flags
 from scaling_ood.images.manifest import (
@@ -30,6 +32,8 @@ from scaling_ood.parameters.data_sets import CurationSpec, DataSpec, FolderSpec,
 from scaling_ood.products.keys import digest
 from scaling_ood.products.preparation import Classes, Manifest, Place, Preparation
 from scaling_ood.tasks.findings import find
+from scaling_ood.tasks.origins import tell_origins
+from scaling_ood.tasks.reading import Reading
 
 _logger = logging.getLogger(__name__)
 
@@ -101,6 +105,18 @@ def list_set(
     return Listed(sample(rows, spec.images, seed), compared(name, spec.published, whole), others)
 
 
+def readings_of(
+    data: DataSpec, places: Mapping[str, Place], roots: Roots, dropped: frozenset[str]
+) -> dict[str, Reading]:
+    """How each data set of the library is read, by its name; see `list_set`."""
+    readings = {}
+    for name, spec in data.sets.items():
+        folder = folder_of(places[name], roots) if name in places else ""
+        read = partial(list_set, name, spec, folder, data.seed, dropped)
+        readings[name] = Reading(read, folder, spec.layout, LAYOUTS) if isinstance(spec, FolderSpec) else Reading(read)
+    return readings
+
+
 def compared(name: str, published: PublishedSpec | None, whole: pd.DataFrame) -> list[str]:
     """In what a copy differs from what was published, in words; nothing where it is a copy of nothing."""
     if published is None:
@@ -155,6 +171,7 @@ def prepare_images(
         data,
         list(data.roles),
         data.orientation,
+        origins=tell_origins(rows, places, roots),
         unreadable=len(bad),
         notes=notes,
         differences=[told for one in listed.values() for told in one.differences],

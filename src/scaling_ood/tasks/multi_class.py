@@ -18,7 +18,7 @@ from scaling_ood.evaluation.examples import low_confidence_examples
 from scaling_ood.evaluation.facts import Facts
 from scaling_ood.evaluation.granularity import dispersal_by_targets, methods_by_targets
 from scaling_ood.evaluation.passes import loading_of
-from scaling_ood.images import Photographs
+from scaling_ood.images import LAYOUTS, LayoutError, Photographs
 from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.manifest import PartitionError
 from scaling_ood.images.one_sided import refuse_one_sided_classes, untested_classes
@@ -36,13 +36,15 @@ from scaling_ood.products.stored import StoredShards
 from scaling_ood.report import Illustration, dispersal_figure
 from scaling_ood.tasks.image_sets import (
     KnownImages,
+    Listed,
     divide,
     folder_of,
-    list_set,
     places_of,
     prepare_images,
+    readings_of,
     titles_of,
 )
+from scaling_ood.tasks.reading import read_all
 from scaling_ood.tasks.whole_images import WholeImages, all_quarters, stored_features
 from scaling_ood.training.classification import Classification, ClassificationRecipe, CrossEntropy, Objective
 from scaling_ood.training.confidence import Budget, ConfidenceObjective
@@ -87,6 +89,7 @@ class MultiClassTask(WholeImages):
         """List, select, divide and check the images.
 
         Raises:
+            UnfitFoldersError: Folders do not lie as their layouts say; all of them.
             PartitionError: A role gets no image, or fewer than it claims; or classes that no head knows.
             TooManyUnreadableError: The share of unreadable images is above what is tolerated.
             OneSidedLabelsError: Images without a class, or classes that only the test has.
@@ -94,10 +97,9 @@ class MultiClassTask(WholeImages):
         """
         places = places_of(data)
         dropped = frozenset() if curation is None else frozenset(curation["id"])
-        found = {}
-        for name, spec in data.sets.items():
-            folder = folder_of(places[name], roots) if name in places else ""
-            found[name] = list_set(name, spec, folder, data.seed, dropped)
+        readings = readings_of(data, places, roots, dropped)
+        readings[data.in_dist] = readings[data.in_dist]._replace(read=partial(_labelled, readings[data.in_dist].read))
+        found = read_all(readings)
         own = data.sets[data.in_dist]
         folder = folder_of(places[data.in_dist], roots)
         classes = _classes(data.in_dist, own, folder, found[data.in_dist].rows)
@@ -275,6 +277,21 @@ def _targets(kind: str, manifest: Manifest, image_set: str) -> torch.Tensor:
 def _refuse(manifest: pd.DataFrame, _classes: Sequence[str]) -> Sequence[str]:
     refuse_one_sided_classes(manifest)
     return untested_classes(manifest)
+
+
+def _labelled(read: Callable[[], Listed]) -> Listed:
+    """An in-distribution set, if its images have classes.
+
+    Raises:
+        LayoutError: None of them has.
+    """
+    found = read()
+    if not (found.rows["class_name"] != "").any():
+        raise LayoutError(
+            "its images have no classes, and the in-distribution set needs them: "
+            f"{LAYOUTS.expected('class_folders')}, {LAYOUTS.expected('image_folder')}"
+        )
+    return found
 
 
 def _classes(name: str, spec: FolderSpec | NoiseSpec, folder: str, known: pd.DataFrame) -> list[str]:

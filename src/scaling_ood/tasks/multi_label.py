@@ -21,7 +21,7 @@ from miniatures.composite import (
 )
 from scaling_ood.evaluation.facts import Facts
 from scaling_ood.evaluation.passes import loading_of
-from scaling_ood.images.multi_label import AnnotationError, is_labelled, list_multi_label, targets
+from scaling_ood.images.multi_label import LAYOUTS, is_labelled, list_multi_label, targets
 from scaling_ood.images.one_sided import refuse_one_sided_labels, unlearned_labels
 from scaling_ood.metrics import mean_average_precision
 from scaling_ood.metrics.contradiction import contradiction
@@ -38,11 +38,12 @@ from scaling_ood.tasks.image_sets import (
     compared,
     divide,
     folder_of,
-    list_set,
     place_of,
     places_of,
     prepare_images,
+    readings_of,
 )
+from scaling_ood.tasks.reading import Reading, read_all
 from scaling_ood.tasks.whole_images import WholeImages, stored_features
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.multilabel import MultiLabel, MultiLabelRecipe
@@ -92,7 +93,7 @@ class MultiLabelTask(WholeImages):
         """List, divide and check the images; the manifest's `labels` are indices of the classes shown.
 
         Raises:
-            AnnotationError: Anything that is wrong with annotations or folders, of all data sets at once.
+            UnfitFoldersError: Anything that is wrong with annotations or folders, of all data sets at once.
             PartitionError: A role gets no image, or fewer than it claims.
             TooManyUnreadableError: The share of unreadable images is above what is tolerated.
             OneSidedLabelsError: Images to train or choose on are unlabelled, or no image of a set shows a class.
@@ -103,11 +104,8 @@ class MultiLabelTask(WholeImages):
         splits = sorted({part.split for part in data.roles.values()})
         source = data.labelled.labelled_source(data.in_dist, folder, splits)
         dropped = frozenset() if curation is None else frozenset(curation["id"])
-        readings: dict[str, Callable[[], Any]] = {data.in_dist: partial(list_multi_label, source)}
-        for name, spec in data.sets.items():
-            own = folder_of(places[name], roots) if name in places else ""
-            readings[name] = partial(list_set, name, spec, own, data.seed, dropped)
-        read = _read_all(readings)
+        known = Reading(partial(list_multi_label, source), folder, source.layout, LAYOUTS)
+        read = read_all({data.in_dist: known, **readings_of(data, places, roots, dropped)})
         rows, classes, left_out = read.pop(data.in_dist)
         listed = {data.in_dist: Listed(rows, compared(data.in_dist, data.labelled.published, rows), left_out), **read}
 
@@ -189,19 +187,6 @@ class MultiLabelTask(WholeImages):
 def _refuse(manifest: pd.DataFrame, classes: Sequence[str]) -> Sequence[str]:
     refuse_one_sided_labels(manifest)
     return unlearned_labels(manifest, tuple(classes))
-
-
-def _read_all(readings: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-    """What is read of each data set; a person who has to mend several hears of all of them."""
-    found, problems = {}, []
-    for name, read in readings.items():
-        try:
-            found[name] = read()
-        except (ValueError, FileNotFoundError) as error:
-            problems.append(str(error) if name in str(error) else f"{name}: {error}")
-    if problems:
-        raise AnnotationError("\n".join(problems))
-    return found
 
 
 def _place(folder: str) -> str:

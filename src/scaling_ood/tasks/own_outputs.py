@@ -23,6 +23,7 @@ from scaling_ood.products.stored import StoredModel, Tensors
 from scaling_ood.provided import Provided, ProvidedError, survey
 from scaling_ood.provided.sets import IN_DIST
 from scaling_ood.tasks.findings import find
+from scaling_ood.tasks.origins import tell_origins
 
 TargetColumns = Callable[[pd.Series, Sequence[str]], pd.DataFrame]
 """Targets as text, or None, and the names of the classes, to the columns of a setting's manifest."""
@@ -83,14 +84,16 @@ def prepare_outputs(
     rows = rows.sort_values("image_set", key=lambda names: names.map(order), kind="stable", ignore_index=True)
     rows = rows[[*COLUMNS, *(name for name in rows if name not in COLUMNS)]]
     others = left_out(data.in_dist, dict.fromkeys(provided.others, "no set of outputs"))
-    told = find(rows, others, data, list(IN_DIST), "stored", unreadable=0)
+    brought = Place(root="photographs", folder=data.outputs)
+    places = dict.fromkeys([data.in_dist, *provided.ood], brought) if roots else {}
+    told = find(rows, others, data, list(IN_DIST), "stored", origins=tell_origins(rows, places, roots), unreadable=0)
     by_set = {str(name): part for name, part in rows.groupby("image_set", sort=False)}
     record = Preparation(
         setting=whose[0],
         benchmark=whose[1],
         in_dist=data.in_dist,
         ood=provided.ood,
-        places={data.in_dist: Place(root="photographs", folder=data.outputs)},
+        places=places,
         classes=classes,
         sources=dict.fromkeys(provided.ood, "outputs"),
         images={name: len(part) for name, part in by_set.items()},

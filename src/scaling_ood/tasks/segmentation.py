@@ -36,12 +36,14 @@ from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import (
+    LAYOUTS,
     OWN_OUTPUTS,
     anomalous_area,
     prepare_scenes,
     refuse_one_sided_scenes,
     scenes_digest,
 )
+from scaling_ood.images.scenes.pairing import UnpairedError
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
@@ -71,8 +73,10 @@ from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards,
 from scaling_ood.report import Illustration, interval_figures, scene_figure
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
+from scaling_ood.tasks.origins import tell_origins
 from scaling_ood.tasks.own_outputs import lacking
 from scaling_ood.tasks.own_scenes import logits_place, own_labels, plan_given_scenes, with_logits, written_out
+from scaling_ood.tasks.reading import Reading, read_all
 from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
@@ -113,7 +117,8 @@ class SegmentationTask(Task):
         """List, check and divide the scenes.
 
         Raises:
-            UnpairedError, UnreadableLabelError, SplitError: The files, or their labels, do not fit together.
+            UnfitFoldersError: Photographs and labels do not lie as the layout says.
+            UnreadableLabelError, SplitError: Labels do not fit together.
             TooManyUnreadableError: The share of unusable scenes is above what is tolerated.
             OneSidedLabelsError: No anomaly can be told from anything, or a class cannot be learned.
             SharedImagesError: Too many images stand on both sides.
@@ -123,7 +128,8 @@ class SegmentationTask(Task):
         folder, orientation = folder_of(place, roots), data.orientation or "stored"
         labels = own_labels(roots, data, folder) if data.layout == OWN_OUTPUTS else data.labels()
         source = replace(data.scene_source(folder), label_map=labels, looks=data.near_duplicates)
-        rows, bad, others = prepare_scenes(source, workers, data.most_unreadable)
+        reading = Reading(partial(prepare_scenes, source, workers, data.most_unreadable), folder, data.layout, LAYOUTS)
+        rows, bad, others = read_all({data.in_dist: reading}, UnpairedError)[data.in_dist]
         if data.outputs is not None:
             rows = with_logits(rows, labels, f"{roots['photographs']}/{data.outputs}")
         refuse_one_sided_scenes(rows, labels)
@@ -152,7 +158,16 @@ class SegmentationTask(Task):
             orientation=orientation,
             scenes=scenes,
             given={} if data.outputs is None else {"logits": ""},
-            found=find(rows, others, data, ROLES, orientation, unreadable=len(bad), differences=differences),
+            found=find(
+                rows,
+                others,
+                data,
+                ROLES,
+                orientation,
+                origins=tell_origins(rows, {data.in_dist: place}, roots),
+                unreadable=len(bad),
+                differences=differences,
+            ),
         )
         return Manifest(rows, record, roots), quarantine_table(bad, others)
 

@@ -30,7 +30,12 @@ class _Split(NamedTuple):
     image_info: str
 
 
-@LAYOUTS.reader("coco", ("year", "hard_objects"))
+@LAYOUTS.reader(
+    "coco",
+    "annotations/instances_<split><year>.json, and <split><year>/<image> or images/<split><year>/<image>",
+    ["annotations/instances_*.json"],
+    ("year", "hard_objects"),
+)
 def _coco(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     """`annotations/instances_<split><year>.json`, and photographs in `<split><year>` or `images/<split><year>`.
 

@@ -20,7 +20,12 @@ _UNKNOWN = -1
 _VALUES = {"": _UNKNOWN, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
 
-@LAYOUTS.reader("table", ("manifest", "classes"))
+@LAYOUTS.reader(
+    "table",
+    f"{' or '.join(_USUAL)}: columns path, perhaps split, and one of 0 and 1 for each class",
+    _USUAL,
+    ("manifest", "classes"),
+)
 def _table(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     """`manifest.csv` or `manifest.parquet`: columns `path` and, if there are splits, `split`; the others are classes.
 

@@ -25,7 +25,12 @@ _EDITION = re.compile(r"VOC\d{4}")
 _MALFORMED = "malformed annotations"
 
 
-@LAYOUTS.reader("voc", ("year", "hard_objects", "unlabelled"))
+@LAYOUTS.reader(
+    "voc",
+    f"JPEGImages/<id>.jpg, Annotations/<id>.xml, {_LISTS}/<split>.txt; there, or in VOC<year> or VOCdevkit/VOC<year>",
+    [f"{place}{_LISTS}" for place in ("", "VOC*/", "VOCdevkit/VOC*/")],
+    ("year", "hard_objects", "unlabelled"),
+)
 def _voc(root: Path, source: MultiLabelSource, problems: Problems) -> Listing:
     """`JPEGImages/<id>.jpg`, `Annotations/<id>.xml` and `ImageSets/Main/<split>.txt`, one id per line.
 

@@ -14,6 +14,8 @@ from scaling_ood.images.walking import walk
 
 @LAYOUTS.reader(
     "streethazards",
+    "train/{images,annotations}/{training,validation}/<town>/<image>, test/{images,annotations}/test/<town>/<image>",
+    ["train/annotations", "test/annotations/test"],
     ("streethazards", "streethazards_masked"),
     SplitRule({"train": "train", "validation": "validation", "test": "test"}),
 )
@@ -33,13 +35,25 @@ def _streethazards(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles
 _BDD_RULE = SplitRule({"train": "train", "val": "validation"}, anomalous="test")
 
 
-@LAYOUTS.reader("bdd_anomaly", ("bdd_anomaly", "bdd_anomaly_masked"), _BDD_RULE)
+@LAYOUTS.reader(
+    "bdd_anomaly",
+    "[seg/]train_labels/{train,val}/<id>_train_id.png, and images/10k/{train,val}/<id>.jpg",
+    ["seg/train_labels", "train_labels"],
+    ("bdd_anomaly", "bdd_anomaly_masked"),
+    _BDD_RULE,
+)
 def _bdd_anomaly(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """The released labels, ids shifted by 2: `[seg/]train_labels/{train,val}/<id>_train_id.png`."""
     yield from _bdd(root, ("seg/train_labels", "train_labels"))
 
 
-@LAYOUTS.reader("bdd100k", ("bdd100k", "bdd100k_masked"), _BDD_RULE)
+@LAYOUTS.reader(
+    "bdd100k",
+    "[seg/]labels/{train,val}/<id>.png or labels/sem_seg/masks/…, and images/10k/{train,val}/<id>.jpg",
+    ["images/10k", "seg/labels", "labels/sem_seg/masks"],
+    ("bdd100k", "bdd100k_masked"),
+    _BDD_RULE,
+)
 def _bdd100k(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """The plain labels, ids 0..18 and 255: `[seg/]labels/{train,val}/` or `labels/sem_seg/masks/{train,val}/`."""
     yield from _bdd(root, ("seg/labels", "labels/sem_seg/masks", "labels"))
@@ -55,7 +69,13 @@ def _bdd(root: Path, labels: Sequence[str]) -> Iterator[SplitFiles]:
         yield folder_split(root, pairing)
 
 
-@LAYOUTS.reader("fishyscapes_lost_and_found", ("fishyscapes_lost_and_found",), SplitRule({"val": "test"}))
+@LAYOUTS.reader(
+    "fishyscapes_lost_and_found",
+    "fishyscapes_lostandfound/<number>_<name>_labels.png, leftImg8bit/{train,test}/<scene>/<name>_leftImg8bit.png",
+    ["fishyscapes_lostandfound"],
+    ("fishyscapes_lost_and_found",),
+    SplitRule({"val": "test"}),
+)
 def _fishyscapes(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """Two archives, paired by name.
 
@@ -83,7 +103,13 @@ def _fishyscapes(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     yield files
 
 
-@LAYOUTS.reader("road_anomaly", ("road_anomaly", "road_anomaly_binary"), SplitRule({"all": "test"}))
+@LAYOUTS.reader(
+    "road_anomaly",
+    "frames/<name>.jpg or .webp, frames/<name>.labels/labels_semantic.png",
+    ["frames/*.labels"],
+    ("road_anomaly", "road_anomaly_binary"),
+    SplitRule({"all": "test"}),
+)
 def _road_anomaly(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """`frames/<name>.{jpg,webp}` and `frames/<name>.labels/labels_semantic.png`; 60 frames."""
     files = SplitFiles("all")
@@ -104,6 +130,8 @@ def _road_anomaly(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]
 
 @LAYOUTS.reader(
     "camvid",
+    "{train,val,test}/<sequence>_<frame>.<suffix>, {train,val,test}annot/<sequence>_<frame>.png",
+    [],
     ("camvid_anomaly",),
     SplitRule({"train": "train", "val": "validation", "test": "validation"}, anomalous="test"),
     {
@@ -118,7 +146,13 @@ def _camvid(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
         yield folder_split(root, Pairing(split, split, f"{split}annot", sequence_until="_"))
 
 
-@LAYOUTS.reader(OWN_OUTPUTS, (), SplitRule({"fit": "validation", "test": "test"}))
+@LAYOUTS.reader(
+    OWN_OUTPUTS,
+    "labels/{test,fit}/<scene>.png, beside logits of the same names; fit may be missing",
+    ["labels/test"],
+    (),
+    SplitRule({"fit": "validation", "test": "test"}),
+)
 def _own_outputs(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """`labels/{test,fit}/*.png` beside a person's logits; `fit`, and photographs in `images`, may be missing."""
     for split in ("fit", "test"):
@@ -126,7 +160,7 @@ def _own_outputs(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
             yield folder_split(root, Pairing(split, f"images/{split}", f"labels/{split}"))
 
 
-@LAYOUTS.reader("paired_folders", (), None)
+@LAYOUTS.reader("paired_folders", "the folders that data.paired names", [], (), None)
 def _paired_folders(root: Path, given: Sequence[Pairing]) -> Iterator[SplitFiles]:
     """Any data set that keeps photographs and label PNGs in folders of their own, paired by stem."""
     for pairing in given:
