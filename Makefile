@@ -11,34 +11,45 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Two processes of one thread each; the tests of a file share their fixtures.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-.PHONY: run test test-fast lint format samples tables viz ui bench clean help
+# Every version, for every system and Python version; what is pinned stays, unless UPGRADE=--upgrade.
+RESOLVE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-annotate \
+	--custom-compile-command "make lock" $(UPGRADE)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test test-fast lint format samples tables viz ui docs bench lock clean help
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
+# What running needs.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --requirement requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@
+
+# And all extras, with the tools of tests and documentation.
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	$(INSTALL) --requirement requirements-dev.lock
 	touch $@
 
 run: $(VENV)/.ready  ## The built-in benchmark, from rendering to report
 	$(BIN)/kedro run
 
-test: $(VENV)/.ready  ## All tests
+test: $(VENV)/.ready-dev  ## All tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(SIDE_BY_SIDE)
 
-test-fast: $(VENV)/.ready  ## Without the end-to-end runs
+test-fast: $(VENV)/.ready-dev  ## Without the end-to-end runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not slow"
 
-lint: $(VENV)/.ready  ## Style, types, layers
+lint: $(VENV)/.ready-dev  ## Style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.ready  ## Put the style right
+format: $(VENV)/.ready-dev  ## Put the style right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -55,7 +66,10 @@ viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 ui: $(VENV)/.ready  ## MLflow, to compare runs
 	$(BIN)/kedro mlflow ui
 
-bench: run  ## Speed, side by side with the alternatives
+docs: $(VENV)/.ready-dev  ## The documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/kl_matching.py
@@ -64,6 +78,10 @@ bench: run  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/scene_storage.py
 	$(BIN)/python benchmarks/scene_memory.py
+
+lock: $(VENV)/.ready-dev  ## Resolve the versions of all packages
+	$(RESOLVE) --output-file requirements.lock
+	$(RESOLVE) --output-file requirements-dev.lock --all-extras --constraint requirements.lock
 
 clean:  ## Remove what runs have made; photographs and MLflow runs stay
 	rm -rf data/0[2-8]_*/*/ data/01_raw/miniature* data/01_raw/test*

@@ -18,6 +18,7 @@ AveragingRule = Literal["step", "trapezoid", "voc_2007"]
 """
 
 AVERAGING_RULES: tuple[AveragingRule, ...] = ("step", "trapezoid", "voc_2007")
+"""Their names."""
 
 
 class MeanAveragePrecision(NamedTuple):
