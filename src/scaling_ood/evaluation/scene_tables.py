@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from scaling_ood.detectors import Detector
 from scaling_ood.evaluation.chunks import StoredScene, seed_name, stored_scenes
-from scaling_ood.evaluation.tables import bounds_of, fixed_columns, mark_column, over_seeds
+from scaling_ood.evaluation.tables import all_estimates, bounds_of, fixed_columns, mark_column, over_seeds
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
 from scaling_ood.metrics import (
     DetectionEstimates,
     DetectionMetrics,
+    Estimate,
     NonFiniteScoreError,
     PerImageMean,
     PooledThresholds,
@@ -23,7 +24,7 @@ from scaling_ood.metrics import (
 )
 from scaling_ood.parameters.common import PixelReportingSpec
 from scaling_ood.products.preparation import Manifest, Preparation
-from scaling_ood.products.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.records import CAUGHT, MEASURED, METRICS, RESULT_COLUMNS
 from scaling_ood.products.scores import Scores
 from scaling_ood.products.stored import StoredShards
 
@@ -31,7 +32,7 @@ WHOLE = "test"
 """Name of all test scenes together, in the column of OOD sets."""
 
 AGGREGATIONS = ("per_image", "pooled")
-SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *METRICS)
+SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *MEASURED)
 
 
 def score_pixels(detector: Detector, scene: StoredScene, seed: int) -> NDArray[Any]:
@@ -54,9 +55,10 @@ def measure_scenes(
         reporting: How to measure.
 
     Returns:
-        `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`, and the
-        bounds of the mean over the seeds, the same for each; and per scene with both kinds of pixels
-        `seed, id, n_in, n_out, fpr95, auroc, aupr`.
+        `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped,
+        tpr_at_5_fpr`, and the bounds of the mean over the seeds, the same for each; and per scene with both kinds of
+        pixels
+        `seed, id, n_in, n_out, fpr95, auroc, aupr, tpr_at_5_fpr`.
 
     Raises:
         NonFiniteScoreError: A score is NaN; names detector, scene and count.
@@ -74,7 +76,7 @@ def measure_scenes(
 
 def _measure_seed(
     detector: Detector, outputs: StoredShards, manifest: Manifest, reporting: PixelReportingSpec, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame, list[DetectionEstimates]]:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, Estimate]]]:
     """Rows of one seed, its scenes, and the estimate behind each row."""
     members = {name: _members(manifest.rows, name) for name in manifest.preparation.ood}
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
@@ -95,8 +97,11 @@ def _measure_seed(
             if name in members[subset]:
                 counted.add(*frame, image=name)
     per_scene = pd.DataFrame(
-        [(name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr) for name, r in mean.results.items()],
-        columns=["id", "n_in", "n_out", *METRICS],
+        [
+            (name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr, r.tpr)
+            for name, r in mean.results.items()
+        ],
+        columns=["id", "n_in", "n_out", *MEASURED],
     )
     rows, estimates = [], []
     for name, pooled in counts.items():
@@ -106,9 +111,11 @@ def _measure_seed(
         rows.append({**fixed, "aggregation": "per_image", "skipped": skipped, **_mean_row(own, reporting)})
         found = pooled.estimates(fpr_rule=reporting.fpr_rule)
         metrics = DetectionMetrics(*(one.value for one in found))
-        estimates += [_over_scenes(own), found]
+        caught = pooled.tpr_estimate()
+        over_scenes = mean_over_scenes(own[CAUGHT].to_numpy())
+        estimates += [all_estimates(_over_scenes(own), over_scenes), all_estimates(found, caught)]
         shares = _counted(pooled.n_in, pooled.n_ood, reporting)
-        rows.append({**fixed, "aggregation": "pooled", "skipped": 0, **shares, **_named(metrics)})
+        rows.append({**fixed, "aggregation": "pooled", "skipped": 0, **shares, **_named(metrics), CAUGHT: caught.value})
     return pd.DataFrame(rows), per_scene, estimates
 
 
@@ -130,7 +137,7 @@ def summarise_scenes(
     )
     table = (
         groups.head(1)
-        .drop(columns=["seed", "infinite_scores", *METRICS])
+        .drop(columns=["seed", "infinite_scores", *MEASURED])
         .reset_index(drop=True)
         .join(means)
         .assign(**fixed)
@@ -183,7 +190,7 @@ def _mean_row(own: pd.DataFrame, reporting: PixelReportingSpec) -> dict[str, flo
     share = own["n_out"] / (own["n_in"] + own["n_out"])
     rate = float((share if reporting.positive_class == "ood" else 1 - share).mean())
     counts = {"n_in": int(own["n_in"].sum()), "n_out": int(own["n_out"].sum()), "base_rate": rate}
-    return counts | {metric: float(own[metric].mean()) for metric in METRICS}
+    return counts | {metric: float(own[metric].mean()) for metric in MEASURED}
 
 
 def _counted(n_in: int, n_ood: int, reporting: PixelReportingSpec) -> dict[str, float]:
