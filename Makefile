@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Two processes of one thread each; the tests of a file share their fixtures.
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
-.PHONY: run test test-fast lint format samples tables viz ui bench clean help
+.PHONY: run test test-fast lint format samples tables viz ui serve bench clean help
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 
 ui: $(VENV)/.ready  ## MLflow, to compare runs
 	$(BIN)/kedro mlflow ui
+
+serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/version>)
+	$(BIN)/python -m scaling_ood.serving $(MODEL)
 
 bench: run  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py

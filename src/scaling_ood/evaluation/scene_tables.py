@@ -82,7 +82,7 @@ def _measure_seed(
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
     thresholds = {name: PooledThresholds(reporting.positive_class) for name in members}
     infinite = dict.fromkeys(members, 0)
-    for name, frame in _frames(detector, outputs, manifest, seed):
+    for name, frame in frames(detector, outputs, manifest, seed):
         try:
             mean.add(name, *frame)
         except NonFiniteScoreError as error:
@@ -92,7 +92,7 @@ def _measure_seed(
                 collected.add(*frame, image=name)
                 infinite[subset] += int(np.isinf(frame[0][frame[2]]).sum())
     counts = {name: collected.counts(by_image=True) for name, collected in thresholds.items()}
-    for name, frame in _frames(detector, outputs, manifest, seed):
+    for name, frame in frames(detector, outputs, manifest, seed):
         for subset, counted in counts.items():
             if name in members[subset]:
                 counted.add(*frame, image=name)
@@ -172,9 +172,10 @@ def _over_scenes(rows: pd.DataFrame) -> DetectionEstimates:
     return DetectionEstimates(*(mean_over_scenes(rows[name].to_numpy()) for name in ("auroc", "aupr", "fpr95")))
 
 
-def _frames(
+def frames(
     detector: Detector, outputs: StoredShards, manifest: Manifest, seed: int
 ) -> Iterator[tuple[str, tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]]]:
+    """Of each test scene its id, and its scores (H, W) with two masks: anomalous, and not void."""
     for scene in stored_scenes(outputs, manifest, "test"):
         ids = scene.train_ids
         yield str(scene.row["id"]), (score_pixels(detector, scene, seed), ids == ANOMALY, ids != VOID)

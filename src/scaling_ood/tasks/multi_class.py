@@ -206,7 +206,7 @@ class MultiClassTask(WholeImages):
             method.needs,
             torch.tensor(groups) if groups and not coarse else None,
             _targets("coarse" if coarse else "classes", manifest, self.fit_set),
-            self._class_names(outputs, manifest.preparation),
+            self.class_names(outputs, manifest.preparation),
         )
 
     # Results
