@@ -16,7 +16,7 @@ RESOLVE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--custom-compile-command "make lock" $(UPGRADE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-fast lint format samples tables viz ui docs bench lock clean help
+.PHONY: run test test-fast lint format samples tables viz ui serve docs bench lock clean help
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ ui: $(VENV)/.ready  ## MLflow, to compare runs
 
 docs: $(VENV)/.ready-dev  ## The documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/version>)
+	$(BIN)/python -m scaling_ood.serving $(MODEL)
 
 bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py

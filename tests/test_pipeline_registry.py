@@ -41,10 +41,10 @@ def settings() -> dict[str, structure.Setting]:
     return structure.checked(toy())
 
 
-def test_there_is_one_pipeline_per_stage_a_default_the_comparison_and_the_upload(
+def test_there_is_one_pipeline_per_stage_a_default_the_packaging_the_comparison_and_the_upload(
     registered: dict[str, Pipeline],
 ) -> None:
-    assert registered.keys() == {"__default__", "comparison", "upload", *STAGES}
+    assert registered.keys() == {"__default__", "packaging", "comparison", "upload", *STAGES}
 
 
 def test_the_comparison_takes_what_benchmarks_left_and_is_no_part_of_a_run(registered: dict[str, Pipeline]) -> None:

@@ -1,4 +1,4 @@
-"""Registered pipelines: one per stage, all of them together, `comparison` and `upload`."""
+"""Registered pipelines: one per stage, all of them together, `packaging`, `comparison` and `upload`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STAGES = ("data_preparation", "model_training", "score_extraction", "metric_repo
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Every stage by name, `comparison` and `upload`; `__default__` runs the stages."""
+    """Every stage by name, `packaging`, `comparison` and `upload`; `__default__` runs the stages."""
     pipelines = find_pipelines(raise_errors=True)
     # With `--pipelines` Kedro finds only the named ones.
     pipelines["__default__"] = sum((pipelines[stage] for stage in STAGES if stage in pipelines), Pipeline([]))

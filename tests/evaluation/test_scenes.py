@@ -15,7 +15,7 @@ from scaling_ood.evaluation.chunks import SceneOutputs, stored_scenes
 from scaling_ood.evaluation.scene_maps import chosen_scenes, scene_examples
 from scaling_ood.evaluation.scene_tables import mark_scene_ties, measure_scenes, score_pixels, summarise_scenes
 from scaling_ood.images.scenes import ANOMALY, VOID
-from scaling_ood.metrics import detection_metrics
+from scaling_ood.metrics import detection_metrics, tpr_at_fpr
 from scaling_ood.models.upsampling import upsample
 from scaling_ood.parameters.common import PixelReportingSpec
 from scaling_ood.products.records import METRICS, RESULT_COLUMNS
@@ -117,7 +117,11 @@ def test_metrics_are_those_of_the_upsampled_outputs(outputs, manifest, name):
     assert len(per_scene) == len(expected) == 2
     assert rows.loc["per_image", "skipped"] == 1
     np.testing.assert_allclose(rows.loc["per_image", columns].astype(float), np.mean(expected, axis=0), atol=1e-6)
-    pooled = detection_metrics(*(np.concatenate([frame[part] for frame in frames]) for part in (0, 1)))
+    caught = np.mean([tpr_at_fpr(*frame) for frame in frames if frame[1].any()])
+    assert rows.loc["per_image", "tpr_at_5_fpr"] == pytest.approx(caught, abs=1e-6)
+    joined = [np.concatenate([frame[part] for frame in frames]) for part in (0, 1)]
+    assert rows.loc["pooled", "tpr_at_5_fpr"] == pytest.approx(tpr_at_fpr(*joined), abs=1e-6)
+    pooled = detection_metrics(*joined)
     np.testing.assert_allclose(rows.loc["pooled", columns].astype(float), pooled, atol=1e-6)
     assert rows.loc["pooled", "n_out"] == sum(int(is_ood.sum()) for _, is_ood in frames)
 

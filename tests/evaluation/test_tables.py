@@ -60,6 +60,19 @@ def test_metrics_are_scikit_learns_and_those_of_detection_metrics_called_by_hand
         assert (row.auroc, row.aupr, row.fpr95) == tuple(expected)
 
 
+def test_what_is_caught_at_5_percent_false_alarms_is_ood_whichever_class_is_positive():
+    scores = fabricated()
+    for reporting in (REPORTING, IN_DIST):
+        for row in measured(scores, reporting).itertuples():
+            score, is_ood = pair(scores, row.seed, row.ood_set)
+            # Of 40 in-distribution images two may be flagged.
+            allowed = np.sort(score[~is_ood])[-3]
+            assert row.tpr_at_5_fpr == np.mean(score[is_ood] > allowed)
+    rows = table(scores).set_index("ood_set")
+    assert rows["tpr_at_5_fpr"].between(rows["tpr_at_5_fpr_low"], rows["tpr_at_5_fpr_high"]).all()
+    assert rows.loc["mean", "tpr_at_5_fpr"] == pytest.approx(rows.loc[["static", "greens"], "tpr_at_5_fpr"].mean())
+
+
 def test_auroc_does_not_depend_on_the_positive_class_and_aupr_does():
     ood, known = (measured(fabricated(), given) for given in (REPORTING, IN_DIST))
     np.testing.assert_allclose(known["auroc"], ood["auroc"], atol=1e-12)

@@ -16,6 +16,8 @@ from scaling_ood.metrics import (
     mean_interval,
     mean_over_scenes,
     metric_intervals,
+    tpr_at_fpr,
+    tpr_estimate,
 )
 from scaling_ood.metrics.estimates import variance_and_df
 
@@ -108,6 +110,23 @@ def test_a_constant_score_is_uncertain():
         assert high - low > 0.05
 
 
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+@pytest.mark.parametrize(("n_in", "n_ood"), [(40, 7), (7, 40), (300, 90), (1, 1)])
+def test_what_is_caught_lies_in_its_interval_and_names_its_images(n_in, n_ood, decimals):
+    score, is_ood = drawn(n_in, n_ood, 1.0, seed=n_in, decimals=decimals)
+    found = tpr_estimate(score, is_ood, names=("test", "greens"))
+    assert found.value == pytest.approx(tpr_at_fpr(score, is_ood), abs=1e-12)
+    assert 0 <= found.interval.low <= found.value <= found.interval.high <= 1
+    assert {name: part.size for name, part in found.parts.items()} == {"test": n_in, "greens": n_ood}
+
+
+def test_the_interval_of_what_is_caught_holds_as_often_as_it_says():
+    truth = norm.sf(norm.isf(0.05) - 1.5)
+    draws = [tpr_estimate(*drawn(400, 200, 1.5, seed=seed)).interval for seed in range(300)]
+    share = np.mean([low <= truth <= high for low, high in draws])
+    assert 0.92 <= share <= 0.98
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_other_positive_class_has_the_intervals_of_the_negated_scores(metric):
     score, is_ood = drawn(80, 40, 1.0, seed=4)
@@ -174,6 +193,14 @@ def test_pooled_intervals_are_those_of_drawing_scenes(positive_class):
         low, high = one.interval
         assert low < one.value < high
         assert high - low == pytest.approx(width, rel=0.4)
+    caught, chance = pooled(given, positive_class).tpr_estimate(), np.random.default_rng(9)
+    drawn_again = []
+    for _ in range(150):
+        chosen = [given[index] for index in chance.integers(60, size=60)]
+        drawn_again.append(tpr_at_fpr(*(np.concatenate([frame[part] for frame in chosen]) for part in (0, 1))))
+    width = np.subtract(*np.quantile(drawn_again, [0.975, 0.025]))
+    assert caught.interval.low < caught.value < caught.interval.high
+    assert caught.interval.high - caught.interval.low == pytest.approx(width, rel=0.4)
     exact = pooled(given, positive_class).metrics()
     assert tuple(one.value for one in estimates) == exact
 

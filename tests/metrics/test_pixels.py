@@ -12,6 +12,7 @@ from scaling_ood.metrics import (
     PerImageMean,
     detection_metrics,
     image_metrics,
+    tpr_at_fpr,
 )
 
 EVERYWHERE = np.ones((4, 6), dtype=bool)
@@ -116,8 +117,9 @@ def test_the_mean_is_over_the_images_that_have_both_classes(positive_class):
     assert isinstance(mean.mean(), DetectionMetrics)
     share = np.mean([mask[valid].mean() for _, mask, valid in frames.values()])
     assert mean.base_rate() == pytest.approx(share if positive_class == "ood" else 1 - share)
-    for (_, n_in, n_ood), (_, mask, valid) in zip(mean.results.values(), frames.values(), strict=True):
-        assert (n_in, n_ood) == ((~mask & valid).sum(), (mask & valid).sum())
+    for one, (score, mask, valid) in zip(mean.results.values(), frames.values(), strict=True):
+        assert (one.n_in, one.n_ood) == ((~mask & valid).sum(), (mask & valid).sum())
+        assert one.tpr == tpr_at_fpr(score[valid], mask[valid])
 
 
 def test_means_of_two_processes_merge():

@@ -14,6 +14,7 @@ from scaling_ood.metrics import (
     PooledThresholds,
     detection_metrics,
     pooled_metrics,
+    tpr_at_fpr,
 )
 
 POSITIVE_CLASSES = ("ood", "in_dist")
@@ -47,6 +48,21 @@ def test_equals_the_concatenation(positive_class, dtype, decimals):
     for options in ({}, {"recall": 0.8, "fpr_rule": "first"}):
         pooled = pooled_metrics(lambda: iter(frames), positive_class=positive_class, **options)
         assert pooled == pytest.approx(concatenated(frames, positive_class, **options), rel=0, abs=1e-12)
+
+
+@pytest.mark.parametrize("positive_class", POSITIVE_CLASSES)
+@pytest.mark.parametrize("decimals", [None, 0])
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_what_is_caught_equals_the_concatenation_whichever_class_is_positive(positive_class, decimals, rate):
+    frames = make_frames(7, decimals=decimals)
+    first = PooledThresholds(positive_class)
+    for frame in frames:
+        first.add(*frame)
+    second = first.counts()
+    for frame in frames:
+        second.add(*frame)
+    score, is_ood, valid = (np.concatenate([np.ravel(frame[part]) for frame in frames]) for part in range(3))
+    assert second.tpr(rate) == tpr_at_fpr(score[valid], is_ood[valid], rate)
 
 
 pixel = st.tuples(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from scaling_ood.metrics import NonFiniteScoreError, OneClassError, detection_metrics, roc_curve_points
+from scaling_ood.metrics import NonFiniteScoreError, OneClassError, detection_metrics, roc_curve_points, tpr_at_fpr
 from scaling_ood.metrics.ranking import RankCounts, count_above, distinct_scores
 
 
@@ -305,3 +305,55 @@ def test_roc_needs_two_points():
     """A curve has at least its ends."""
     with pytest.raises(ValueError, match="at least 2, got 1"):
         roc_curve_points([0.0, 1.0], np.array([False, True]), max_points=1)
+
+
+def caught(score, is_ood, rate):
+    """Try every threshold: at each score, and above them all."""
+    score, is_ood = np.ravel(score), np.ravel(is_ood)
+    flagged = [score >= threshold for threshold in [*np.unique(score)]]
+    allowed = [one[is_ood].mean() for one in flagged if one[~is_ood].mean() <= rate]
+    return max(allowed, default=0.0)
+
+
+finite = st.one_of(st.integers(-3, 3).map(float), st.floats(allow_nan=False, width=16))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(finite, min_size=1, max_size=45),
+    st.lists(finite, min_size=1, max_size=30),
+    st.sampled_from([0.0, 0.05, 0.1, 0.5]),
+)
+def test_tpr_is_the_largest_of_all_thresholds_with_few_enough_false_alarms(known, unseen, rate):
+    """Ties, infinite scores, rates that are reached exactly (1 of 20) and never (1 of 7)."""
+    score, is_ood = np.array(known + unseen), np.arange(len(known) + len(unseen)) >= len(known)
+    expected = caught(score, is_ood, rate)
+    assert tpr_at_fpr(score, is_ood, rate) == expected
+    mirrored = RankCounts.from_scores(-score, ~is_ood).tpr(rate, mirrored=True)
+    assert mirrored == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "unseen", "expected"),
+    [
+        # One of 20 may be flagged, so all from 19.5 on are: not 19, which would flag two.
+        (range(1, 21), [19, 19.5, 30, 0], 0.5),
+        # Of 19 none may.
+        (range(1, 20), [18, 19, 19.5, 30], 0.5),
+        # The highest in-distribution score ties twice: both would be false alarms.
+        ([*range(1, 20), 19], [19, 20], 0.5),
+        # A constant score catches nothing.
+        ([1] * 20, [1] * 5, 0.0),
+        ([0] * 20, [np.inf, -np.inf], 0.5),
+        ([np.inf] + [0] * 19, [np.inf, 1, 0], 2 / 3),
+    ],
+)
+def test_tpr_by_hand(known, unseen, expected):
+    score = np.array([*known, *unseen], dtype=float)
+    assert tpr_at_fpr(score, np.arange(score.size) >= len(known)) == expected
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, np.nan])
+def test_another_rate_of_false_alarms_is_refused(rate):
+    with pytest.raises(ValueError, match=r"rate must lie in \[0, 1\)"):
+        tpr_at_fpr(np.array([0.0, 1.0]), np.array([False, True]), rate)

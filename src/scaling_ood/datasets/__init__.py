@@ -5,6 +5,7 @@ from scaling_ood.datasets.checkpoints import CheckpointDataset
 from scaling_ood.datasets.files import ProvidedFileDataset
 from scaling_ood.datasets.images import FabricatedImagesDataset, ImageRootDataset
 from scaling_ood.datasets.mlflow_runs import MlflowRunsDataset, UnsentRunsDataset
+from scaling_ood.datasets.packaged_model import PackagedModelDataset
 from scaling_ood.datasets.recorded import RecordedDataset
 from scaling_ood.datasets.report import ReportDataset
 from scaling_ood.datasets.shards import ShardsDataset
@@ -15,6 +16,7 @@ __all__ = [
     "FabricatedImagesDataset",
     "ImageRootDataset",
     "MlflowRunsDataset",
+    "PackagedModelDataset",
     "ProvidedFileDataset",
     "RecordedDataset",
     "ReportDataset",

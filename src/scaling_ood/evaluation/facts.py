@@ -11,7 +11,7 @@ import pandas as pd
 from scaling_ood.images.exif import oriented_in_words
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.products.preparation import Findings, Preparation
-from scaling_ood.products.records import METRICS, RunRecord
+from scaling_ood.products.records import MEASURED, RunRecord
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards
 from scaling_ood.report import Illustration, render_report
@@ -135,9 +135,9 @@ def _measured(results: pd.DataFrame, reporting: ReportingSpec) -> dict[str, floa
         first = row["positive_class"] == reporting.positive_classes[0]
         ending = "" if first else f".{row['positive_class']}_positive"
         if several:
-            values |= {f"{metric}.{row['aggregation']}.{row['ood_set']}{ending}": row[metric] for metric in METRICS}
+            values |= {f"{metric}.{row['aggregation']}.{row['ood_set']}{ending}": row[metric] for metric in MEASURED}
         if not several or row["aggregation"] == "per_image":
-            values |= {f"{metric}.{row['ood_set']}{ending}": row[metric] for metric in METRICS}
+            values |= {f"{metric}.{row['ood_set']}{ending}": row[metric] for metric in MEASURED}
     return values
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from scaling_ood.detectors import Detector
 from scaling_ood.evaluation.chunks import StoredScene, seed_name, stored_scenes
-from scaling_ood.evaluation.tables import bounds_of, fixed_columns, mark_column, over_seeds
+from scaling_ood.evaluation.tables import all_estimates, bounds_of, fixed_columns, mark_column, over_seeds
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
 from scaling_ood.metrics import (
     DetectionEstimates,
     DetectionMetrics,
+    Estimate,
     NonFiniteScoreError,
     PerImageMean,
     PooledThresholds,
@@ -23,7 +24,7 @@ from scaling_ood.metrics import (
 )
 from scaling_ood.parameters.common import PixelReportingSpec
 from scaling_ood.products.preparation import Manifest, Preparation
-from scaling_ood.products.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.records import CAUGHT, MEASURED, METRICS, RESULT_COLUMNS
 from scaling_ood.products.scores import Scores
 from scaling_ood.products.stored import StoredShards
 
@@ -31,7 +32,7 @@ WHOLE = "test"
 """Name of all test scenes together, in the column of OOD sets."""
 
 AGGREGATIONS = ("per_image", "pooled")
-SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *METRICS)
+SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *MEASURED)
 
 
 def score_pixels(detector: Detector, scene: StoredScene, seed: int) -> NDArray[Any]:
@@ -54,9 +55,10 @@ def measure_scenes(
         reporting: How to measure.
 
     Returns:
-        `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped`, and the
-        bounds of the mean over the seeds, the same for each; and per scene with both kinds of pixels
-        `seed, id, n_in, n_out, fpr95, auroc, aupr`.
+        `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped,
+        tpr_at_5_fpr`, and the bounds of the mean over the seeds, the same for each; and per scene with both kinds of
+        pixels
+        `seed, id, n_in, n_out, fpr95, auroc, aupr, tpr_at_5_fpr`.
 
     Raises:
         NonFiniteScoreError: A score is NaN; names detector, scene and count.
@@ -74,13 +76,13 @@ def measure_scenes(
 
 def _measure_seed(
     detector: Detector, outputs: StoredShards, manifest: Manifest, reporting: PixelReportingSpec, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame, list[DetectionEstimates]]:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, Estimate]]]:
     """Rows of one seed, its scenes, and the estimate behind each row."""
     members = {name: _members(manifest.rows, name) for name in manifest.preparation.ood}
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
     thresholds = {name: PooledThresholds(reporting.positive_class) for name in members}
     infinite = dict.fromkeys(members, 0)
-    for name, frame in _frames(detector, outputs, manifest, seed):
+    for name, frame in frames(detector, outputs, manifest, seed):
         try:
             mean.add(name, *frame)
         except NonFiniteScoreError as error:
@@ -90,13 +92,16 @@ def _measure_seed(
                 collected.add(*frame, image=name)
                 infinite[subset] += int(np.isinf(frame[0][frame[2]]).sum())
     counts = {name: collected.counts(by_image=True) for name, collected in thresholds.items()}
-    for name, frame in _frames(detector, outputs, manifest, seed):
+    for name, frame in frames(detector, outputs, manifest, seed):
         for subset, counted in counts.items():
             if name in members[subset]:
                 counted.add(*frame, image=name)
     per_scene = pd.DataFrame(
-        [(name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr) for name, r in mean.results.items()],
-        columns=["id", "n_in", "n_out", *METRICS],
+        [
+            (name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr, r.tpr)
+            for name, r in mean.results.items()
+        ],
+        columns=["id", "n_in", "n_out", *MEASURED],
     )
     rows, estimates = [], []
     for name, pooled in counts.items():
@@ -106,9 +111,11 @@ def _measure_seed(
         rows.append({**fixed, "aggregation": "per_image", "skipped": skipped, **_mean_row(own, reporting)})
         found = pooled.estimates(fpr_rule=reporting.fpr_rule)
         metrics = DetectionMetrics(*(one.value for one in found))
-        estimates += [_over_scenes(own), found]
+        caught = pooled.tpr_estimate()
+        over_scenes = mean_over_scenes(own[CAUGHT].to_numpy())
+        estimates += [all_estimates(_over_scenes(own), over_scenes), all_estimates(found, caught)]
         shares = _counted(pooled.n_in, pooled.n_ood, reporting)
-        rows.append({**fixed, "aggregation": "pooled", "skipped": 0, **shares, **_named(metrics)})
+        rows.append({**fixed, "aggregation": "pooled", "skipped": 0, **shares, **_named(metrics), CAUGHT: caught.value})
     return pd.DataFrame(rows), per_scene, estimates
 
 
@@ -130,7 +137,7 @@ def summarise_scenes(
     )
     table = (
         groups.head(1)
-        .drop(columns=["seed", "infinite_scores", *METRICS])
+        .drop(columns=["seed", "infinite_scores", *MEASURED])
         .reset_index(drop=True)
         .join(means)
         .assign(**fixed)
@@ -165,9 +172,10 @@ def _over_scenes(rows: pd.DataFrame) -> DetectionEstimates:
     return DetectionEstimates(*(mean_over_scenes(rows[name].to_numpy()) for name in ("auroc", "aupr", "fpr95")))
 
 
-def _frames(
+def frames(
     detector: Detector, outputs: StoredShards, manifest: Manifest, seed: int
 ) -> Iterator[tuple[str, tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]]]:
+    """Of each test scene its id, and its scores (H, W) with two masks: anomalous, and not void."""
     for scene in stored_scenes(outputs, manifest, "test"):
         ids = scene.train_ids
         yield str(scene.row["id"]), (score_pixels(detector, scene, seed), ids == ANOMALY, ids != VOID)
@@ -183,7 +191,7 @@ def _mean_row(own: pd.DataFrame, reporting: PixelReportingSpec) -> dict[str, flo
     share = own["n_out"] / (own["n_in"] + own["n_out"])
     rate = float((share if reporting.positive_class == "ood" else 1 - share).mean())
     counts = {"n_in": int(own["n_in"].sum()), "n_out": int(own["n_out"].sum()), "base_rate": rate}
-    return counts | {metric: float(own[metric].mean()) for metric in METRICS}
+    return counts | {metric: float(own[metric].mean()) for metric in MEASURED}
 
 
 def _counted(n_in: int, n_ood: int, reporting: PixelReportingSpec) -> dict[str, float]:

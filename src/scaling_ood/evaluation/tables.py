@@ -17,10 +17,12 @@ from scaling_ood.metrics import (
     detection_metrics,
     mean_interval,
     tied_estimates,
+    tpr_at_fpr,
+    tpr_estimate,
 )
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.products.preparation import Preparation
-from scaling_ood.products.records import METRICS, RESULT_COLUMNS
+from scaling_ood.products.records import CAUGHT, MEASURED, METRICS, RESULT_COLUMNS
 from scaling_ood.products.scores import Scores
 
 MEAN = "mean"
@@ -33,7 +35,8 @@ def measure_scores(scores: Scores, prepared: Preparation, reporting: ReportingSp
     """Metrics of one detector, a row per seed, OOD set and positive class; none if it has no meaning.
 
     Returns:
-        `seed, ood_set, positive_class, n_in, n_out, fpr95, auroc, aupr, distinct_scores, infinite_scores`.
+        `seed, ood_set, positive_class, n_in, n_out, fpr95, auroc, aupr, distinct_scores, infinite_scores,
+        tpr_at_5_fpr`.
 
     Raises:
         OneClassError: A set is empty; names detector and set.
@@ -52,8 +55,9 @@ def measure_scores(scores: Scores, prepared: Preparation, reporting: ReportingSp
                 except OneClassError as error:
                     raise ValueError(f"detector {scores.detector}, OOD set {ood_set}: {error}") from error
                 values = {"fpr95": found.fpr, "auroc": found.auroc, "aupr": found.aupr}
+                values[CAUGHT] = tpr_at_fpr(score, is_ood)
                 rows.append({**fixed, "positive_class": positive, **counts, **values, **ties})
-    return pd.DataFrame(rows, columns=["seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, *TIES])
+    return pd.DataFrame(rows, columns=["seed", "ood_set", "positive_class", "n_in", "n_out", *METRICS, *TIES, CAUGHT])
 
 
 def summarise(metrics: pd.DataFrame, scores: Scores, prepared: Preparation, reporting: ReportingSpec) -> pd.DataFrame:
@@ -89,7 +93,7 @@ def _summary(
         "aggregation": "pooled",
         "n_in": n_in,
     }
-    estimates = {} if scores.gap else {name: _estimates(scores, name, reporting, positive) for name in prepared.ood}
+    estimates = {} if scores.gap else {name: _named(scores, name, reporting, positive) for name in prepared.ood}
     rows = []
     for ood_set in prepared.ood:
         n_out = prepared.images[ood_set]
@@ -110,7 +114,7 @@ def _summary(
             }
         )
     for name, members in mean_groups(prepared).items():
-        per_seed = own[own["ood_set"].isin(members)].groupby("seed")[list(METRICS)].mean()
+        per_seed = own[own["ood_set"].isin(members)].groupby("seed")[list(MEASURED)].mean()
         n_out = sum(prepared.images[member] for member in members)
         row = {**fixed, "ood_set": name, "n_out": n_out, "mean_of": ";".join(members)}
         rows.append({**row, **over_seeds(per_seed), **_bounds(estimates, members)})
@@ -180,18 +184,30 @@ def estimate_of(estimates: DetectionEstimates, metric: str) -> Estimate:
     return {"fpr95": estimates.fpr, "auroc": estimates.auroc, "aupr": estimates.aupr}[metric]
 
 
-def bounds_of(by_seed: Sequence[Sequence[DetectionEstimates]]) -> dict[str, float]:
+def all_estimates(found: DetectionEstimates, caught: Estimate) -> dict[str, Estimate]:
+    """Estimates by the names in the table."""
+    return {CAUGHT: caught, **{metric: estimate_of(found, metric) for metric in METRICS}}
+
+
+def bounds_of(by_seed: Sequence[Sequence[Mapping[str, Estimate]]]) -> dict[str, float]:
     """Columns `*_low` and `*_high` of a row, from the estimates of every seed and OOD set that it is the mean of."""
     bounds: dict[str, float] = {}
-    for metric in METRICS:
-        interval = mean_interval([[estimate_of(one, metric) for one in by_set] for by_set in by_seed])
+    for metric in MEASURED:
+        interval = mean_interval([[one[metric] for one in by_set] for by_set in by_seed])
         bounds |= {f"{metric}_low": interval.low, f"{metric}_high": interval.high}
     return bounds
 
 
-def _bounds(estimates: Mapping[str, Sequence[DetectionEstimates]], members: Sequence[str]) -> dict[str, float]:
+def _bounds(estimates: Mapping[str, Sequence[Mapping[str, Estimate]]], members: Sequence[str]) -> dict[str, float]:
     """Bounds of the mean over some OOD sets; none for a gap."""
     return bounds_of(list(zip(*(estimates[name] for name in members), strict=True))) if estimates else {}
+
+
+def _named(scores: Scores, ood_set: str, reporting: ReportingSpec, positive: str) -> list[dict[str, Estimate]]:
+    """All estimates of one detector on one OOD set, one per seed."""
+    caught = [tpr_estimate(*_pair(scores.of(seed), ood_set), names=("test", ood_set)) for seed in scores.seeds]
+    found = _estimates(scores, ood_set, reporting, positive)
+    return [all_estimates(*pair) for pair in zip(found, caught, strict=True)]
 
 
 def _estimates(scores: Scores, ood_set: str, reporting: ReportingSpec, positive: str) -> list[DetectionEstimates]:
@@ -217,6 +233,6 @@ def _oriented(score: np.ndarray, is_ood: np.ndarray, positive: str) -> tuple[np.
 
 def over_seeds(per_seed: pd.DataFrame) -> dict[str, float]:
     """Mean and standard deviation of each metric over the seeds, which are the rows; NaN for the spread of one."""
-    values = {metric: float(per_seed[metric].mean()) for metric in METRICS}
-    spread = {f"{metric}_sd": float(per_seed[metric].std(ddof=1)) for metric in METRICS}
+    values = {metric: float(per_seed[metric].mean()) for metric in MEASURED}
+    spread = {f"{metric}_sd": float(per_seed[metric].std(ddof=1)) for metric in MEASURED}
     return values | spread

@@ -64,7 +64,11 @@ def read_rgb(path: str, orientation: Orientation = "stored") -> Image.Image:
         OSError: There is no such image, or it is none that is read.
         MissingLibraryError: The container needs a package that is not installed.
     """
-    image = open_image(path)
+    return as_rgb(open_image(path), orientation)
+
+
+def as_rgb(image: ImageFile, orientation: Orientation = "stored") -> Image.Image:
+    """An image that was opened as RGB, decoded; errors as of `to_rgb`."""
     turn = orientation_of(image) if orientation == "upright" else 1
     return turned(to_rgb(image), turn)
 

@@ -11,6 +11,7 @@ from scaling_ood.metrics.estimates import (
     mean_interval,
     mean_over_scenes,
     metric_intervals,
+    tpr_estimate,
 )
 from scaling_ood.metrics.mean_average_precision import (
     AVERAGING_RULES,
@@ -35,6 +36,7 @@ from scaling_ood.metrics.ranking import (
     RocCurve,
     detection_metrics,
     roc_curve_points,
+    tpr_at_fpr,
 )
 from scaling_ood.metrics.significance import (
     MetricName,
@@ -84,4 +86,6 @@ __all__ = [
     "roc_curve_points",
     "tied_estimates",
     "tied_with_best",
+    "tpr_at_fpr",
+    "tpr_estimate",
 ]

@@ -9,7 +9,7 @@ independent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, ndtr, ndtri, stdtrit
 
 from scaling_ood.metrics.ranking import (
+    FALSE_ALARMS,
     DetectionMetrics,
     FprRule,
     RankCounts,
@@ -152,6 +153,40 @@ def detection_estimates(
         parts = {names[0]: table.of_in[of_in] / counts.n_in, names[1]: table.of_ood[of_ood] / counts.n_ood}
         found.append(Estimate(float(value), interval, parts, table.grain))
     return DetectionEstimates(*found)
+
+
+def tpr_estimate(
+    score: ArrayLike,
+    is_ood: ArrayLike,
+    rate: float = FALSE_ALARMS,
+    names: tuple[str, str] = ("in_dist", "ood"),
+) -> Estimate:
+    """`tpr_at_fpr` with its interval and every image's contribution.
+
+    What is missed at that FPR is the FPR at the recall `1 - rate` by the rule `"first"`, with in-distribution as the
+    positive class; the interval is that one's, mirrored.
+
+    Args:
+        score: As in `metric_intervals`.
+        is_ood: Booleans, `(N,)`.
+        rate: As in `tpr_at_fpr`.
+        names: Keys of the in-distribution and of the OOD images among the parts.
+
+    Examples:
+        >>> found = tpr_estimate(np.array([*range(1, 21), 19, 19.5, 30]), np.arange(23) >= 20)
+        >>> round(found.value, 3), [round(bound, 2) for bound in found.interval]
+        (0.667, [0.1, 1.0])
+    """
+    mirrored = -np.asarray(score, dtype=np.float64), ~np.asarray(is_ood, dtype=bool)
+    missed = detection_estimates(*mirrored, 1 - rate, "first", names[::-1]).fpr
+    return _complement(missed)
+
+
+def _complement(estimate: Estimate) -> Estimate:
+    """The estimate of one minus the metric."""
+    low, high = estimate.interval
+    parts = {name: -part for name, part in estimate.parts.items()}
+    return replace(estimate, value=1 - estimate.value, interval=Interval(1 - high, 1 - low), parts=parts)
 
 
 class Influence(NamedTuple):
@@ -394,6 +429,26 @@ def scene_estimates(
             interval = fpr_interval(counts, value, recall, rule, sizes, stretch)
         found.append(Estimate(value, interval, {"scenes": both[0] + both[1]}))
     return DetectionEstimates(*found)
+
+
+def scene_tpr(
+    value: float, positive: NDArray[np.int64], negative: NDArray[np.int64], rate: float, *, mirrored: bool
+) -> Estimate:
+    """Estimate of the TPR at an FPR of all pixels together, the scenes being what varies; see `tpr_estimate`.
+
+    Args:
+        value: Its exact value.
+        positive: As in `scene_estimates`.
+        negative: As there.
+        rate: The FPR.
+        mirrored: Whether in-distribution is the positive class.
+    """
+    if not mirrored:
+        # Seen from the other side, at the same thresholds: in-distribution pixels at each, OOD pixels between them.
+        none = np.zeros((len(positive), 1), dtype=positive.dtype)
+        positive, negative = negative[:, ::-1], np.concatenate([none, positive[:, ::-1], none], axis=1)
+    missed = DetectionMetrics(0.5, 0.5, 1 - value)
+    return _complement(scene_estimates(missed, positive, negative, 1 - rate, "first").fpr)
 
 
 def _worth(pixels: NDArray[np.int64], flagged: NDArray[np.bool_]) -> float:

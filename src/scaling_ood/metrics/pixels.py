@@ -29,11 +29,12 @@ class NothingToAverageError(ValueError):
 
 
 class ImageResult(NamedTuple):
-    """One image's metrics and its number of pixels of either class."""
+    """One image's metrics and its number of pixels of either class; the last is `tpr_at_fpr`, 5 % by default."""
 
     metrics: DetectionMetrics
     n_in: int
     n_ood: int
+    tpr: float
 
 
 def image_metrics(
@@ -73,8 +74,8 @@ def image_metrics(
     >>> image_metrics(score, is_ood, np.array([[True, False], [True, True]])).auroc
     1.0
     """
-    positive, negative = split_classes(score, is_ood, valid, positive_class, image)
-    return _metrics(positive, negative, recall, fpr_rule)
+    counts = _counts(*split_classes(score, is_ood, valid, positive_class, image))
+    return None if counts is None else metrics_of(counts, recall, fpr_rule)
 
 
 class PerImageMean:
@@ -103,17 +104,20 @@ class PerImageMean:
         """
         self._refuse_known(image)
         positive, negative = split_classes(score, is_ood, valid, self.positive_class, image)
-        metrics = _metrics(positive, negative, self.recall, self.fpr_rule)
+        counts = _counts(positive, negative)
         n_in, n_ood = negative.size, positive.size
         if self.positive_class == "in_dist":
             n_in, n_ood = n_ood, n_in
-        if metrics is not None:
-            self.results[image] = ImageResult(metrics, n_in, n_ood)
-        elif n_in:
+        if counts is not None:
+            metrics = metrics_of(counts, self.recall, self.fpr_rule)
+            tpr = float(counts.tpr(mirrored=self.positive_class == "in_dist"))
+            self.results[image] = ImageResult(metrics, n_in, n_ood, tpr)
+            return metrics
+        if n_in:
             self.skipped[image] = "no OOD pixel"
         else:
             self.skipped[image] = "only OOD pixels" if n_ood else "only void"
-        return metrics
+        return None
 
     def merge(self, other: PerImageMean) -> None:
         """Take over the images of another process.
@@ -137,7 +141,7 @@ class PerImageMean:
     def base_rate(self) -> float:
         """Share of the positive class, averaged over the measured images as the metrics are."""
         self._refuse_none()
-        shares = [n_ood / (n_in + n_ood) for _, n_in, n_ood in self.results.values()]
+        shares = [one.n_ood / (one.n_in + one.n_ood) for one in self.results.values()]
         rate = float(np.mean(shares))
         return rate if self.positive_class == "ood" else 1 - rate
 
@@ -183,15 +187,12 @@ def split_classes(
     return (ood, in_dist) if positive_class == "ood" else (-in_dist, -ood)
 
 
-def _metrics(
-    positive: NDArray[Any], negative: NDArray[Any], recall: float, fpr_rule: FprRule
-) -> DetectionMetrics | None:
-    """The metrics of two groups of scores, or None where one is empty."""
+def _counts(positive: NDArray[Any], negative: NDArray[Any]) -> RankCounts | None:
+    """What the metrics of two groups of scores follow from, or None where one is empty."""
     if not (positive.size and negative.size):
         return None
     thresholds, positive_at = distinct_scores(positive)
-    counts = RankCounts(negative.size, positive_at, *count_above(negative, thresholds))
-    return metrics_of(counts, recall, fpr_rule)
+    return RankCounts(negative.size, positive_at, *count_above(negative, thresholds))
 
 
 def metrics_of(counts: RankCounts, recall: float, fpr_rule: FprRule) -> DetectionMetrics:

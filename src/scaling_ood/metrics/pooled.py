@@ -13,9 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scaling_ood.metrics.estimates import DetectionEstimates, scene_estimates
+from scaling_ood.metrics.estimates import DetectionEstimates, Estimate, scene_estimates, scene_tpr
 from scaling_ood.metrics.pixels import PositiveClass, metrics_of, split_classes
-from scaling_ood.metrics.ranking import DetectionMetrics, FprRule, OneClassError, RankCounts, distinct_scores
+from scaling_ood.metrics.ranking import (
+    FALSE_ALARMS,
+    DetectionMetrics,
+    FprRule,
+    OneClassError,
+    RankCounts,
+    distinct_scores,
+)
 
 _MARKS = 1024
 
@@ -135,6 +142,9 @@ class PooledCounts:
             ValueError: The second pass saw other pixels of the positive class than the first.
             OneClassError: One class has no pixel.
         """
+        return metrics_of(self._counts(), recall, fpr_rule)
+
+    def _counts(self) -> RankCounts:
         expected = int(self.positive_at.sum())
         if self.n_positive != expected:
             raise ValueError(
@@ -144,8 +154,15 @@ class PooledCounts:
         if not (self.n_in and self.n_ood):
             raise OneClassError(self.n_in, self.n_ood)
         at_least = np.cumsum(self._reached[:0:-1])[::-1]  # (K,)
-        counts = RankCounts(self.n_negative, self.positive_at, at_least - self._equal[1:], at_least)
-        return metrics_of(counts, recall, fpr_rule)
+        return RankCounts(self.n_negative, self.positive_at, at_least - self._equal[1:], at_least)
+
+    def tpr(self, rate: float = FALSE_ALARMS) -> float:
+        """Share of the OOD pixels that are caught with at most that share of false alarms, see `tpr_at_fpr`.
+
+        Raises:
+            ValueError: As `metrics`.
+        """
+        return float(self._counts().tpr(rate, mirrored=self.positive_class == "in_dist"))
 
     def estimates(self, recall: float = 0.95, fpr_rule: FprRule = "nearest") -> DetectionEstimates:
         """The metrics, with intervals that follow from how much the images differ; needs `by_image`.
@@ -158,11 +175,20 @@ class PooledCounts:
             OneClassError: One class has no pixel.
         """
         found = self.metrics(recall, fpr_rule)
+        return scene_estimates(found, *self._by_image(), recall, fpr_rule)
+
+    def tpr_estimate(self, rate: float = FALSE_ALARMS) -> Estimate:
+        """`tpr` with an interval, as `estimates`; the same errors."""
+        found = self.tpr(rate)
+        return scene_tpr(found, *self._by_image(), rate, mirrored=self.positive_class == "in_dist")
+
+    def _by_image(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pixels of the positive and of the other class by image and place."""
         if not self.images:
             raise ValueError("Images were not counted apart: start the second pass with counts(by_image=True).")
         names = sorted(self.images)
         positive, negative = (np.stack([self.images[name][kind] for name in names]) for kind in (0, 1))
-        return scene_estimates(found, positive, negative, recall, fpr_rule)
+        return positive, negative
 
     def _meets(self, ordered: NDArray[Any], reached: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which scores equal the highest threshold that they reach."""

@@ -19,6 +19,9 @@ from scaling_ood.wording import check_choice
 FprRule = Literal["nearest", "first"]
 """Which threshold "at recall 0.95" means; see `RankCounts.fpr`."""
 
+FALSE_ALARMS = 0.05
+"""Share of in-distribution scores that may be flagged, where nothing else is said; see `tpr_at_fpr`."""
+
 _LINEAR = 1 << 17
 _OCTAVES = 24
 _OCTAVE_BITS = 12
@@ -152,6 +155,22 @@ class RankCounts:
         flagged, chosen = self._candidates(recall, rule)
         return np.asarray(np.take_along_axis(flagged, chosen[..., None], axis=-1)[..., 0] / self.n_in)
 
+    def tpr(self, rate: float = FALSE_ALARMS, *, mirrored: bool = False) -> NDArray[np.float64]:
+        """Share of the OOD scores that are caught with at most that share of false alarms, shape `(...)`.
+
+        Args:
+            rate: See `tpr_at_fpr`.
+            mirrored: Whether in-distribution is the positive class here, scores being negated: `n_in` and the counts of
+                "in-distribution" scores are then those of OOD ones.
+        """
+        if mirrored:
+            # The lowest score that may not be flagged any more: what is OOD and no higher is missed.
+            alarms = np.cumsum(self.ood_at, axis=-1) / self.n_ood
+            missed = np.where(alarms > rate, self.in_at_least, 0).max(axis=-1)
+            return np.asarray((self.n_in - missed) / self.n_in)
+        allowed = self.in_at_least / self.n_in <= rate
+        return np.asarray(np.where(allowed, self.ood_at_least, 0).max(axis=-1) / self.n_ood)
+
     def cut(self, recall: float, rule: FprRule = "nearest") -> NDArray[np.intp]:
         """Place of the threshold of `fpr`, shape `(...)`: 2 k + 1 at OOD score k, 2 k just above OOD score k - 1."""
         flagged, chosen = self._candidates(recall, rule)
@@ -227,6 +246,32 @@ def detection_metrics(
     _check_operating_point(recall, fpr_rule)
     counts = RankCounts.from_scores(score, is_ood)
     return DetectionMetrics(float(counts.auroc()), float(counts.aupr()), float(counts.fpr(recall, fpr_rule)))
+
+
+def tpr_at_fpr(score: ArrayLike, is_ood: ArrayLike, rate: float = FALSE_ALARMS) -> float:
+    """Share of the OOD scores that is caught with at most so many false alarms: TPR at an FPR.
+
+    A threshold t flags every score >= t. Of all thresholds that flag at most that share of the in-distribution scores,
+    the lowest counts; equal scores are flagged together. OOD is what is caught, whichever class is called positive.
+
+    Args:
+        score: As in `detection_metrics`.
+        is_ood: Booleans of the same shape.
+        rate: Largest share of flagged in-distribution scores, in [0, 1).
+
+    Raises:
+        ValueError: The rate is outside [0, 1); otherwise the errors of `detection_metrics`.
+
+    Examples:
+        One of the 20 in-distribution scores may be flagged. The second highest, 19, ties with an OOD score.
+
+        >>> score = np.array([*range(1, 21), 19, 19.5, 30])
+        >>> round(tpr_at_fpr(score, np.arange(23) >= 20), 3)
+        0.667
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate must lie in [0, 1), got {rate}.")
+    return float(RankCounts.from_scores(score, is_ood).tpr(rate))
 
 
 def roc_curve_points(score: ArrayLike, is_ood: ArrayLike, max_points: int = 200) -> RocCurve:

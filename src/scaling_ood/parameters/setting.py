@@ -23,6 +23,7 @@ from scaling_ood.parameters.data_sets import DataSpec
 from scaling_ood.parameters.detectors import Method, Switches, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.outputs import OutputsDataSpec
+from scaling_ood.parameters.packaging import PackagingSpec
 from scaling_ood.wording import did_you_mean
 
 
@@ -51,6 +52,7 @@ class SettingSpec(Spec):
         extraction: What is stored of forward passes.
         detectors: Which are on.
         reporting: How results are measured and shown.
+        packaging: Which detector is packaged for use elsewhere, and how.
     """
 
     shared: ClassVar[str] = "classifier"
@@ -63,6 +65,7 @@ class SettingSpec(Spec):
     extraction: ExtractionSpec = ExtractionSpec()
     detectors: Switches
     reporting: ReportingSpec = ReportingSpec()
+    packaging: PackagingSpec = PackagingSpec()
 
     @model_validator(mode="before")
     @classmethod
@@ -113,7 +116,7 @@ class SettingSpec(Spec):
         if rendered and not self.fabrication:
             problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
         # Which networks there are depends on what detectors read.
-        problems += wrong or [*self._misspelt_networks(), *self.own_problems()]
+        problems += wrong or [*self._misspelt_networks(), *self.own_problems(), *self._unpackaged()]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -128,6 +131,18 @@ class SettingSpec(Spec):
             for name, method in methods_of(self.detectors).items()
             if method.network and method.network not in self.networks
         ]
+
+    def _unpackaged(self) -> list[str]:
+        name = self.packaging.detector
+        if name is None or name in self.methods:
+            return []
+        return [f"packaging.detector: '{name}' is not on{did_you_mean(name, self.methods)}"]
+
+    @property
+    def packaged(self) -> Method:
+        """The detector that is packaged."""
+        chosen = self.packaging.detector or ("max_logit" if "max_logit" in self.methods else next(iter(self.methods)))
+        return self.methods[chosen]
 
     def _misspelt_networks(self) -> list[str]:
         unread = [name for name in self.networks if name not in self.used_networks]

@@ -217,7 +217,7 @@ class MultiClassTask(WholeImages):
             method.needs,
             torch.tensor(groups) if groups and not coarse else None,
             targets if bool((targets >= 0).all()) else None,
-            self._class_names(outputs, manifest.preparation),
+            self.class_names(outputs, manifest.preparation),
         )
 
     # Results

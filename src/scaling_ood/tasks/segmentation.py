@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 
 from miniatures import rendering_workers
 from miniatures.street import StreetSpec, render_town, street_folders
@@ -32,6 +33,7 @@ from scaling_ood.evaluation.scene_tables import (
     summarise_scenes,
 )
 from scaling_ood.evaluation.scoring import fitted, score_later
+from scaling_ood.evaluation.thresholds import scene_threshold
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
 from scaling_ood.images.recorded import LABEL
@@ -81,7 +83,7 @@ from scaling_ood.tasks.task import Task, WrongNetworkError
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
-from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets, scaled_size
+from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets, network_pixels, scaled_size
 from scaling_ood.training.segmentation import Segmentation, SegmentationRecipe
 
 _logger = logging.getLogger(__name__)
@@ -344,6 +346,38 @@ class SegmentationTask(Task):
         if manifest.preparation.given and not method.gap:
             method = replace(method, gap=lacking(method, manifest.preparation, self.fit_set))
         return score_later(method, outputs, quality, manifest, partial(self.fit_view, outputs, manifest))
+
+    # Packaging
+
+    def packed(self, network: NetworkSpec, model: StoredModel, manifest: Manifest) -> Tensors:
+        """Encoder and heads."""
+        assert isinstance(network, SegmenterSpec | AutoencoderSpec)
+        return _assembled(network, manifest.preparation, model)[seed_name(network.seeds[0])].state_dict()
+
+    def revived(self, network: NetworkSpec, prepared: Preparation, state: Tensors) -> Network:
+        """Encoder and heads."""
+        assert isinstance(network, SegmenterSpec | AutoencoderSpec)
+        built = _built(network, prepared, network.seeds[0], trained=True)
+        built.load_state_dict(state)
+        return built
+
+    def network_pixels(
+        self,
+        network: NetworkSpec,
+        prepared: Preparation,  # noqa: ARG002
+        image: Image.Image,
+    ) -> tuple[list[torch.Tensor], Preprocessing]:
+        """At each scale."""
+        assert isinstance(network, SegmenterSpec | AutoencoderSpec)
+        pixels = [network_pixels(image, edge, network.longest_edge) for edge in network.edges]
+        return pixels, preprocessing_of(network)
+
+    def threshold(
+        self, method: Method, scores: Scores, outputs: StoredShards, manifest: Manifest, rate: float
+    ) -> dict[str, Any]:
+        """From scores that are made anew."""
+        detector = fitted(method, partial(self.fit_view, outputs, manifest), scores.seeds[0], manifest)
+        return scene_threshold(detector, outputs, manifest, rate)
 
     # Results
 

@@ -10,8 +10,12 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import pandas as pd
+import torch
+from PIL import Image
 
-from scaling_ood.detectors import Need
+from scaling_ood.detectors import Need, OutputsView
+from scaling_ood.images import Preprocessing
+from scaling_ood.models import Network
 from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
@@ -142,6 +146,14 @@ class Task(ABC):
             WrongNetworkError: One of them is worse than `least_quality`.
         """
 
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+        """What a detector may learn from."""
+        raise ValueError(f"{self.name} fits no detector ({outputs}, {manifest}, {method}, {seed})")
+
+    def class_names(self, outputs: StoredShards, prepared: Preparation) -> Sequence[str]:  # noqa: ARG002
+        """Names of what a network tells apart; those of all classes, unless a setting says otherwise."""
+        return prepared.classes
+
     @abstractmethod
     def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
         """Fit a detector and score the test images; of pixels, only whether it has a meaning."""
@@ -198,6 +210,34 @@ class Task(ABC):
         maps: StoredShards | None,
     ) -> tuple[str, dict[str, Any]]:
         """The report as one HTML file, and the figures by their names."""
+
+    # Packaging
+
+    def packed(self, network: NetworkSpec, model: StoredModel, manifest: Manifest) -> Tensors:
+        """The whole state of the first seed's network, whether it was trained here or published."""
+        raise ValueError(f"{self.name} packages no detector ({network}, {model}, {manifest})")
+
+    def revived(self, network: NetworkSpec, prepared: Preparation, state: Tensors) -> Network:
+        """The network of such a state; nothing is downloaded."""
+        raise ValueError(f"{self.name} packages no detector ({network}, {prepared}, {len(state)})")
+
+    def network_pixels(
+        self, network: NetworkSpec, prepared: Preparation, image: Image.Image
+    ) -> tuple[list[torch.Tensor], Preprocessing]:
+        """An image as it enters the network: uint8 (3, H, W), one of each scale; and how that is normalised."""
+        raise ValueError(f"{self.name} packages no detector ({network}, {prepared}, {image})")
+
+    def threshold(
+        self, method: Method, scores: Scores, outputs: StoredShards, manifest: Manifest, rate: float
+    ) -> dict[str, Any]:
+        """From which score on something is called an anomaly, at that rate of false alarms; see `image_threshold`.
+
+        Raises:
+            TooFewScoresError: There are too few in-distribution test images for that rate.
+        """
+        raise ValueError(f"{self.name} packages no detector ({method}, {scores}, {outputs}, {manifest}, {rate})")
+
+    # Runs
 
     @abstractmethod
     def run(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import torch
+from PIL import Image
 from torch import nn
 
 from scaling_ood.detectors import Given, Need, OutputsView, field_of, name_of
@@ -34,6 +35,7 @@ from scaling_ood.evaluation.passes import (
 )
 from scaling_ood.evaluation.scoring import score_images
 from scaling_ood.evaluation.tables import mark_ties, measure_scores, summarise
+from scaling_ood.evaluation.thresholds import image_threshold
 from scaling_ood.images import Preprocessing
 from scaling_ood.models import (
     ClassHead,
@@ -381,10 +383,11 @@ class WholeImages(Task):
 
     def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
         """What a detector may learn from: the fit images."""
-        names = self._class_names(outputs, manifest.preparation)
+        names = self.class_names(outputs, manifest.preparation)
         return ImageOutputs(outputs, self.fit_set, seed_name(seed), method.needs, class_names=names)
 
-    def _class_names(self, outputs: StoredShards, prepared: Preparation) -> Sequence[str]:
+    def class_names(self, outputs: StoredShards, prepared: Preparation) -> Sequence[str]:
+        """Names of the classes, or of the groups that they form."""
         return prepared.of_classes.groups if outputs.about["targets"] == "coarse" else prepared.classes
 
     def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
@@ -394,6 +397,41 @@ class WholeImages(Task):
             method = replace(method, gap=lacking(method, prepared))
         sets = ("test", *prepared.ood)
         return score_images(method, outputs, quality, manifest, sets, partial(self.fit_view, outputs, manifest))
+
+    # Packaging
+
+    def packed(self, network: NetworkSpec, model: StoredModel, manifest: Manifest) -> Tensors:
+        """Backbone and head."""
+        assert isinstance(network, ImageNetworkSpec)
+        head = self.head(network, len(self.classes(network, manifest.preparation)))
+        return assembled(network, head, model)[seed_name(network.seeds[0])].state_dict()
+
+    def revived(self, network: NetworkSpec, prepared: Preparation, state: Tensors) -> ImageNetwork:
+        """Backbone and head."""
+        assert isinstance(network, ImageNetworkSpec)
+        head = self.head(network, len(self.classes(network, prepared)))
+        if not network.source.trains:
+            head = partial(ClassHead, classes=_outputs_of(state))
+        return _loaded(build_network(network.architecture, head, seed=0, start="random"), state)
+
+    def network_pixels(
+        self, network: NetworkSpec, prepared: Preparation, image: Image.Image
+    ) -> tuple[list[torch.Tensor], Preprocessing]:
+        """Scaled and cropped, or squashed."""
+        assert isinstance(network, ImageNetworkSpec)
+        preprocessing = self.preprocessing(network, prepared)
+        return [preprocessing.crop(image)], preprocessing
+
+    def threshold(
+        self,
+        method: Method,  # noqa: ARG002
+        scores: Scores,
+        outputs: StoredShards,  # noqa: ARG002
+        manifest: Manifest,  # noqa: ARG002
+        rate: float,
+    ) -> dict[str, Any]:
+        """From the stored scores."""
+        return image_threshold(scores, rate)
 
     # Results
 

@@ -31,7 +31,9 @@ from scaling_ood.tracking.store import TRACKING_URI, create_store, located
 from scaling_ood.tracking.underway import underway
 
 QUIET = {
-    **dict.fromkeys(("alembic", "kedro_mlflow", "mlflow.system_metrics", "mlflow.tracking.fluent"), logging.WARNING),
+    **dict.fromkeys(
+        ("alembic", "kedro_mlflow", "mlflow.pyfunc", "mlflow.system_metrics", "mlflow.tracking.fluent"), logging.WARNING
+    ),
     # It logs the traceback of what it raises.
     "mlflow.store.db": logging.CRITICAL,
 }
@@ -44,6 +46,7 @@ DEFAULTS = {
     # A server that does not answer delays a run by seconds; MLflow's own patience is 2 minutes, eight times.
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 """Of MLflow's environment variables, unless the user's environment has them."""
 

@@ -19,7 +19,7 @@ from scaling_ood.report import interval_figures, results_text
 from scaling_ood.tasks import Task
 
 
-@keyed(manifest=lambda given: given["manifest"].contents(given["manifest"].preparation.digests))
+@keyed(2, manifest=lambda given: given["manifest"].contents(given["manifest"].preparation.digests))
 def measure_scores(
     task: Task,
     scores: Scores,

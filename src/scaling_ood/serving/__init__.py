@@ -1,0 +1,1 @@
+"""A packaged detector as an MLflow model."""

@@ -1,0 +1,86 @@
+"""A detector with its network and a threshold, packed for use elsewhere; see `deployed` for what opens it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import pandas as pd
+
+from scaling_ood.evaluation.learned import learned_of
+from scaling_ood.parameters.setting import SettingSpec
+from scaling_ood.products.packages import Package
+from scaling_ood.products.preparation import Findings, Manifest
+from scaling_ood.products.scores import Scores
+from scaling_ood.products.stored import StoredModel, StoredShards
+from scaling_ood.tasks.task import Task
+
+_PROJECT = "scaling-ood"
+_NOT_NEEDED = {"places": {}, "found": Findings(), "digests": {}, "sources": {}, "noise": {}}
+"""Of the record of the images: where they are, and what was noticed of them."""
+
+
+class NotPackagedError(ValueError):
+    """A detector that has no meaning on the benchmark cannot be packaged."""
+
+
+def pack(
+    task: Task,
+    spec: SettingSpec,
+    manifest: Manifest,
+    model: StoredModel,
+    outputs: StoredShards,
+    scores: Scores,
+    results: pd.DataFrame,
+) -> Package:
+    """Pack the detector that the parameters name, on the network of the first seed.
+
+    Args:
+        task: Of the setting.
+        spec: Its parameters.
+        manifest: All images.
+        model: The network that the detector reads.
+        outputs: What that left.
+        scores: Of the detector.
+        results: The setting's results table.
+
+    Raises:
+        NotPackagedError: The detector has no meaning here.
+        TooFewScoresError: There are too few in-distribution test images for the rate of false alarms.
+    """
+    method, packaging, prepared = spec.packaged, spec.packaging, manifest.preparation
+    if scores.gap:
+        raise NotPackagedError(
+            f"{task.name}: the detector {method.name} cannot be packaged: {scores.gap}. Name another one: "
+            f"{task.name}.packaging.detector"
+        )
+    network, seed = spec.networks[method.network], scores.seeds[0]
+    switches = spec.detectors
+    other = getattr(switches[method.name], "logits_of", None)
+    chosen = {name: switches[name] for name in filter(None, (method.name, other))}
+    about = {
+        "setting": task.name,
+        "benchmark": prepared.benchmark,
+        "detector": method.name,
+        "detectors": {name: each and each.model_dump(mode="json") for name, each in chosen.items()},
+        "network": network.model_dump(mode="json"),
+        "seed": seed,
+        "preparation": prepared.model_copy(update=_NOT_NEEDED).model_dump(mode="json"),
+        "class_names": list(task.class_names(outputs, prepared)),
+        **{name: outputs.about[name] for name in ("precision", "stored")},
+        "model": scores.about["model"],
+        "weights": scores.about["weights"],
+        "threshold": task.threshold(method, scores, outputs, manifest, packaging.false_alarm_rate),
+        "limits": {
+            "images": packaging.most_images,
+            "megabytes": packaging.most_megabytes,
+            "megapixels": packaging.most_megapixels,
+        },
+        "requirement": packaging.requirement or f"{_PROJECT}=={version(_PROJECT)}",
+    }
+    return Package(
+        packaging.name or f"{_PROJECT}-{prepared.benchmark}-{task.name}",
+        about,
+        task.packed(network, model, manifest),
+        learned_of(method.build(), task.fit_view(outputs, manifest, method, seed)),
+        results[results["detector"] == method.name].reset_index(drop=True),
+    )

@@ -1,0 +1,185 @@
+"""A packaged detector says of an image what the pipeline's scores say, whatever the detector and the network."""
+
+import base64
+import io
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.bench import variant
+from PIL import Image
+
+from scaling_ood.evaluation.chunks import stored_scenes
+from scaling_ood.evaluation.scene_tables import frames, score_pixels
+from scaling_ood.evaluation.scoring import fitted
+from scaling_ood.images import read_image
+from scaling_ood.metrics.false_alarms import TooFewScoresError, false_alarm_threshold
+from scaling_ood.parameters.packaging import PackagingSpec
+from scaling_ood.products.packages import PackageError, read_package, write_package
+from scaling_ood.tasks import tasks
+from scaling_ood.tasks.deployed import Deployed
+from scaling_ood.tasks.packing import NotPackagedError, pack
+
+SETTINGS = [task.name for task in tasks()]
+WHOLE = [task.name for task in tasks() if not task.spec.dense]
+SCENES = [task.name for task in tasks() if task.spec.dense]
+RATE = 0.25
+
+
+def packed(own, detector, rate=RATE, **options):
+    packaging = PackagingSpec(detector=detector, false_alarm_rate=rate, **options)
+    spec = own.spec.model_copy(update={"packaging": packaging})
+    network = spec.methods[detector].network
+    scores = own.load(f"{detector}.scores")
+    given = (own.manifest, own.model(network), own.outputs(network), scores, own.load("results"))
+    return pack(own.task, spec, *given)
+
+
+def opened(own, name, folder, **options):
+    write_package(packed(own, name, **options), folder / name)
+    return Deployed(read_package(folder / name), "cpu")
+
+
+def present(own):
+    return [name for name in own.spec.methods if not own.load(f"{name}.scores").gap]
+
+
+def photographs(own, image_set):
+    rows = own.manifest.of(image_set)
+    return [read_image(file, own.manifest.preparation.orientation) for file in own.manifest.files(rows)]
+
+
+@pytest.mark.parametrize("setting", WHOLE)
+def test_scores_are_the_pipelines_for_every_detector(benches, tmp_path, setting):
+    own = benches(setting)
+    for name in present(own):
+        deployed = opened(own, name, tmp_path)
+        scores = own.load(f"{name}.scores").of(0)
+        for image_set in ("test", own.manifest.preparation.ood[0]):
+            answers = pd.DataFrame(deployed.answers(photographs(own, image_set)))
+            np.testing.assert_allclose(answers["score"], scores[image_set], rtol=1e-5, atol=1e-5, err_msg=name)
+        chosen = deployed.package.about["threshold"]
+        assert (answers["is_anomaly"] == (answers["score"] > chosen["threshold"])).all()
+        if (answers["score"] - chosen["threshold"]).abs().min() > 1e-4:
+            assert answers["is_anomaly"].mean() == chosen["caught"][image_set]
+
+
+@pytest.mark.parametrize("setting", SCENES)
+def test_maps_are_the_pipelines_for_every_detector(benches, tmp_path, setting):
+    own = benches(setting)
+    for name in sorted({*present(own)} - {"mc_dropout"}):  # its masks depend on the scene's name
+        deployed, method = opened(own, name, tmp_path), own.spec.methods[name]
+        outputs = own.outputs(method.network)
+        detector = fitted(method, partial(own.task.fit_view, outputs, own.manifest), 0, own.manifest)
+        for scene, image in zip(stored_scenes(outputs, own.manifest, "test"), photographs(own, "test"), strict=True):
+            (answer,) = deployed.answers([image])
+            shown = np.load(io.BytesIO(base64.b64decode(answer["map"])), allow_pickle=False)
+            assert shown.dtype == np.float32
+            np.testing.assert_allclose(shown, score_pixels(detector, scene, 0), rtol=1e-5, atol=1e-5, err_msg=name)
+            chosen = deployed.package.about["threshold"]
+            assert answer["score"] == np.mean(shown > chosen["pixel_threshold"])
+            assert answer["is_anomaly"] == (answer["score"] > chosen["threshold"])
+
+
+@pytest.mark.parametrize("setting", WHOLE)
+def test_the_threshold_is_chosen_on_in_distribution_test_images_alone(benches, setting):
+    own = benches(setting)
+    scores = own.load("msp.scores")
+    chosen = packed(own, "msp").about["threshold"]
+    test = scores.of(0)["test"].to_numpy()
+    assert chosen["threshold"] == false_alarm_threshold(test, RATE).threshold
+    assert chosen["images"] == len(test)
+    assert (test > chosen["threshold"]).mean() <= RATE
+    for name, share in chosen["caught"].items():
+        assert share == (scores.of(0)[name] > chosen["threshold"]).mean()
+    moved = scores.frame.assign(score=scores.frame["score"].where(scores.frame["image_set"] == "test", 1e9))
+    assert (
+        own.task.threshold(None, type(scores)(**{**vars(scores), "frame": moved}), None, None, RATE)["threshold"]
+        == chosen["threshold"]
+    )
+
+
+@pytest.mark.parametrize("setting", SCENES)
+def test_the_threshold_of_pixels_never_sees_an_anomaly(benches, setting):
+    own = benches(setting)
+    chosen = packed(own, "max_logit").about["threshold"]
+    method, outputs = own.spec.methods["max_logit"], own.outputs()
+    known, caught, shares = [], [], []
+    for _, (score, is_ood, valid) in frames(method.build(), outputs, own.manifest, 0):
+        known.append(score[valid & ~is_ood])
+        caught.append(score[is_ood])
+    pixels = np.concatenate(known)
+    limit = np.float32(false_alarm_threshold(pixels, RATE).threshold)
+    shares = [np.mean(one > limit) for one in known]
+    assert chosen["pixel_threshold"] == limit
+    assert chosen["pixels"] == pixels.size
+    assert chosen["threshold"] == false_alarm_threshold(shares, RATE).threshold
+    assert chosen["caught"]["pixels"] == np.mean(np.concatenate(caught) > limit)
+
+
+@pytest.mark.parametrize("setting", WHOLE)
+def test_classes_are_named(benches, tmp_path, setting):
+    own = benches(setting)
+    answers = opened(own, "msp", tmp_path).answers(photographs(own, "test"))
+    logits, names = own.output("test"), own.manifest.preparation.classes
+    assert [each["class"] for each in answers] == [names[index] for index in logits.argmax(dim=1).tolist()]
+    if "classes" in answers[0]:
+        expected = [[names[index] for index in (row > 0).nonzero().flatten().tolist()] for row in logits]
+        assert [each["classes"] for each in answers] == expected
+
+
+def test_an_answer_does_not_depend_on_the_other_images_of_a_request(benches, tmp_path):
+    own = benches("multi_class")
+    deployed, images = opened(own, "odin", tmp_path), photographs(own, "test")
+    together = [each["score"] for each in deployed.answers(images)]
+    alone = [deployed.answers([image])[0]["score"] for image in images]
+    assert together == pytest.approx(alone, abs=1e-6)
+
+
+def test_nothing_is_taken_along_that_the_detector_does_not_learn_from(benches):
+    own = benches("multi_class")
+    assert not [name for name in packed(own, "max_logit").learned if "/" in name]
+    assert {name.split("/")[1] for name in packed(own, "knn").learned if "/" in name} == {"features"}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_has_no_meaning_is_not_packaged(benches, setting):
+    own = benches(setting)
+    gaps = [name for name in own.spec.methods if own.load(f"{name}.scores").gap]
+    if gaps:
+        with pytest.raises(NotPackagedError, match=f"{gaps[0]} cannot be packaged: .*{setting}.packaging.detector"):
+            packed(own, gaps[0])
+
+
+def test_too_few_images_for_a_rate_are_refused(benches):
+    with pytest.raises(TooFewScoresError, match=r"0.10% false alarms takes at least 999 in-distribution scores"):
+        packed(benches("multi_class"), "msp", rate=0.001)
+
+
+def test_a_package_holds_data_alone_and_is_checked(benches, tmp_path):
+    own = benches("multi_class")
+    write_package(packed(own, "knn"), tmp_path / "one")
+    endings = {path.suffix for path in (tmp_path / "one").iterdir()}
+    assert endings == {".json", ".safetensors", ".csv"}
+    weights = tmp_path / "one" / "network.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(PackageError, match=r"network.safetensors in .* is not what was packaged"):
+        read_package(tmp_path / "one")
+
+
+def test_the_name_and_the_detector_are_checked_parameters(benches, tmp_path):
+    own = benches("multi_class")
+    assert packed(own, "msp").name == "scaling-ood-toy-multi_class"
+    assert packed(own, "msp", name="guard").name == "guard"
+    assert own.spec.packaged.name == "max_logit"
+    off = variant(own, tmp_path, detectors__max_logit=False)
+    assert off.spec.packaged.name == next(iter(off.spec.methods))
+    with pytest.raises(Exception, match=r"packaging.detector: 'enrgy' is not on; did you mean 'energy'"):
+        variant(own, tmp_path, packaging={"detector": "enrgy"})
+
+
+def test_a_photograph_of_another_size_and_mode_is_taken(benches, tmp_path):
+    deployed = opened(benches("multi_class"), "msp", tmp_path)
+    answers = deployed.answers([Image.new("RGB", (300, 200)), Image.new("RGB", (5, 7))])
+    assert np.isfinite([each["score"] for each in answers]).all()
