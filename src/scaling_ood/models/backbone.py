@@ -49,6 +49,8 @@ class Architecture:
         weights_file: Name of the weights' file where it holds the file's own digest, which is verified when the file is
             fetched; else empty.
         whole: How files of weights name its parts; None: as `ImageNetwork` does.
+        version: To be raised with every change of the network that is built, or of the names in its state; it is part
+            of every key.
     """
 
     build: Callable[[bool], tuple[nn.Module, nn.Linear | None]]
@@ -62,6 +64,7 @@ class Architecture:
     weights_digest: str = ""
     weights_file: str = ""
     whole: WholeNetwork | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -89,7 +88,8 @@ class NetworkSpec(Spec):
         if self.registered is None:
             return own
         start = [self.registered.weights, self.registered.weights_digest] if self.source.start == "published" else []
-        return {**own, "start": start, "preprocessing": asdict(self.registered.preprocessing)}
+        version = {"version": self.registered.version} if self.registered.version > 1 else {}
+        return {**own, **version, "start": start, "preprocessing": self.registered.preprocessing.what_matters()}
 
     @model_validator(mode="after")
     def _has_its_start(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -156,7 +156,7 @@ class WholeImages(Task):
         assert isinstance(network, ImageNetworkSpec)
         return {
             "weights": published_digest(network.architecture),
-            "preprocessing": asdict(network.registered.preprocessing),
+            "preprocessing": network.registered.preprocessing.what_matters(),
             "input": [network.input_px, network.squash],
             "quarters": len(self.quarters(network)),
         }

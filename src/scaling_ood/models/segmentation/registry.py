@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torchvision.models.resnet import (  # type: ignore[import-untyped]
@@ -36,12 +35,15 @@ class Segmenter:
             deviation apply.
         weights: Where the published weights come from; empty without any.
         weights_digest: What tells them from others; empty without any.
+        version: To be raised with every change of the network that is built, or of the names in its state; it is part
+            of every key.
     """
 
     encoder: Callable[[bool], Encoder]
     preprocessing: Preprocessing
     weights: str = ""
     weights_digest: str = ""
+    version: int = 1
 
 
 def segmenter(name: str) -> Segmenter:
@@ -101,8 +103,7 @@ def _deep_stem(layers: list[int], _pretrained: bool) -> Encoder:
 
 def _efficientnet_lite0(blocks: int, pretrained: bool) -> Encoder:
     backbone, _ = architecture("efficientnet_lite0").build(pretrained)
-    network: Any = backbone.network
-    return DilatedEfficientNetLite(network._conv_stem, network._bn0, list(network._blocks)[:blocks])
+    return DilatedEfficientNetLite(backbone, blocks)
 
 
 def _from_torchvision(block: type[BasicBlock | Bottleneck], layers: list[int], weights: WeightsEnum) -> Segmenter:
@@ -112,7 +113,8 @@ def _from_torchvision(block: type[BasicBlock | Bottleneck], layers: list[int], w
 
 def _from_lite0(blocks: int) -> Segmenter:
     lite0 = architecture("efficientnet_lite0")
-    return Segmenter(partial(_efficientnet_lite0, blocks), lite0.preprocessing, lite0.weights, lite0.weights_digest)
+    encoder = partial(_efficientnet_lite0, blocks)
+    return Segmenter(encoder, lite0.preprocessing, lite0.weights, lite0.weights_digest, lite0.version)
 
 
 _IMAGENET = Preprocessing(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

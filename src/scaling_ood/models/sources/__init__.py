@@ -20,7 +20,7 @@ def architecture(name: str) -> Architecture:
     `resnet101.imagenet1k_v2` names others. timm has the same form, `timm:resnet101.tv_in1k`, and its own default.
 
     Raises:
-        ValueError: Unknown name; says the nearest match and what there is. Or timm is not installed.
+        ValueError: Unknown name; says the nearest match and what there is.
     """
     for source in sources():
         if source.has(name):
