@@ -7,6 +7,7 @@ from scaling_ood.models.checkpoints import (
     fitting_state,
     read_checkpoint,
 )
+from scaling_ood.models.cutting import HeadError
 from scaling_ood.models.file_forms import CheckpointError
 from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
 from scaling_ood.models.forward import Forward, exact_float32
@@ -20,10 +21,11 @@ from scaling_ood.models.image_network import (
 )
 from scaling_ood.models.network import Network, Start, encode_all
 from scaling_ood.models.output_checks import NetworkOutputError, OutputCheck
-from scaling_ood.models.sources import ARCHITECTURES, architecture
+from scaling_ood.models.sources import ARCHITECTURES, HEAD, architecture
 
 __all__ = [
     "ARCHITECTURES",
+    "HEAD",
     "ROTATIONS",
     "Architecture",
     "Checkpoint",
@@ -32,6 +34,7 @@ __all__ = [
     "ClassHead",
     "Forward",
     "Head",
+    "HeadError",
     "ImageNetwork",
     "MultiLabelHead",
     "Network",

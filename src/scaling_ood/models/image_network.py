@@ -29,7 +29,8 @@ class ImageNetwork(Network):
         super().__init__()
         self.backbone = backbone
         self.head = head
-        self.gives, self.posterior = head.gives, head.posterior
+        runs_backwards = getattr(backbone, "runs_backwards", True)
+        self.gives, self.posterior = head.gives | ({"gradients"} if runs_backwards else set()), head.posterior
         for norm in self._frozen():
             norm.requires_grad_(False)
         self.train(self.training)

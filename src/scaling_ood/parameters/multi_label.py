@@ -118,8 +118,7 @@ class MultiLabelNetworkSpec(ImageNetworkSpec):
     @property
     def gives(self) -> frozenset[str]:
         """Logits and penultimate features; dropout where the network has it."""
-        has_dropout = self.dropout and self.weights != "checkpoint"
-        return frozenset({"logits", "features", *(["dropout"] if has_dropout else [])})
+        return self.plain | ({"dropout"} if self.dropout and self.source.trains else frozenset())
 
     @property
     def recipe(self) -> frozenset[str]:

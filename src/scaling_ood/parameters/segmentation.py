@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from miniatures.street import StreetSpec
-from scaling_ood.images import Orientation
+from scaling_ood.images import Orientation, Preprocessing
 from scaling_ood.images.scenes import (
     LAYOUTS,
     LabelMap,
@@ -20,7 +20,7 @@ from scaling_ood.images.scenes import (
     label_map_of,
     rule_of,
 )
-from scaling_ood.models.segmentation import Difference, Segmenter, segmenter
+from scaling_ood.models.segmentation import AUTOENCODER_PREPROCESSING, Difference, Segmenter, segmenter
 from scaling_ood.parameters.common import (
     AnyDataSpec,
     Count,
@@ -228,7 +228,7 @@ class SegmenterSpec(HintSpec, NetworkSpec):
     def gives(self) -> frozenset[str]:
         """Logits; the confidence of a network that learned it; dropout where the network has it."""
         second = ["confidence"] if self.objective == "confidence" else []
-        return frozenset({"logits", *second, *(["dropout"] if self.dropout else [])})
+        return frozenset({"logits", "gradients", *second, *(["dropout"] if self.dropout else [])})
 
     @property
     def recipe(self) -> frozenset[str]:
@@ -289,6 +289,11 @@ class AutoencoderSpec(NetworkSpec):
     @property
     def registered(self) -> None:
         """Nobody publishes any."""
+
+    @property
+    def prepared(self) -> Preprocessing:
+        """Pixels in [-1, 1], unless another range is stated."""
+        return self.preprocessing.over(AUTOENCODER_PREPROCESSING)
 
     @property
     def gives(self) -> frozenset[str]:

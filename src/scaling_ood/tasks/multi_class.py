@@ -23,7 +23,7 @@ from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.manifest import PartitionError
 from scaling_ood.images.one_sided import refuse_one_sided_classes, untested_classes
 from scaling_ood.metrics.contradiction import contradiction
-from scaling_ood.models import ClassHead, Forward, Head, architecture
+from scaling_ood.models import ClassHead, Forward, Head
 from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSpec, FolderSpec, NoiseSpec
 from scaling_ood.parameters.detectors import Method
@@ -127,7 +127,7 @@ class MultiClassTask(WholeImages):
 
     def told(self, network: ClassifierSpec) -> Facts:
         """Recipe, and the accuracy that is stated for published weights."""
-        published = architecture(network.architecture).published_top1 if network.weights == "published" else None
+        published = network.registered.published_top1 if network.weights == "published" else None
         stated = {"Top-1 accuracy stated by the weights' authors": f"{published:.1%}"} if published else {}
         recipe = {"Epochs": network.epochs, "Label smoothing": network.label_smoothing}
         return {**(recipe if network.source.trains else {}), **stated}

@@ -32,7 +32,6 @@ from scaling_ood.evaluation.scene_tables import (
     summarise_scenes,
 )
 from scaling_ood.evaluation.scoring import fitted, score_later
-from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import anomalous_area, prepare_scenes, refuse_one_sided_scenes, scenes_digest
@@ -41,11 +40,9 @@ from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import Forward, Network, fitting_state, read_checkpoint
 from scaling_ood.models.segmentation import (
-    AUTOENCODER_PREPROCESSING,
     STRIDE,
     build_autoencoder,
     build_segmenter,
-    segmenter,
 )
 from scaling_ood.parameters.common import AnyDataSpec, PixelReportingSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
@@ -257,7 +254,7 @@ class SegmentationTask(Task):
             extraction.shard_images,
             self.name,
             f"the network {network.architecture}",
-            preprocessing_of(network),
+            network.prepared,
             network.edges,
             network.longest_edge,
             runtime.workers,
@@ -403,15 +400,8 @@ class SegmentationTask(Task):
         return detector_run(scores, results, prepared, reporting, self.fit_set, training_run_id, figures)
 
 
-def preprocessing_of(network: SegmenterSpec | AutoencoderSpec) -> Preprocessing:
-    """Normalisation of the weights; scenes are scaled, never cropped."""
-    if isinstance(network, AutoencoderSpec):
-        return AUTOENCODER_PREPROCESSING
-    return segmenter(network.architecture).preprocessing
-
-
 def _input(network: SegmenterSpec | AutoencoderSpec) -> str:
-    preprocessing = preprocessing_of(network)
+    preprocessing = network.prepared
     edges = ", ".join(str(edge or "as it is") for edge in network.edges)
     return f"shorter side {edges}, mean {preprocessing.mean}, std {preprocessing.std}"
 
@@ -486,8 +476,7 @@ def _sets(
     """Training and validation scenes."""
     augmentation = Augmentation(tuple(short_edges), network.longest_edge)
     train, validation = (_files(manifest, name) for name in ("train", "validation"))
-    preprocessing = preprocessing_of(network)
-    return SceneSets(train, validation, preprocessing, augmentation, test_edge, runtime.workers, label_stride)
+    return SceneSets(train, validation, network.prepared, augmentation, test_edge, runtime.workers, label_stride)
 
 
 def _files(manifest: Manifest, image_set: str) -> SceneFiles:

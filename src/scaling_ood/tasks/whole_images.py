@@ -138,7 +138,7 @@ class WholeImages(Task):
 
     def preprocessing(self, network: ImageNetworkSpec, prepared: Preparation) -> Preprocessing:
         """That of the network's weights, at its input size, of photographs that lie as the data has them."""
-        own = architecture(network.architecture).preprocessing.at(network.input_px)
+        own = network.prepared.at(network.input_px)
         own = replace(own, orientation=prepared.orientation)
         return own.squashed() if network.squash else own
 
@@ -155,8 +155,8 @@ class WholeImages(Task):
         """Backbone, how images enter it, and how they are turned."""
         assert isinstance(network, ImageNetworkSpec)
         return {
-            "weights": published_digest(network.architecture),
-            "preprocessing": network.registered.preprocessing.what_matters(),
+            "weights": published_digest(network.named),
+            "preprocessing": network.prepared.what_matters(),
             "input": [network.input_px, network.squash],
             "quarters": len(self.quarters(network)),
         }
@@ -167,7 +167,7 @@ class WholeImages(Task):
         forward = Forward(runtime.device, "float32", runtime.channels_last)
         make = ImagePass(
             manifest,
-            partial(_bare, network.architecture),
+            partial(_bare, network.named),
             [Encoded(quarter) for quarter in self.quarters(network)],
             forward,
             torch.float32,
@@ -198,7 +198,7 @@ class WholeImages(Task):
         assert isinstance(network, ImageNetworkSpec)
         about = self.about(network, manifest, checkpoint)
         classes = len(self.classes(network, manifest.preparation))
-        name = network.architecture
+        name = network.named
         if checkpoint is not None:
             return TrainingPlan(1, partial(_adopted, name, checkpoint.path, classes), about)
         if not network.source.trains:
@@ -299,7 +299,7 @@ class WholeImages(Task):
         self, network: ImageNetworkSpec, prepared: Preparation, needs: frozenset[str | Need], stored: torch.dtype
     ) -> None:
         """Say what the outputs will take, before the first image is read."""
-        classes, features = len(self.classes(network, prepared)), architecture(network.architecture).features
+        classes, features = len(self.classes(network, prepared)), network.registered.features
         widths = {"logits": classes, "odin_logits": classes, "features": features}
         sets = {name: prepared.images[name] for name in self.passed_sets(network, prepared)}
         own = [widths.get(name_of(need), 1) for need in needs for _ in network.seeds]
@@ -420,7 +420,7 @@ def assembled(
         model: Their weights.
         on_features: Whether they are given the backbone's features in place of images.
     """
-    name, states = network.architecture, model.states()
+    name, states = network.named, model.states()
     if network.source.start == "checkpoint":
         linear = partial(ClassHead, classes=_outputs_of(states[seed_name(0)]))
         return {seed_name(0): _loaded(build_network(name, linear, seed=0, start="random"), states[seed_name(0)])}

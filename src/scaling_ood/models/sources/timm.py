@@ -61,6 +61,7 @@ def timm_architecture(name: str) -> Architecture:
             lambda classes: timm.create_model(own, pretrained=False, num_classes=classes),
             lambda whole: _split(whole, name)[:2],
             _renamed,
+            partial(_published, name),
         ),
     )
 
@@ -95,17 +96,21 @@ def _preprocessing(name: str, record: Any) -> Preprocessing:
 def _build(name: str, pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
     import timm
 
-    create = partial(timm.create_model, name.removeprefix(TIMM))
     if not pretrained:
-        return _split(create(pretrained=False), name)[0], None
+        return _split(timm.create_model(name.removeprefix(TIMM), pretrained=False), name)[0], None
+    return _split(_published(name), name)[:2]
+
+
+def _published(name: str) -> nn.Module:
+    import timm
+
     try:
-        network = create(pretrained=True)
+        return timm.create_model(name.removeprefix(TIMM), pretrained=True)
     except Exception as error:
         raise WeightsUnavailableError(
             f"the published weights of {name} cannot be loaded ({error}); load them once where they can be, and bring "
             "the folder of the Hugging Face cache here"
         ) from error
-    return _split(network, name)[:2]
 
 
 def _renamed(state: dict[str, torch.Tensor], network: nn.Module) -> Mapping[str, torch.Tensor]:
