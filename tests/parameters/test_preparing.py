@@ -1,4 +1,4 @@
-"""What a person says of preprocessing goes over what the source says, and lacks nothing where the source says nothing."""
+"""What a person says of preprocessing goes over what the source says, which may be nothing."""
 
 import pytest
 from pydantic import ValidationError

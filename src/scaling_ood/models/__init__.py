@@ -7,9 +7,11 @@ from scaling_ood.models.checkpoints import (
     fitting_state,
     read_checkpoint,
 )
+from scaling_ood.models.class_order import positions, read_class_order
 from scaling_ood.models.cutting import HeadError
 from scaling_ood.models.file_forms import CheckpointError
-from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
+from scaling_ood.models.files import file_sha256
+from scaling_ood.models.fingerprint import published_digest, weights_digest
 from scaling_ood.models.forward import Forward, exact_float32
 from scaling_ood.models.heads import ROTATIONS, ClassHead, Head, MultiLabelHead
 from scaling_ood.models.image_network import (
@@ -50,8 +52,10 @@ __all__ = [
     "exact_float32",
     "file_sha256",
     "fitting_state",
+    "positions",
     "published_digest",
     "published_network",
     "read_checkpoint",
+    "read_class_order",
     "weights_digest",
 ]

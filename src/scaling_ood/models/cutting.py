@@ -26,10 +26,14 @@ def linear_layers(network: nn.Module) -> dict[str, nn.Linear]:
 def cut_at(network: nn.Module, name: str) -> tuple[nn.Module, nn.Linear]:
     """The network without one of its linear layers, which then gives what that layer reads; and the layer.
 
+    The first parts of its name may be left out where it is then the name of no other.
+
     Raises:
         HeadError: No such layer; says the nearest and the last ones.
     """
     layers = linear_layers(network)
+    inner = [each for each in layers if each.endswith(f".{name}")]
+    name = inner[0] if name not in layers and len(inner) == 1 else name
     if name not in layers:
         last = listed([*layers][::-1], most=5) or "none"
         raise HeadError(f"there is no linear layer '{name}'{nearest(name, layers)} (the last ones: {last})")

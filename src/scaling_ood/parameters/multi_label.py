@@ -130,7 +130,7 @@ class MultiLabelNetworkSpec(ImageNetworkSpec):
     def _starts_from_weights(self) -> Self:
         if self.weights == "trained":
             raise ValueError("weights: trained (from random ones) cannot be: batch norms of the backbone are frozen")
-        if self.weights == "published":
+        if self.weights == "published" and not self.registered.identity:
             raise ValueError("weights: published cannot be: no published head tells several classes in one image apart")
         return self
 

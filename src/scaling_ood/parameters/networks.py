@@ -9,13 +9,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from scaling_ood.images import Preprocessing
-from scaling_ood.models import HEAD, Architecture, architecture
+from scaling_ood.models import HEAD, Architecture, architecture, read_class_order
 from scaling_ood.models.backbone import Registered
 from scaling_ood.parameters.common import Count, Seeds, Silent, Spec
 from scaling_ood.parameters.preparing import NormalisationSpec, PreprocessingSpec, Px
 from scaling_ood.parameters.weights import WEIGHTS, Source, Weights
 
-Quality = Annotated[float, Field(ge=0, le=1), Silent]
+Quality = Annotated[float | None, Field(ge=0, le=1), Silent]
 
 
 class NetworkSpec(Spec):
@@ -29,7 +29,10 @@ class NetworkSpec(Spec):
         preprocessing: How images are prepared, over what the network's source says.
         seeds: One network per seed of new weights, order and augmentation; results are their mean. A number n means
             0..n-1.
-        least_quality: The network is wrong if its quality (top-1 accuracy, mAP or mIoU, a fraction) is under this.
+        class_order: File that names the classes in the order of the network's outputs, one a line, where that is not
+            the data set's; of a network that is not trained here.
+        least_quality: The network is wrong if its quality (top-1 accuracy, mAP or mIoU, a fraction) is under this. One
+            that is not trained here must be better than chance where it is not stated.
     """
 
     of_objective: ClassVar[Mapping[str, frozenset[str]]] = {}
@@ -40,12 +43,23 @@ class NetworkSpec(Spec):
     preprocessing: NormalisationSpec = NormalisationSpec()
     objective: str = "classes"
     seeds: Seeds = (0,)
-    least_quality: Quality = 0.0
+    class_order: str = ""
+    least_quality: Quality = None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Classes in the order of the network's outputs, as far as a file or the network's source names them."""
+        return read_class_order(self.class_order) if self.class_order else ()
 
     @property
     def source(self) -> Weights:
         """All that follows from the word for its weights."""
         return WEIGHTS[self.weights]
+
+    @property
+    def least(self) -> float:
+        """The least quality, 0 where none is stated."""
+        return self.least_quality or 0.0
 
     @property
     @abstractmethod
@@ -93,7 +107,8 @@ class NetworkSpec(Spec):
         """
         others = (fields for objective, fields in self.of_objective.items() if objective != self.objective)
         ignored = frozenset().union(*others) if self.source.trains else self.recipe
-        given = super().what_matters() | {"preprocessing": self.preprocessing.stated}
+        stated = {"preprocessing": self.preprocessing.stated, "class_order": list(self.order)}
+        given = super().what_matters() | stated
         own = {name: value for name, value in given.items() if name not in ignored and (value or name not in _OPTIONAL)}
         if self.registered is None:
             return own
@@ -102,6 +117,13 @@ class NetworkSpec(Spec):
         start = [self.registered.weights, self.registered.weights_digest] if self.source.start == "published" else []
         version = {"version": self.registered.version} if self.registered.version > 1 else {}
         return {**own, **version, "start": start, "preprocessing": self.prepared.what_matters()}
+
+    @field_validator("class_order")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        if value:
+            read_class_order(value)
+        return value
 
     @model_validator(mode="after")
     def _has_its_start(self) -> Self:
@@ -119,6 +141,8 @@ class NetworkSpec(Spec):
             )
         if not self.source.trains and self.objective == "classes" and self.seeds != (0,):
             raise ValueError("a network that is not trained here has seeds: [0]")
+        if self.source.trains and self.class_order:
+            raise ValueError("class_order is of a head that is there already: of one trained here it is the data set's")
         return self
 
 

@@ -193,7 +193,12 @@ class MultiClassTask(WholeImages):
             shares = (by_set["test"]["top1"], by_set["fit"]["top1"])
             warning = contradiction("top-1 accuracy", *shares, "the fit images", (images["test"], images["fit"]))
         value = float(np.mean(values))
-        return values, Quality("top1", value, network.least_quality, by_set, images, warning)
+        return values, Quality("top1", value, network.least, by_set, images, warning)
+
+    def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
+        """The share of the commonest class."""
+        shown = pd.concat([manifest.of(name)["label"] for name in quality.images])
+        return float(shown.value_counts(normalize=True).max()), len(shown)
 
     def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
         """The fit images with their classes, and what the classes have in common."""

@@ -179,7 +179,14 @@ class MultiLabelTask(WholeImages):
         means = {name: float(np.mean(values)) for name, values in by_set.items()}
         warning = contradiction("mAP", means["test"], means["fit"], "the fit images") if len(means) > 1 else ""
         told = {name: {"map": value} for name, value in means.items()}
-        return by_set[judged], Quality("map", means[judged], network.least_quality, told, images, warning)
+        return by_set[judged], Quality("map", means[judged], network.least, told, images, warning)
+
+    def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
+        """The mean share of images that show a class."""
+        rows = manifest.of("test" if "test" in quality.images else "fit")
+        present = targets(rows[is_labelled(rows).to_numpy()], manifest.preparation.classes)
+        shares = present.mean(axis=0)
+        return float(shares[shares > 0].mean()), len(present)
 
 
 def _refuse(manifest: pd.DataFrame, classes: Sequence[str]) -> Sequence[str]:

@@ -62,7 +62,7 @@ from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards,
 from scaling_ood.report import Illustration, interval_figures, scene_figure
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
-from scaling_ood.tasks.task import Task, WrongNetworkError
+from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
@@ -282,22 +282,30 @@ class SegmentationTask(Task):
 
     def _judged(self, network: SegmenterSpec | AutoencoderSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
         prepared = manifest.preparation
-        least, by_set = network.least_quality, {}
+        least, by_set = network.least, {}
+        found_in: dict[str, list[ConfusionMatrix]] = {}
         if not _has_truth(network, prepared):
             return Quality("miou", None, least)
         for image_set in self.passed_sets(network, prepared):
-            found = _confusions(outputs, manifest, network.seeds, image_set)
+            found = found_in[image_set] = _confusions(outputs, manifest, network.seeds, image_set)
             miou = [one.mean_iou() for one in found]
             if image_set == self.fit_set:
                 _refuse_wrong(min(miou), network, prepared)
             accuracy = float(np.mean([one.pixel_accuracy() for one in found]))
             by_set[image_set] = {"miou": float(np.mean(miou)), "pixel_accuracy": accuracy}
         warning, judged = "", by_set.get(self.fit_set, by_set["test"])
+        counts = found_in.get(self.fit_set, found_in["test"])[0].counts
         if self.fit_set in by_set:
             values = (by_set["test"]["miou"], judged["miou"])
             warning = contradiction("mIoU of the known pixels", *values, "the validation scenes")
         images = {name: prepared.images[name] for name in by_set}
-        return Quality("miou", judged["miou"], least, by_set, images, warning)
+        quality = Quality("miou", judged["miou"], least, by_set, images, warning)
+        if network.least_quality is not None or network.source.trains:
+            return quality
+        of_classes = counts.sum(axis=1)
+        chance = float(of_classes.max() / of_classes.sum() / len(of_classes))
+        judging = images.get(self.fit_set, images["test"])
+        return better_than_chance(quality, (chance, judging), network, self.name)
 
     def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
         """What a detector may learn from: the validation scenes."""
@@ -525,14 +533,14 @@ def _of_training(
     _refuse_wrong(min(row["validation_miou"] for row in validated), network, prepared)
     miou, accuracy = (float(np.mean([row[f"validation_{name}"] for row in validated])) for name in ("miou", "accuracy"))
     by_set = {"validation": {"miou": miou, "pixel_accuracy": accuracy}}
-    return Quality("miou", miou, network.least_quality, by_set, images)
+    return Quality("miou", miou, network.least, by_set, images)
 
 
 def _refuse_wrong(miou: float, network: NetworkSpec, prepared: Preparation) -> None:
-    if miou < network.least_quality:
+    if miou < network.least:
         raise WrongNetworkError(
             f"{prepared.setting}: mIoU {miou:.1%} on {prepared.images['validation']:,} validation scenes is under the "
-            f"{network.least_quality:.1%} that {network.architecture} is known for (least_quality): check weights, "
+            f"{network.least:.1%} that {network.architecture} is known for (least_quality): check weights, "
             "preprocessing and the label map"
         )
 

@@ -45,6 +45,7 @@ from scaling_ood.models import (
     architecture,
     build_head,
     build_network,
+    positions,
     published_digest,
     published_network,
     read_checkpoint,
@@ -61,7 +62,7 @@ from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
 from scaling_ood.report import Illustration, interval_figures
 from scaling_ood.tasks.image_sets import curate_sets
-from scaling_ood.tasks.task import Task, WrongNetworkError
+from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
 from scaling_ood.training.loop import Lesson
 
 FEATURE_SHARD_IMAGES = 1024
@@ -110,6 +111,10 @@ class WholeImages(Task):
             logits: Image set and seed to (N, C).
             manifest: All images.
         """
+
+    @abstractmethod
+    def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
+        """What a network that knows nothing gets on the images that judged this one, and how many these are."""
 
     def told(self, network: Any) -> Facts:  # noqa: ARG002
         """What a reader of the report must know of a network beside what all have."""
@@ -200,7 +205,7 @@ class WholeImages(Task):
         classes = len(self.classes(network, manifest.preparation))
         name = network.named
         if checkpoint is not None:
-            return TrainingPlan(1, partial(_adopted, name, checkpoint.path, classes), about)
+            return TrainingPlan(1, partial(_adopted, name, checkpoint.path, classes, about["class_order"]), about)
         if not network.source.trains:
             _verify(name, classes)
             return TrainingPlan(0, lambda _: iter(()), about)
@@ -233,9 +238,18 @@ class WholeImages(Task):
             "input": f"{shape} {preprocessing.crop_px} px ({preprocessing.interpolation}), mean {preprocessing.mean}, "
             f"std {preprocessing.std}",
             "best_epoch": getattr(network, "best_epoch", "last"),
+            "class_order": self._order(network, manifest.preparation),
             "told": self.told(network),
             "parameters": network.scalars,
         }
+
+    def _order(self, network: ImageNetworkSpec, prepared: Preparation) -> list[int]:
+        """Which of the network's outputs each class is; empty where they have the data set's order."""
+        classes, own = self.classes(network, prepared), network.registered.class_names
+        if network.class_order:
+            return positions(network.order, classes, network.class_order)
+        named = network.source.start == "published" and not network.source.trains and {*own} == {*classes}
+        return positions(own, classes, network.architecture) if named and own != tuple(classes) else []
 
     # Outputs and scores
 
@@ -312,13 +326,15 @@ class WholeImages(Task):
             return ImageOutputs(outputs, image_set, seed_name(seed)).logits()
 
         values, quality = self.judge(network, logits, manifest)
-        if min(values) < network.least_quality:
+        if min(values) < quality.least:
             images, told = sum(quality.images.values()), in_measure(quality.measure, min(values))
             raise WrongNetworkError(
                 f"{self.name}: {told} on {images:,} in-distribution images is under the "
-                f"{network.least_quality:.1%} that {network.architecture} is known for (least_quality): check weights, "
+                f"{quality.least:.1%} that {network.architecture} is known for (least_quality): check weights, "
                 "preprocessing and the order of the classes"
             )
+        if network.least_quality is None and not network.source.trains:
+            quality = better_than_chance(quality, self.chance(quality, manifest), network, self.name)
         if quality.warning:
             _logger.warning(quality.warning)
         return quality
@@ -428,9 +444,7 @@ def assembled(
         whole = {seed_name(seed): build_network(name, head, seed=seed, start="random") for seed in network.seeds}
         return {seed: _loaded(built, states[seed]) for seed, built in whole.items()}
     if network.source.trained == "nothing":
-        built = architecture(name).build(True)[1]
-        assert built is not None
-        return {seed_name(0): published_network(name, built.out_features)}
+        return {seed_name(0): published_network(name, architecture(name).classes, model.about.get("class_order", ()))}
     backbone = nn.Identity() if on_features else architecture(name).build(True)[0]
     networks = {}
     for seed in map(seed_name, network.seeds):
@@ -456,8 +470,10 @@ def _bare(name: str) -> dict[str, ImageNetwork]:
     return {_BACKBONE: build_network(name, partial(ClassHead, classes=1), seed=0, start="published")}
 
 
-def _adopted(name: str, path: str, classes: int, _: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    state = adopted_state(name, read_checkpoint(path), classes)
+def _adopted(
+    name: str, path: str, classes: int, order: Sequence[int], _: dict[str, Any] | None
+) -> Iterator[dict[str, Any]]:
+    state = adopted_state(name, read_checkpoint(path), classes, order)
     yield {"models": {f"{seed_name(0)}.best": state}, "history": []}
 
 
