@@ -282,7 +282,7 @@ class Pairs(Task):
         labels = torch.tensor(manifest.of("test")["label"].to_numpy())
         right = ImageOutputs(outputs, "test", seed_name(0)).logits().argmax(dim=1) == labels
         value = float(right.float().mean())
-        return Quality("top1", value, network.least_quality, {"test": {"top1": value}}, {"test": len(labels)})
+        return Quality("top1", value, network.least, {"test": {"top1": value}}, {"test": len(labels)})
 
     def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
         def view(method: Method, seed: int) -> ImageOutputs:

@@ -37,7 +37,7 @@ TOY = Architecture(
     weights="made up",
     weights_digest=weights_digest(published_state()),
 )
-TOY_NETWORK = Architecture(build_toy, 5, PREPROCESSING)
+TOY_NETWORK = Architecture(build_toy, 5, preprocessing=PREPROCESSING)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class Classifier(nn.Module):
     that needs of detectors which do not exist yet are there too.
     """
 
-    gives = frozenset({"logits", "features", "confidence", "rotations", "reconstruction_error", "dropout"})
+    gives = frozenset({"logits", "features", "confidence", "rotations", "reconstruction_error", "dropout", "gradients"})
     posterior = "softmax"
 
     def __init__(self):

@@ -60,7 +60,7 @@ def registered() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as registry:
         registry.setitem(ARCHITECTURES, "toy", TOY)
         registry.setitem(ARCHITECTURES, "toy_network", TOY_NETWORK)
-        registry.setitem(SEGMENTERS, "pspnet_toy", Segmenter(_tiny, HALF))
+        registry.setitem(SEGMENTERS, "pspnet_toy", Segmenter(_tiny, preprocessing=HALF))
         yield
 
 

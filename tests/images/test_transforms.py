@@ -105,9 +105,24 @@ def test_normalisation_leaves_floating_point_batches_as_they_are(dtype):
     assert torch.equal(batch, before)
 
 
-def test_a_crop_larger_than_the_image_is_an_error():
-    with pytest.raises(ValueError, match="crop_px = 300 is larger than resize_px = 256"):
-        preprocessing(256, 300)
+@pytest.mark.parametrize("size", [(300, 200), (333, 500), (64, 64)])
+@pytest.mark.parametrize("pair", [(100, 128), (127, 128), (121, 90)])
+def test_around_a_crop_that_is_larger_than_the_image_there_is_black_as_in_torchvision(make_picture, size, pair):
+    image = make_picture(*size)
+    assert torch.equal(preprocessing(*pair).crop(image), torchvision_crop(*pair, "bicubic")(image))
+
+
+def test_a_border_keeps_the_whole_image_and_has_the_colour_of_the_mean():
+    image = Image.fromarray(np.full((10, 20, 3), 255, np.uint8))
+    bordered = Preprocessing(8, 8, "bilinear", (0.5, 0.25, 1.0), (1.0,) * 3, border=True).crop(image)
+    expected = torch.tensor([128, 64, 255], dtype=torch.uint8).view(3, 1, 1).repeat(1, 8, 8)
+    expected[:, 2:6] = 255
+    assert torch.equal(bordered, expected)
+
+
+def test_squash_and_border_exclude_each_other():
+    with pytest.raises(ValueError, match="either squashed or has a border"):
+        Preprocessing(8, 8, "bilinear", **IMAGENET, squash=True, border=True)
 
 
 def test_another_input_size_keeps_the_margin_and_the_weights_own_values():

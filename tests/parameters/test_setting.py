@@ -12,6 +12,7 @@ from scaling_ood.parameters.weights import WEIGHTS
 from scaling_ood.structure import checked
 
 LITE0 = {"architecture": "efficientnet_lite0", "weights": "trained_head"}
+PLAIN = {"logits", "features", "gradients"}
 PUBLISHED = {"architecture": "efficientnet_lite0", "weights": "published"}
 
 
@@ -77,10 +78,10 @@ def test_the_sources_of_weights_are_told_apart_by_readers() -> None:
 @pytest.mark.parametrize(
     ("options", "gives"),
     [
-        ({}, {"logits", "features"}),
-        ({"objective": "confidence"}, {"logits", "features", "confidence"}),
-        ({"objective": "rotation"}, {"logits", "features", "rotations"}),
-        ({"dropout": 0.5}, {"logits", "features", "dropout"}),
+        ({}, PLAIN),
+        ({"objective": "confidence"}, PLAIN | {"confidence"}),
+        ({"objective": "rotation"}, PLAIN | {"rotations"}),
+        ({"dropout": 0.5}, PLAIN | {"dropout"}),
     ],
 )
 def test_a_classifier_gives_what_its_objective_and_its_dropout_make(options: Any, gives: set[str]) -> None:

@@ -17,6 +17,7 @@ from scaling_ood.models import ARCHITECTURES, architecture
 from scaling_ood.parameters.common import RuntimeSpec, Silent, Spec
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.outputs import OutputsDataSpec
+from scaling_ood.parameters.preparing import PreprocessingSpec
 from scaling_ood.parameters.weights import WEIGHTS
 from scaling_ood.products.keys import digest
 from scaling_ood.structure import checked
@@ -73,6 +74,7 @@ GIVEN = {type(each): each for setting in WHOLE for each in inside(setting.spec)}
     RuntimeSpec: RuntimeSpec(),
     OutputsDataSpec: OutputsDataSpec(outputs="."),
 }
+OTHER_LEVELS = PreprocessingSpec(mean=(0.1, 0.2, 0.3))
 FIELDS = [(kind, field) for kind in sorted(GIVEN, key=lambda kind: kind.__name__) for field in kind.model_fields]
 
 
@@ -95,7 +97,11 @@ def test_every_class_of_parameters_is_tried() -> None:
 def test_a_parameter_changes_the_key_or_is_marked_as_one_that_cannot(kind: type[Spec], field: str) -> None:
     spec = GIVEN[kind]
     architecture = "pspnet_resnet18" if "pspnet" in str(spec) else "resnet18"
-    words = {"weights": "fine_tuned", "architecture": architecture} if isinstance(spec, NetworkSpec) else {}
+    words: dict[str, Any] = {}
+    if isinstance(spec, NetworkSpec):
+        words = {"weights": "fine_tuned", "architecture": architecture, "preprocessing": OTHER_LEVELS}
+        spec = spec.model_copy(update={"architecture": "resnet34"}) if field == "head" else spec
+        words["head"] = "fc"
     other = spec.model_copy(update={field: words.get(field, "another value")})
     of_others: set[str] = set()
     if isinstance(spec, NetworkSpec):

@@ -24,7 +24,8 @@ class Network(Protocol):
     """A network as needs use it; in evaluation mode, on the device of its inputs.
 
     Attributes:
-        gives: What one plain pass leaves, such as `logits`; and `dropout` where `dropout_passes` works.
+        gives: What one plain pass leaves, such as `logits`; `gradients` where these reach its inputs, and `dropout`
+            where `dropout_passes` works.
         posterior: What makes probabilities of its logits.
     """
 

@@ -37,7 +37,7 @@ class Perturbed(Need):
     """
 
     name: ClassVar[str] = "odin_logits"
-    requires: ClassVar[frozenset[str]] = frozenset({"logits"})
+    requires: ClassVar[frozenset[str]] = frozenset({"logits", "gradients"})
     in_place_of: ClassVar[str] = "logits"
 
     temperature: float = 1000.0

@@ -9,7 +9,7 @@ from scaling_ood.images.loading import ImageSource, Loading, NoiseImages, Photog
 from scaling_ood.images.noise import Noise
 from scaling_ood.images.opening import open_image
 from scaling_ood.images.recorded import ChangedFileError, RecordedFile, recorded_files
-from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.images.transforms import Interpolation, Preprocessing
 
 __all__ = [
     "LAYOUTS",
@@ -17,6 +17,7 @@ __all__ = [
     "EmptyClassError",
     "Entry",
     "ImageSource",
+    "Interpolation",
     "LayoutError",
     "Loading",
     "Noise",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from scaling_ood.images.places import places365_classes
 from scaling_ood.images.tables import class_table
-from scaling_ood.optional import library
 from scaling_ood.registry import Registry
 
 
@@ -16,8 +17,8 @@ def _imagenet_21k_p(_: Path) -> tuple[str, ...]:
 
     The 10,450 of `winter21` are among them.
     """
-    timm_data = library("timm", "the order of the classes of ImageNet-21K-P").data
-    return tuple(timm_data.ImageNetInfo("imagenet21k_miil").label_names())
+    info: Any = import_module("timm.data").ImageNetInfo
+    return tuple(info("imagenet21k_miil").label_names())
 
 
 def _imagenet_1k(_: Path) -> tuple[str, ...]:

@@ -1,14 +1,14 @@
 """From a photograph or a noise array to the tensor that a network takes.
 
-Preprocessing belongs to the weights: each registered model brings its own `Preprocessing`, and a benchmark cannot
-change it. Pixels travel as uint8 and are normalised in batches on the device, which quarters what the workers
-have to copy.
+Preprocessing belongs to the weights: each source of networks says that of its own, and `preprocessing` of a network in
+YAML what a source cannot say. Pixels travel as uint8 and are normalised in batches on the device, which quarters what
+the workers have to copy.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,10 @@ from PIL import Image
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.opening import to_rgb
 
-INTERPOLATION = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+
+INTERPOLATION: dict[str, Image.Resampling] = {name: Image.Resampling[name.upper()] for name in get_args(Interpolation)}
+"""Filters by the names that they have in Pillow, and in the records of the libraries."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Preprocessing:
 
     Attributes:
         resize_px: Length that the shorter side is scaled to, in pixels.
-        crop_px: Side of the centre crop, in pixels: the network's input size.
+        crop_px: Side of the centre crop, in pixels: the network's input size. Where it is larger than the scaled image,
+            there is black around that.
         interpolation: Filter of the scaling.
         mean: Per channel, in units of [0, 1] pixel values.
         std: Per channel, in units of [0, 1] pixel values.
@@ -36,21 +40,28 @@ class Preprocessing:
             shapes change.
         orientation: Whether photographs are turned as EXIF says; the published preprocessing takes them as stored. It
             belongs to the data, not to the weights.
+        border: Whether the longer side is scaled to `resize_px` instead, and what lacks to the square has the colour of
+            `mean`: nothing is lost, and shapes stay.
     """
 
     resize_px: int
     crop_px: int
-    interpolation: Literal["bilinear", "bicubic"]
+    interpolation: Interpolation
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     revision: int = 2
     squash: bool = False
     orientation: Orientation = "stored"
+    border: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a crop that is larger than the scaled image."""
-        if self.crop_px > self.resize_px:
-            raise ValueError(f"crop_px = {self.crop_px} is larger than resize_px = {self.resize_px}")
+        """Refuse two ways at once to make an image square."""
+        if self.squash and self.border:
+            raise ValueError("an image is either squashed or has a border, not both")
+
+    def what_matters(self) -> dict[str, Any]:
+        """Plain values for keys; what was always so before there was a choice is left out."""
+        return {name: value for name, value in asdict(self).items() if value or name != "border"}
 
     def at(self, input_px: int | None) -> Preprocessing:
         """The same for another input size; None changes nothing.
@@ -63,23 +74,36 @@ class Preprocessing:
 
     def squashed(self) -> Preprocessing:
         """The same for whole images, stretched to the network's input size."""
-        return replace(self, resize_px=self.crop_px, squash=True)
+        return replace(self, resize_px=self.crop_px, squash=True, border=False)
 
     def crop(self, image: Image.Image) -> torch.Tensor:
-        """Scale the shorter side to `resize_px` and cut the central square out, or squash; any mode becomes RGB.
+        """Scale to `resize_px` and cut the central square out; any mode becomes RGB.
 
         Returns:
             uint8 tensor of shape (3, crop_px, crop_px), values 0..255.
         """
         image = to_rgb(image)
-        short = min(image.size)
-        # Sizes and offsets are rounded as torchvision does it, with which most published weights were tested.
-        width, height = (self.resize_px if self.squash else self.resize_px * side // short for side in image.size)
+        width, height = self._scaled(*image.size)
         if (width, height) != image.size:
             image = image.resize((width, height), INTERPOLATION[self.interpolation])
-        left, top = (round((side - self.crop_px) / 2) for side in (width, height))
+        if min(width, height) < self.crop_px:
+            fill = [round(255 * level) for level in self.mean] if self.border else [0, 0, 0]
+            around = Image.new("RGB", (max(width, self.crop_px), max(height, self.crop_px)), tuple(fill))
+            around.paste(image, ((around.width - width) // 2, (around.height - height) // 2))
+            image = around
+        left, top = (round((side - self.crop_px) / 2) for side in image.size)
         image = image.crop((left, top, left + self.crop_px, top + self.crop_px))
         return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)  # (3, crop_px, crop_px)
+
+    def _scaled(self, width: int, height: int) -> tuple[int, int]:
+        """Rounded as the libraries do it with which published weights were tested: torchvision; of a border timm."""
+        if self.squash:
+            return self.resize_px, self.resize_px
+        if self.border:
+            ratio = max(height / self.resize_px, width / self.resize_px)
+            return round(width / ratio), round(height / ratio)
+        short = min(width, height)
+        return self.resize_px * width // short, self.resize_px * height // short
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
         """Network input for a batch of images.

@@ -7,8 +7,11 @@ from scaling_ood.models.checkpoints import (
     fitting_state,
     read_checkpoint,
 )
+from scaling_ood.models.class_order import positions, read_class_order
+from scaling_ood.models.cutting import HeadError
 from scaling_ood.models.file_forms import CheckpointError
-from scaling_ood.models.fingerprint import file_sha256, published_digest, weights_digest
+from scaling_ood.models.files import file_sha256
+from scaling_ood.models.fingerprint import published_digest, weights_digest
 from scaling_ood.models.forward import Forward, exact_float32
 from scaling_ood.models.heads import ROTATIONS, ClassHead, Head, MultiLabelHead
 from scaling_ood.models.image_network import (
@@ -20,10 +23,11 @@ from scaling_ood.models.image_network import (
 )
 from scaling_ood.models.network import Network, Start, encode_all
 from scaling_ood.models.output_checks import NetworkOutputError, OutputCheck
-from scaling_ood.models.sources import ARCHITECTURES, architecture
+from scaling_ood.models.sources import ARCHITECTURES, HEAD, architecture
 
 __all__ = [
     "ARCHITECTURES",
+    "HEAD",
     "ROTATIONS",
     "Architecture",
     "Checkpoint",
@@ -32,6 +36,7 @@ __all__ = [
     "ClassHead",
     "Forward",
     "Head",
+    "HeadError",
     "ImageNetwork",
     "MultiLabelHead",
     "Network",
@@ -47,8 +52,10 @@ __all__ = [
     "exact_float32",
     "file_sha256",
     "fitting_state",
+    "positions",
     "published_digest",
     "published_network",
     "read_checkpoint",
+    "read_class_order",
     "weights_digest",
 ]

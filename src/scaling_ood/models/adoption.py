@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -21,7 +22,7 @@ from scaling_ood.models.image_network import ImageNetwork, class_network
 from scaling_ood.models.sources import architecture
 
 
-def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
+def adopted_state(name: str, checkpoint: Checkpoint, classes: int, order: Sequence[int] = ()) -> State:
     """State dict of the `ImageNetwork` that the weights of a file make, with a linear `ClassHead`.
 
     The file may name its parts as the library does that the network is from, as timm's authors did before it, or as
@@ -31,6 +32,7 @@ def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
         name: Of the architecture.
         checkpoint: From `read_checkpoint`.
         classes: Number of classes C of the data set.
+        order: Which of the file's outputs each class of the data set is; empty where they have the same order.
 
     Raises:
         CheckpointError: The weights do not fit, all of it at once; or the network's head is more than one linear layer.
@@ -55,7 +57,7 @@ def adopted_state(name: str, checkpoint: Checkpoint, classes: int) -> State:
         raise CheckpointError(
             f"the head of '{name}' is more than one linear layer: {checkpoint.name} cannot be used as it is"
         )
-    return class_network(backbone, head).state_dict()
+    return class_network(backbone, head, order).state_dict()
 
 
 def _is_joined(state: State) -> bool:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from scaling_ood.models.file_forms import CheckpointError, Form, claim, form_of
-from scaling_ood.models.fingerprint import file_sha256
+from scaling_ood.models.files import file_sha256
 from scaling_ood.models.old_checkpoints import load_old_checkpoint
 from scaling_ood.restricted_pickle import NUMPY
 from scaling_ood.wording import listed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -107,6 +107,22 @@ class ClassHead(Head):
             beside = self.second(penultimate)
             outputs |= {"rotations": beside} if "rotations" in self.gives else {"confidence": beside.squeeze(1)}
         return outputs
+
+
+class ReadyLogits(Head):
+    """Stands behind a network that gives logits and nothing before them."""
+
+    posterior = "softmax"
+
+    def __init__(self, order: Sequence[int] = ()) -> None:
+        """Set which of the logits each class is; empty where they have the same order."""
+        super().__init__(nn.Linear(1, 1), nn.Identity(), 0.0)
+        self.gives = frozenset({"logits"})
+        self.order = list(order)
+
+    def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The logits (N, C) as they are."""
+        return {"logits": features[:, self.order] if self.order else features}
 
 
 class MultiLabelHead(Head):

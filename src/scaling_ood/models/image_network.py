@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
 
-from scaling_ood.models.heads import ClassHead, Head
+from scaling_ood.models.heads import ClassHead, Head, ReadyLogits
 from scaling_ood.models.network import Network, Start
 from scaling_ood.models.sources import architecture
 
@@ -29,7 +29,8 @@ class ImageNetwork(Network):
         super().__init__()
         self.backbone = backbone
         self.head = head
-        self.gives, self.posterior = head.gives, head.posterior
+        runs_backwards = getattr(backbone, "runs_backwards", True)
+        self.gives, self.posterior = head.gives | ({"gradients"} if runs_backwards else set()), head.posterior
         for norm in self._frozen():
             norm.requires_grad_(False)
         self.train(self.training)
@@ -56,9 +57,9 @@ class ImageNetwork(Network):
         return self.head.dropout_passes(encoded, passes, seed)
 
     @property
-    def last_layer(self) -> nn.Linear:
-        """Penultimate features to logits."""
-        return self.head.output
+    def last_layer(self) -> nn.Linear | None:
+        """Penultimate features to logits; None where the backbone gives these itself."""
+        return None if isinstance(self.head, ReadyLogits) else self.head.output
 
     @property
     def shared(self) -> nn.Module:
@@ -105,12 +106,13 @@ def build_network(name: str, head: Callable[[int], Head], *, seed: int, start: S
         return ImageNetwork(built.build(start == "published")[0], new)
 
 
-def published_network(name: str, classes: int) -> ImageNetwork:
+def published_network(name: str, classes: int, order: Sequence[int] = ()) -> ImageNetwork:
     """A network with all its published weights.
 
     Args:
         name: Of the architecture.
         classes: Number of classes C of the data set.
+        order: Which of its outputs each class of the data set is; empty where they have the same order.
 
     Raises:
         ClassCountError: The published head has another number, or there is none.
@@ -118,17 +120,30 @@ def published_network(name: str, classes: int) -> ImageNetwork:
     """
     built = architecture(name)
     backbone, published = built.build(True)
-    if published is None or published.out_features != classes:
-        given = 0 if published is None else published.out_features
+    given = built.classes if "features" not in built.gives else 0 if published is None else published.out_features
+    if given != classes:
         raise ClassCountError(
             f"the published head of {name} has {given:,} classes, but the data set has {classes:,}: "
-            "they must be the same classes, in the same order"
+            "they must be the same classes, in the same order (or in that of class_order)"
         )
-    return class_network(backbone, published)
+    if published is None:
+        return ImageNetwork(backbone, ReadyLogits(order))
+    return class_network(backbone, published, order)
 
 
-def class_network(backbone: nn.Module, linear: nn.Linear) -> ImageNetwork:
-    """A backbone and a linear layer for the classes that are there already, as one network."""
+def class_network(backbone: nn.Module, linear: nn.Linear, order: Sequence[int] = ()) -> ImageNetwork:
+    """A backbone and a linear layer for the classes that are there already, as one network.
+
+    Args:
+        backbone: Images to what the layer reads.
+        linear: Features to logits.
+        order: Which of its outputs each class of the data set is; empty where they have the same order.
+    """
     head = ClassHead(linear.in_features, linear.out_features)
     head.output = linear
+    if order:
+        with torch.no_grad():
+            head.output.weight.copy_(linear.weight[list(order)])
+            if linear.bias is not None:
+                head.output.bias.copy_(linear.bias[list(order)])
     return ImageNetwork(backbone, head)

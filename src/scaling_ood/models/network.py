@@ -18,7 +18,8 @@ class Network(nn.Module, ABC):
 
     Attributes:
         gives: Names of what one plain pass leaves, such as `logits`, `features`, `confidence`, `rotations` and
-            `reconstruction_error`; and `dropout` where there are `dropout_passes`.
+            `reconstruction_error`; `gradients` where these reach the inputs, and `dropout` where there are
+            `dropout_passes`.
         posterior: What makes probabilities of its logits.
     """
 

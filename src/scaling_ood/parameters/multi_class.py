@@ -44,9 +44,8 @@ class ClassifierSpec(HintSpec, ImageNetworkSpec):
     @property
     def gives(self) -> frozenset[str]:
         """Logits and penultimate features; the second head's output; dropout where the network has it."""
-        return frozenset(
-            {"logits", "features", self.second, *(["dropout"] if self.dropout and self.source.trains else [])} - {""}
-        )
+        dropout = {"dropout"} if self.dropout and self.source.trains else set()
+        return self.plain | (({self.second} | dropout) - {""})
 
     @property
     def second(self) -> Literal["", "confidence", "rotations"]:

@@ -123,8 +123,7 @@ class MultiLabelNetworkSpec(ImageNetworkSpec):
     @property
     def gives(self) -> frozenset[str]:
         """Logits and penultimate features; dropout where the network has it."""
-        has_dropout = self.dropout and self.source.trains
-        return frozenset({"logits", "features", *(["dropout"] if has_dropout else [])})
+        return self.plain | ({"dropout"} if self.dropout and self.source.trains else frozenset())
 
     @property
     def recipe(self) -> frozenset[str]:
@@ -136,7 +135,7 @@ class MultiLabelNetworkSpec(ImageNetworkSpec):
     def _starts_from_weights(self) -> Self:
         if self.weights == "trained":
             raise ValueError("weights: trained (from random ones) cannot be: batch norms of the backbone are frozen")
-        if self.weights == "published":
+        if self.weights == "published" and not self.registered.identity:
             raise ValueError("weights: published cannot be: no published head tells several classes in one image apart")
         return self
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from miniatures.street import StreetSpec
-from scaling_ood.images import Orientation
+from scaling_ood.images import Orientation, Preprocessing
 from scaling_ood.images.scenes import (
     LAYOUTS,
     OWN_OUTPUTS,
@@ -21,7 +21,8 @@ from scaling_ood.images.scenes import (
     label_map_of,
     rule_of,
 )
-from scaling_ood.models.segmentation import Difference, Segmenter, segmenter
+from scaling_ood.models.backbone import ELSEWHERE, Registered
+from scaling_ood.models.segmentation import AUTOENCODER_PREPROCESSING, Difference, segmenter
 from scaling_ood.parameters.common import (
     AnyDataSpec,
     Count,
@@ -235,15 +236,14 @@ class SegmenterSpec(HintSpec, NetworkSpec):
         return value
 
     @property
-    def registered(self) -> Segmenter | None:
-        """An encoder, and what belongs to its published weights; None for a network that is elsewhere."""
-        return segmenter(self.architecture) if self.source.start != "outputs" else None
+    def registered(self) -> Registered:
+        """An encoder, and what belongs to its published weights."""
+        return ELSEWHERE if self.source.start == "outputs" else segmenter(self.architecture)
 
     @property
     def published(self) -> str:
         """Where the encoder's published weights come from; empty without any."""
-        own = self.registered
-        return f"{own.weights}; encoder only" if own and own.weights else ""
+        return f"{self.registered.weights}; encoder only" if self.registered.weights else ""
 
     @property
     def gives(self) -> frozenset[str]:
@@ -251,7 +251,7 @@ class SegmenterSpec(HintSpec, NetworkSpec):
         if self.source.start == "outputs":
             return frozenset({"logits"})
         second = ["confidence"] if self.objective == "confidence" else []
-        return frozenset({"logits", *second, *(["dropout"] if self.dropout else [])})
+        return frozenset({"logits", "gradients", *second, *(["dropout"] if self.dropout else [])})
 
     @property
     def recipe(self) -> frozenset[str]:
@@ -312,6 +312,11 @@ class AutoencoderSpec(NetworkSpec):
     @property
     def registered(self) -> None:
         """Nobody publishes any."""
+
+    @property
+    def prepared(self) -> Preprocessing:
+        """Pixels in [-1, 1], unless another range is stated."""
+        return self.preprocessing.over(AUTOENCODER_PREPROCESSING)
 
     @property
     def gives(self) -> frozenset[str]:

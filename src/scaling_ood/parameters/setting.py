@@ -57,7 +57,8 @@ class SettingSpec(Spec):
 
     shared: ClassVar[str] = "classifier"
     dense: ClassVar[bool] = False
-    not_inherited: ClassVar[frozenset[str]] = frozenset({"objective", "targets"})
+    not_inherited: ClassVar[frozenset[str]] = frozenset({"objective", "targets", "class_order"})
+    of_architecture: ClassVar[frozenset[str]] = frozenset({"head", "preprocessing"})
 
     fabrication: Any = False
     data: AnyDataSpec
@@ -79,11 +80,19 @@ class SettingSpec(Spec):
             return raw
         kept = {name: value for name, value in shared.items() if name not in cls.not_inherited}
         filled = {
-            name: {**cls.inherited(own, kept), **own} if isinstance(own, Mapping) and name != cls.shared else own
+            name: {**cls._kept(own, cls.inherited(own, kept)), **own}
+            if isinstance(own, Mapping) and name != cls.shared
+            else own
             for name, own in networks.items()
             if own is not False
         }
         return {**raw, "networks": filled}
+
+    @classmethod
+    def _kept(cls, own: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Without what belongs to the shared network's architecture, where this one has another."""
+        same = own.get("architecture") in (None, shared.get("architecture"))
+        return shared if same else {name: value for name, value in shared.items() if name not in cls.of_architecture}
 
     @classmethod
     def inherited(cls, own: Mapping[str, Any], shared: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG003

@@ -23,7 +23,7 @@ from scaling_ood.images.class_lists import class_list
 from scaling_ood.images.manifest import PartitionError
 from scaling_ood.images.one_sided import refuse_one_sided_classes, untested_classes
 from scaling_ood.metrics.contradiction import contradiction
-from scaling_ood.models import ClassHead, Forward, Head, architecture
+from scaling_ood.models import ClassHead, Forward, Head
 from scaling_ood.parameters.common import RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.data_sets import DataSpec, FolderSpec, NoiseSpec
 from scaling_ood.parameters.detectors import Method
@@ -132,7 +132,7 @@ class MultiClassTask(WholeImages):
 
     def told(self, network: ClassifierSpec) -> Facts:
         """Recipe, and the accuracy that is stated for published weights."""
-        published = architecture(network.architecture).published_top1 if network.weights == "published" else None
+        published = network.registered.published_top1 if network.weights == "published" else None
         stated = {"Top-1 accuracy stated by the weights' authors": f"{published:.1%}"} if published else {}
         recipe = {"Epochs": network.epochs, "Label smoothing": network.label_smoothing}
         return {**(recipe if network.source.trains else {}), **stated}
@@ -195,7 +195,7 @@ class MultiClassTask(WholeImages):
             for name in images
         }
         if not images:
-            return [], Quality("top1", None, network.least_quality)
+            return [], Quality("top1", None, network.least)
         values = [sum(own) / sum(images.values()) for own in zip(*right.values(), strict=True)]
         by_set = {name: {"top1": float(np.mean([each / images[name] for each in own]))} for name, own in right.items()}
         warning = ""
@@ -203,7 +203,12 @@ class MultiClassTask(WholeImages):
             shares = (by_set["test"]["top1"], by_set["fit"]["top1"])
             warning = contradiction("top-1 accuracy", *shares, "the fit images", (images["test"], images["fit"]))
         value = float(np.mean(values))
-        return values, Quality("top1", value, network.least_quality, by_set, images, warning)
+        return values, Quality("top1", value, network.least, by_set, images, warning)
+
+    def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
+        """The share of the commonest class."""
+        shown = pd.concat([manifest.of(name)["label"] for name in quality.images])
+        return float(shown.value_counts(normalize=True).max()), len(shown)
 
     def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
         """The fit images with their classes, and what the classes have in common."""

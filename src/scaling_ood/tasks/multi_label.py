@@ -176,12 +176,19 @@ class MultiLabelTask(WholeImages):
                 found = mean_average_precision(own, present, network.averaging).mean
                 by_set.setdefault(image_set, []).append(float(found))
         if not by_set:
-            return [], Quality("map", None, network.least_quality)
+            return [], Quality("map", None, network.least)
         judged = "test" if "test" in by_set else "fit"
         means = {name: float(np.mean(values)) for name, values in by_set.items()}
         warning = contradiction("mAP", means["test"], means["fit"], "the fit images") if len(means) > 1 else ""
         told = {name: {"map": value} for name, value in means.items()}
-        return by_set[judged], Quality("map", means[judged], network.least_quality, told, images, warning)
+        return by_set[judged], Quality("map", means[judged], network.least, told, images, warning)
+
+    def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
+        """The mean share of images that show a class."""
+        rows = manifest.of("test" if "test" in quality.images else "fit")
+        present = targets(rows[is_labelled(rows).to_numpy()], manifest.preparation.classes)
+        shares = present.mean(axis=0)
+        return float(shares[shares > 0].mean()), len(present)
 
 
 def _refuse(manifest: pd.DataFrame, classes: Sequence[str]) -> Sequence[str]:

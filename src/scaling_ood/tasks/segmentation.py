@@ -51,11 +51,9 @@ from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
 from scaling_ood.models import Forward, Network, fitting_state, read_checkpoint
 from scaling_ood.models.segmentation import (
-    AUTOENCODER_PREPROCESSING,
     STRIDE,
     build_autoencoder,
     build_segmenter,
-    segmenter,
 )
 from scaling_ood.parameters.common import AnyDataSpec, PixelReportingSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
@@ -79,7 +77,7 @@ from scaling_ood.tasks.origins import tell_origins
 from scaling_ood.tasks.own_outputs import lacking
 from scaling_ood.tasks.own_scenes import logits_place, own_labels, plan_given_scenes, with_logits, written_out
 from scaling_ood.tasks.reading import Reading, read_all
-from scaling_ood.tasks.task import Task, WrongNetworkError
+from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
@@ -291,7 +289,7 @@ class SegmentationTask(Task):
             extraction.shard_images,
             self.name,
             f"the network {network.architecture}",
-            preprocessing_of(network),
+            network.prepared,
             network.edges,
             network.longest_edge,
             runtime.workers,
@@ -319,22 +317,30 @@ class SegmentationTask(Task):
 
     def _judged(self, network: SegmenterSpec | AutoencoderSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
         prepared = manifest.preparation
-        least, by_set = network.least_quality, {}
+        least, by_set = network.least, {}
+        found_in: dict[str, list[ConfusionMatrix]] = {}
         if not _has_truth(network, prepared):
             return Quality("miou", None, least)
         for image_set in self.passed_sets(network, prepared):
-            found = _confusions(outputs, manifest, network.seeds, image_set)
+            found = found_in[image_set] = _confusions(outputs, manifest, network.seeds, image_set)
             miou = [one.mean_iou() for one in found]
             if image_set == self.fit_set:
                 _refuse_wrong(min(miou), network, prepared)
             accuracy = float(np.mean([one.pixel_accuracy() for one in found]))
             by_set[image_set] = {"miou": float(np.mean(miou)), "pixel_accuracy": accuracy}
         warning, judged = "", by_set.get(self.fit_set, by_set["test"])
+        counts = found_in.get(self.fit_set, found_in["test"])[0].counts
         if self.fit_set in by_set:
             values = (by_set["test"]["miou"], judged["miou"])
             warning = contradiction("mIoU of the known pixels", *values, "the validation scenes")
         images = {name: prepared.images[name] for name in by_set}
-        return Quality("miou", judged["miou"], least, by_set, images, warning)
+        quality = Quality("miou", judged["miou"], least, by_set, images, warning)
+        if network.least_quality is not None or network.source.trains:
+            return quality
+        of_classes = counts.sum(axis=1)
+        chance = float(of_classes.max() / of_classes.sum() / len(of_classes))
+        judging = images.get(self.fit_set, images["test"])
+        return better_than_chance(quality, (chance, judging), network, self.name)
 
     def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
         """What a detector may learn from: the validation scenes."""
@@ -370,7 +376,7 @@ class SegmentationTask(Task):
         """At each scale."""
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
         pixels = [network_pixels(image, edge, network.longest_edge) for edge in network.edges]
-        return pixels, preprocessing_of(network)
+        return pixels, network.prepared
 
     def threshold(
         self, method: Method, scores: Scores, outputs: StoredShards, manifest: Manifest, rate: float
@@ -471,17 +477,10 @@ class SegmentationTask(Task):
         return detector_run(scores, results, prepared, reporting, self.fit_set, training_run_id, figures)
 
 
-def preprocessing_of(network: SegmenterSpec | AutoencoderSpec) -> Preprocessing:
-    """Normalisation of the weights; scenes are scaled, never cropped."""
-    if isinstance(network, AutoencoderSpec):
-        return AUTOENCODER_PREPROCESSING
-    return segmenter(network.architecture).preprocessing
-
-
 def _input(network: SegmenterSpec | AutoencoderSpec) -> str:
     if network.source.start == "outputs":
         return "not known: outputs were brought"
-    preprocessing = preprocessing_of(network)
+    preprocessing = network.prepared
     edges = ", ".join(str(edge or "as it is") for edge in network.edges)
     return f"shorter side {edges}, mean {preprocessing.mean}, std {preprocessing.std}"
 
@@ -556,8 +555,7 @@ def _sets(
     """Training and validation scenes."""
     augmentation = Augmentation(tuple(short_edges), network.longest_edge)
     train, validation = (_files(manifest, name) for name in ("train", "validation"))
-    preprocessing = preprocessing_of(network)
-    return SceneSets(train, validation, preprocessing, augmentation, test_edge, runtime.workers, label_stride)
+    return SceneSets(train, validation, network.prepared, augmentation, test_edge, runtime.workers, label_stride)
 
 
 def _files(manifest: Manifest, image_set: str) -> SceneFiles:
@@ -606,14 +604,14 @@ def _of_training(
     _refuse_wrong(min(row["validation_miou"] for row in validated), network, prepared)
     miou, accuracy = (float(np.mean([row[f"validation_{name}"] for row in validated])) for name in ("miou", "accuracy"))
     by_set = {"validation": {"miou": miou, "pixel_accuracy": accuracy}}
-    return Quality("miou", miou, network.least_quality, by_set, images)
+    return Quality("miou", miou, network.least, by_set, images)
 
 
 def _refuse_wrong(miou: float, network: NetworkSpec, prepared: Preparation) -> None:
-    if miou < network.least_quality:
+    if miou < network.least:
         raise WrongNetworkError(
             f"{prepared.setting}: mIoU {miou:.1%} on {prepared.images['validation']:,} validation scenes is under the "
-            f"{network.least_quality:.1%} that {network.architecture} is known for (least_quality): check weights, "
+            f"{network.least:.1%} that {network.architecture} is known for (least_quality): check weights, "
             "preprocessing and the label map"
         )
 

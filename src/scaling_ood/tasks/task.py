@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -14,7 +15,9 @@ import torch
 from PIL import Image
 
 from scaling_ood.detectors import Need, OutputsView
+from scaling_ood.evaluation.facts import in_measure
 from scaling_ood.images import Preprocessing
+from scaling_ood.metrics.chance import chance_bound
 from scaling_ood.models import Network
 from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
@@ -29,6 +32,34 @@ from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards,
 
 class WrongNetworkError(ValueError):
     """A network is worse than it is known to be, so that no score of it means anything."""
+
+
+def better_than_chance(quality: Quality, chance: tuple[float, int], network: NetworkSpec, setting: str) -> Quality:
+    """The quality of a network of which nobody said how good it must be, with a warning that says so.
+
+    Args:
+        quality: Of a network that is not trained here.
+        chance: What a network that knows nothing gets, and on how many images; see `chance_bound`.
+        network: What it is.
+        setting: Its name.
+
+    Raises:
+        WrongNetworkError: It is no better than chance.
+    """
+    assert quality.value is not None
+    told, (level, images) = in_measure(quality.measure, quality.value), chance
+    bound = chance_bound(level, images)
+    if quality.value <= bound:
+        raise WrongNetworkError(
+            f"{setting}: {told} on {images:,} in-distribution images is at chance level ({level:.1%}; by luck up to "
+            f"{bound:.1%}): check weights, preprocessing and the order of the classes. If {network.architecture} is "
+            "known to be no better, state least_quality"
+        )
+    warning = (
+        f"Nothing says how good {network.architecture} must be (least_quality): {told} was compared with chance alone "
+        f"({level:.1%}). A wrong preprocessing loses points and stays far above chance."
+    )
+    return replace(quality, warning=" ".join(filter(None, [quality.warning, warning])))
 
 
 class Task(ABC):

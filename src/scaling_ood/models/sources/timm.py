@@ -1,6 +1,6 @@
 """Backbones of timm by rule: what belongs to their weights stands in the library's own record.
 
-timm is imported when a name asks for it; the project does not need it otherwise.
+timm is imported when a name asks for it: that takes seconds.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ def timm_architecture(name: str) -> Architecture:
     A network whose head is more than one linear layer gives a backbone only.
 
     Raises:
-        ValueError: timm is not installed, has no such network or weights, or prepares their images in a way that is not
-            supported here.
+        ValueError: timm has no such network or weights, or prepares their images in a way that is not supported here.
     """
-    timm, own = _timm(name), name.removeprefix(TIMM)
+    import timm
+
+    own = name.removeprefix(TIMM)
     network, _, tag = own.partition(".")
     if not timm.is_model(network):
         near = get_close_matches(network, timm.list_models(), 1)
@@ -44,7 +45,7 @@ def timm_architecture(name: str) -> Architecture:
     tags = [other.partition(".")[2] for other in timm.list_models(f"{network}.*", pretrained=True)]
     if tag and tag not in tags:
         raise unknown_weights(f"{TIMM}{network}", tag, tags)
-    record = timm.get_pretrained_cfg(own)
+    record: Any = timm.get_pretrained_cfg(own)
     built = skeleton(partial(timm.create_model, own, pretrained=False))
     _, head, features = _split(built, name)
     source = f"timm {timm.__version__}, {network}.{record.tag} ({record.license or 'licence not stated'})"
@@ -60,50 +61,56 @@ def timm_architecture(name: str) -> Architecture:
             lambda classes: timm.create_model(own, pretrained=False, num_classes=classes),
             lambda whole: _split(whole, name)[:2],
             _renamed,
+            partial(_published, name),
         ),
     )
 
 
-def _timm(name: str) -> Any:
-    try:
-        return import_module("timm")
-    except ImportError as error:
-        raise ValueError(
-            f"'{name}' is a network of timm, which cannot be imported: pip install -e '.[timm]' in the project's folder"
-        ) from error
-
-
 def _preprocessing(name: str, record: Any) -> Preprocessing:
+    """What timm's `transforms_imagenet_eval` makes of the record."""
     channels, height, width = record.input_size
+    mode = record.crop_mode or "center"
     strange = {
         f"{channels} channels": channels != _COLOURS,
         f"{height} x {width} pixels": height != width,
-        f"crop mode '{record.crop_mode}'": record.crop_mode != "center",
+        f"crop mode '{mode}'": mode not in ("center", "squash", "border"),
         f"interpolation '{record.interpolation}'": record.interpolation not in INTERPOLATION,
-        f"a crop of {record.crop_pct:g} of the image": record.crop_pct > 1,
     }
     if any(strange.values()):
         found = ", ".join(what for what, is_strange in strange.items() if is_strange)
         raise ValueError(
-            f"'{name}' takes images that are prepared in a way that is not supported: {found} (supported: a central "
-            "square of 3 channels out of the image scaled by its shorter side, bilinear or bicubic)"
+            f"'{name}' takes images that are prepared in a way that is not supported: {found} (supported: a square "
+            f"of 3 channels; {', '.join(INTERPOLATION)})"
         )
-    resize_px = math.floor(height / record.crop_pct)
-    return Preprocessing(resize_px, height, record.interpolation, tuple(record.mean), tuple(record.std))
+    return Preprocessing(
+        math.floor(height / record.crop_pct),
+        height,
+        record.interpolation,
+        tuple(record.mean),
+        tuple(record.std),
+        squash=mode == "squash",
+        border=mode == "border",
+    )
 
 
 def _build(name: str, pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
-    create = partial(_timm(name).create_model, name.removeprefix(TIMM))
+    import timm
+
     if not pretrained:
-        return _split(create(pretrained=False), name)[0], None
+        return _split(timm.create_model(name.removeprefix(TIMM), pretrained=False), name)[0], None
+    return _split(_published(name), name)[:2]
+
+
+def _published(name: str) -> nn.Module:
+    import timm
+
     try:
-        network = create(pretrained=True)
+        return timm.create_model(name.removeprefix(TIMM), pretrained=True)
     except Exception as error:
         raise WeightsUnavailableError(
             f"the published weights of {name} cannot be loaded ({error}); load them once where they can be, and bring "
             "the folder of the Hugging Face cache here"
         ) from error
-    return _split(network, name)[:2]
 
 
 def _renamed(state: dict[str, torch.Tensor], network: nn.Module) -> Mapping[str, torch.Tensor]:

@@ -60,17 +60,25 @@ def torchvision_architecture(name: str) -> Architecture:
         weights=f"{weights} (torchvision, {weights.meta.get('license', 'BSD-3')})",
         weights_digest=file.removesuffix(".pth").rsplit("-", 1)[1],
         weights_file=file,
-        whole=WholeNetwork(lambda classes: _network(network, None, classes), lambda whole: _split(whole)[:2]),
+        whole=WholeNetwork(
+            lambda classes: _network(network, None, classes),
+            lambda whole: _split(whole)[:2],
+            published=partial(_published, network, weights),
+        ),
     )
 
 
 def _build(name: str, weights: Any, pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
     if not pretrained:
         return _split(_network(name, None))[0], None
+    return _split(_published(name, weights))[:2]
+
+
+def _published(name: str, weights: Any) -> nn.Module:
     try:
         # A file with code in it is refused here; torchvision's own builder would run it.
         weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-        network = _network(name, weights)
+        return _network(name, weights)
     except Exception as error:
         # PyTorch's next sentence is advice to run the file's code.
         reason = str(error).partition(". ")[0]
@@ -78,7 +86,6 @@ def _build(name: str, weights: Any, pretrained: bool) -> tuple[nn.Module, nn.Lin
             f"the published weights of {name} cannot be loaded ({reason}); get {weights.url} by other means and put it "
             f"into {torch.hub.get_dir()}/checkpoints, or take efficientnet_lite0, whose weights are installed"
         ) from error
-    return _split(network)[:2]
 
 
 def _network(name: str, weights: Any, classes: int = IMAGENET_CLASSES) -> nn.Module:
