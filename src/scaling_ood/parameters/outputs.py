@@ -28,6 +28,10 @@ class OutputsDataSpec(AnyDataSpec):
         """The folder, as one data set."""
         return {self.in_dist: self.outputs}
 
+    def expected(self) -> dict[str, str]:
+        """What it holds."""
+        return {self.in_dist: "expected: outputs of test, and of OOD sets by their names (docs/how-to.md)"}
+
 
 def images_or_outputs(raw: Any) -> str:
     """The tag of the data's parameters: what names `outputs` is made of them."""

@@ -154,14 +154,20 @@ class SceneDataSpec(AnyDataSpec):
         """The data set to `photographs` or `fabricated`."""
         return {self.in_dist: self.source}
 
+    @property
+    def _logits(self) -> str:
+        return f"{self.in_dist} (logits)"
+
     def photographs(self) -> dict[str, str]:
         """Data sets of photographs: name to folder, relative to the data root."""
         own = {self.in_dist: self.folder} if self.source == "photographs" else {}
-        return own if self.outputs is None else {**own, f"{self.in_dist} (logits)": self.outputs}
+        return own if self.outputs is None else {**own, self._logits: self.outputs}
 
     def expected(self) -> dict[str, str]:
         """Data set to the shape that its layout expects of its folder, in words."""
-        return {self.in_dist: LAYOUTS.expected(self.layout)}
+        own = {self.in_dist: LAYOUTS.expected(self.layout)}
+        logits = "expected: <split>/<scene>.npy for each label image"
+        return own if self.outputs is None else {**own, self._logits: logits}
 
     def labels(self) -> LabelMap:
         """What each id of the label images means, where the parameters say it."""
