@@ -10,6 +10,7 @@ from scaling_ood.detectors import Outputs, build_detector
 from scaling_ood.evaluate import Evaluation, evaluate_outputs
 from scaling_ood.products.records import RESULT_COLUMNS
 from scaling_ood.provided import ProvidedError
+from scaling_ood.tasks.task import WrongNetworkError
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,10 @@ def test_the_report_says_how_good_the_network_is():
     found = evaluate_outputs(given, {"odd": brought(30, 2)["logits"]}, detectors=["msp"])
     assert 0 < right < 1
     assert f"top-1 accuracy {right:.1%}" in found.report
+
+
+def test_a_network_that_is_worse_than_stated_is_refused():
+    known = brought(40)
+    given = {"logits": known["logits"], "targets": known["targets"]}
+    with pytest.raises(WrongNetworkError, match=r"90\.0% on 40 .* under the 95\.0%"):
+        evaluate_outputs(given, {"odd": brought(30, 2)["logits"]}, detectors=["msp"], least_quality=0.95)

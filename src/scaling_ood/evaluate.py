@@ -78,9 +78,9 @@ def evaluate_outputs(
     class_names: Sequence[str] = (),
     detectors: Iterable[str] | Mapping[str, Mapping[str, Any]] | None = None,
     setting: str = "multi_class",
+    least_quality: float | None = None,
     reporting: Mapping[str, Any] | None = None,
     name: str = "own_outputs",
-    in_dist: str = "in_dist",
 ) -> Evaluation:
     """Fit and measure detectors on outputs of your own network.
 
@@ -92,12 +92,14 @@ def evaluate_outputs(
         class_names: C names.
         detectors: Names, or name to options; by default all that read logits and features alone.
         setting: `multi_class` (a softmax follows the logits) or `multi_label` (a sigmoid for each class).
+        least_quality: Top-1 accuracy or mAP under which the network is wrong, a fraction; by default it must be better
+            than chance, where targets tell.
         reporting: Fields of `scaling_ood.parameters.common.ReportingSpec`, such as `positive_class`.
-        name: Of the benchmark, in tables.
-        in_dist: What tables call the in-distribution images.
+        name: What tables call the benchmark, and its in-distribution images.
 
     Raises:
         ProvidedError: Anything that is wrong with the outputs, a line each.
+        WrongNetworkError: The network is worse than `least_quality`, or no better than chance.
         ValueError: Unknown detectors, options or settings.
     """
     settings = {task.name: task for task in tasks() if isinstance(task, WholeImages)}
@@ -107,8 +109,8 @@ def evaluate_outputs(
     provided = _provided({"test": test, "fit": fit, **ood}, head, class_names)
     spec = task.spec.model_validate(
         {
-            "data": {"outputs": ".", "in_dist": in_dist},
-            "networks": {task.spec.shared: {"weights": "outputs"}},
+            "data": {"outputs": ".", "in_dist": name},
+            "networks": {task.spec.shared: {"weights": "outputs", "least_quality": least_quality}},
             "detectors": _switches(detectors),
             "reporting": reporting or {},
         }
