@@ -16,7 +16,7 @@ RESOLVE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--custom-compile-command "make lock" $(UPGRADE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-fast lint format samples tables viz ui serve docs bench lock clean help
+.PHONY: run test test-fast lint format samples tables benchmark viz ui serve docs bench lock clean help
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,10 @@ samples: $(VENV)/.ready  ## Fetch the small sets of real photographs
 tables: $(VENV)/.ready  ## The paper's tables, our numbers beside the published ones
 	$(BIN)/kedro run --pipelines comparison
 	@echo "Tables: data/08_reporting/tables/tables.html"
+
+benchmark: $(VENV)/.ready  ## A benchmark of your own photographs: NAME=… SETTING=… FROM=DIR [IN_DIST=FOLDER] [ANOMALY=ID]
+	$(BIN)/python -m scaling_ood.new_benchmark "$(NAME)" "$(SETTING)" "$(FROM)" \
+		$(if $(IN_DIST),--in-dist "$(IN_DIST)") $(foreach id,$(ANOMALY),--anomaly $(id))
 
 viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 	KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks

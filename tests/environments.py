@@ -1,5 +1,6 @@
-"""Every environment of the project, as Kedro would put it together; found by itself, so that a new one is tried too."""
+"""Every benchmark of the project, as Kedro would put it together; a person's own folders in `conf` are left alone."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -17,9 +18,9 @@ from scaling_ood.settings import CONFIG_LOADER_ARGS
 from scaling_ood.structure import Setting
 
 CONF = Path(__file__).parents[1] / "conf"
-BENCHMARKS = sorted(
-    folder.name for folder in CONF.iterdir() if (folder / "parameters.yml").is_file() and folder.name != "base"
-)
+_SECTION = (CONF.parent / "docs" / "data.md").read_text(encoding="utf-8").split("\n## ")[1]
+BENCHMARKS = sorted(set(re.findall(r"^\| `(\w+)` \|", _SECTION, flags=re.MULTILINE)))
+"""Those that the page of data describes, by which a new one of the project's is tried too."""
 
 
 @contextmanager

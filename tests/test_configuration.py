@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from environments import BENCHMARKS
 
 from scaling_ood import settings
 from scaling_ood.configuration import MOST_COPIES, ConfigLoader, what_swells
@@ -107,7 +108,7 @@ def test_what_is_read_is_what_kedro_reads(conf: Path) -> None:
 
 def test_the_project_reads_its_own_files_through_it() -> None:
     assert settings.CONFIG_LOADER_CLASS is ConfigLoader
-    for env in sorted(path.name for path in (PROJECT / "conf").iterdir() if path.is_dir()):
+    for env in ("base", *BENCHMARKS):
         ConfigLoader(str(PROJECT / "conf"), env, **settings.CONFIG_LOADER_ARGS)
 
 

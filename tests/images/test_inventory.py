@@ -78,7 +78,7 @@ def test_layouts_with_a_sign_are_recognised_by_it(make_tree, layouts, paths, fit
 
 @pytest.mark.parametrize("layouts", [LAYOUTS, multi_label.LAYOUTS, SCENE_LAYOUTS])
 def test_every_layout_says_its_shape(layouts):
-    assert set(layouts.shapes) == set(layouts)
+    assert set(layouts) <= set(layouts.shapes)
     assert all(layouts.shapes.values())
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from scaling_ood.products.preparation import Classes, Manifest, Preparation
 from scaling_ood.products.scores import Quality
 from scaling_ood.products.stored import StoredShards
 from scaling_ood.report import Illustration, dispersal_figure
+from scaling_ood.tasks.drafts.whole_images import draft_classes
 from scaling_ood.tasks.image_sets import (
     KnownImages,
     Listed,
@@ -109,6 +111,10 @@ class MultiClassTask(WholeImages):
             return KnownImages(labelled, classes, _grouped(own, classes))
 
         return prepare_images(data, whose, places, found, roles, {"label": -1}, _refuse, roots, workers, curation)
+
+    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:  # noqa: ARG002
+        """Parameters of a new benchmark of the photographs in a folder."""
+        return draft_classes(self.name, folder, in_dist, library)
 
     # Networks
 

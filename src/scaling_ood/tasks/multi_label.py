@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.preparation import Classes, Manifest
 from scaling_ood.products.scores import Quality
 from scaling_ood.products.stored import StoredShards
+from scaling_ood.tasks.drafts.whole_images import draft_labels
 from scaling_ood.tasks.image_sets import (
     KnownImages,
     Listed,
@@ -114,6 +116,10 @@ class MultiLabelTask(WholeImages):
 
         others = {"label": -1, "labels": None}
         return prepare_images(data, whose, places, listed, roles, others, _refuse, roots, workers, curation)
+
+    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:  # noqa: ARG002
+        """Parameters of a new benchmark of the photographs in a folder."""
+        return draft_labels(self.name, folder, in_dist, library)
 
     # Networks
 

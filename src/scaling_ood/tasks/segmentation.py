@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,7 @@ from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
 from scaling_ood.report import Illustration, interval_figures, scene_figure
+from scaling_ood.tasks.drafts.scenes import draft_scenes
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
 from scaling_ood.tasks.origins import tell_origins
@@ -170,6 +172,10 @@ class SegmentationTask(Task):
             ),
         )
         return Manifest(rows, record, roots), quarantine_table(bad, others)
+
+    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:  # noqa: ARG002
+        """Parameters of a new benchmark of the labelled scenes in a folder."""
+        return draft_scenes(self.name, folder, anomalies)
 
     # Networks
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -28,6 +29,7 @@ from scaling_ood.products.preparation import Manifest, Preparation
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
+from scaling_ood.tasks.drafts import DraftError
 
 
 class WrongNetworkError(ValueError):
@@ -112,6 +114,20 @@ class Task(ABC):
         Returns:
             Manifest; images and files that are not used, with the reason.
         """
+
+    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:
+        """Parameters of a new benchmark of the photographs in a folder: lines of YAML, with comments.
+
+        Args:
+            folder: The data root.
+            in_dist: Name of the folder in it that is in-distribution; empty: its shape tells.
+            anomalies: Ids of anomalous pixels; empty: the labels tell, where there are any.
+            library: Names of data sets that are taken.
+
+        Raises:
+            DraftError: None can be made of it, or not without being told more.
+        """
+        raise DraftError(f"of {self.name} no benchmark is drafted ({folder}, {in_dist}, {anomalies}, {library})")
 
     # Networks
 

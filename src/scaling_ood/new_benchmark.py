@@ -1,0 +1,99 @@
+"""`make benchmark`: look at a person's folder of photographs, and write a benchmark of it that runs as it stands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.startup import bootstrap_project
+
+from scaling_ood.configuration import ConfigLoader
+from scaling_ood.parameters.common import unfit_names
+from scaling_ood.settings import CONFIG_LOADER_ARGS
+from scaling_ood.structure import checked
+from scaling_ood.tasks import tasks
+from scaling_ood.tasks.drafts import DraftError, flow
+from scaling_ood.terminal import print_in_any_locale
+from scaling_ood.wording import unknown
+
+_NOT_BENCHMARKS = ("base", "local")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("setting")
+@click.argument("folder", metavar="FROM")
+@click.option(
+    "--in-dist", default="", help="The folder in FROM that is in-distribution, where its shape does not tell."
+)
+@click.option("--anomaly", "anomalies", type=int, multiple=True, help="An id of anomalous pixels, where none is told.")
+@click.option("--conf-source", default="conf", show_default=True, help="Where environments are; has `base`.")
+def main(name: str, setting: str, folder: str, in_dist: str, anomalies: tuple[int, ...], conf_source: str) -> None:
+    """Write the benchmark NAME, of one SETTING, of the photographs below the folder FROM."""
+    bootstrap_project(Path.cwd())
+    place = Path(conf_source) / name
+    write_benchmark(place, setting, Path(folder).expanduser(), in_dist, anomalies)
+    source = f" --conf-source {conf_source}" if conf_source != "conf" else ""
+    click.echo(f"{place / 'parameters.yml'} is written; look it over. Then:")
+    click.echo(f"  kedro run --env {name}{source} --pipelines data_preparation   # checks every image")
+    click.echo(f"  kedro run --env {name}{source}")
+
+
+def write_benchmark(
+    place: Path, setting: str, folder: Path, in_dist: str = "", anomalies: tuple[int, ...] = ()
+) -> None:
+    """Write a folder of configuration, and check it.
+
+    Args:
+        place: `conf/<name>`; beside it there is `base`.
+        setting: Name of a setting.
+        folder: Of the photographs.
+        in_dist: Name of the in-distribution folder in it, where its shape does not tell.
+        anomalies: Ids of anomalous pixels, where labels alone do not tell.
+
+    Raises:
+        click.ClickException: Anything is wrong with what was given, all of it at once, or nothing can be made of the
+            folder; nothing is written then.
+    """
+    known = {task.name: task for task in tasks()}
+    problems = unfit_names("NAME: benchmark", [place.name])
+    if place.name in _NOT_BENCHMARKS:
+        problems.append(f"NAME: {place.name} is no benchmark's")
+    elif place.exists():
+        problems.append(f"NAME: {place} is there already, and stays as it is; take another name")
+    if setting not in known:
+        problems.append(f"SETTING: {unknown('setting', setting, known)}")
+    if not folder.is_dir():
+        problems.append(f"FROM: no folder {folder}")
+    if problems:
+        raise click.ClickException("\n".join(["Nothing was written.", *(f"- {each}" for each in problems)]))
+    library = _parameters(place.parent, "base").get("data_sets", {})
+    try:
+        lines = known[setting].draft(folder, in_dist, anomalies, library)
+    except DraftError as error:
+        raise click.ClickException(f"Nothing was written. {error}") from error
+    root = os.path.relpath(folder) if folder.resolve().is_relative_to(Path.cwd()) else str(folder.resolve())
+    place.mkdir(parents=True)
+    try:
+        head = [f"# The photographs of {folder.resolve().name}. Run: kedro run --env {place.name}"]
+        (place / "parameters.yml").write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
+        (place / "globals.yml").write_text(f"data_root: {flow(root)}\n", encoding="utf-8")
+        checked(_parameters(place.parent, place.name))
+    except BaseException:
+        shutil.rmtree(place)
+        raise
+
+
+def _parameters(source: Path, environment: str) -> dict[str, Any]:
+    """All parameters of an environment, merged."""
+    arguments: dict[str, Any] = CONFIG_LOADER_ARGS
+    parameters: dict[str, Any] = ConfigLoader(str(source), environment, **arguments)["parameters"]
+    return parameters
+
+
+if __name__ == "__main__":
+    print_in_any_locale()
+    main(prog_name="python -m scaling_ood.new_benchmark")
