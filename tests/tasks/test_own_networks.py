@@ -1,11 +1,14 @@
 """Networks that a person brings: as they are, in the order of their own classes, and not without any check."""
 
+import click
 import pytest
 import torch
 from helpers.bench import bench, only
+from helpers.programs import Small, export_onnx, export_pt2
 from helpers.saved_networks import fit_head, prepared, resnet, save
 from helpers.toys import COLOURS
 
+from scaling_ood.models.hugging_face import LogitsOf
 from scaling_ood.tasks.task import WrongNetworkError
 
 CLASSES = sorted(COLOURS)
@@ -92,3 +95,35 @@ def test_several_labels_an_image_are_told_by_a_folder_too(tmp_path):
     own = bench("multi_label", tmp_path / "own", plain.photographs, **changes)
     assert own.load("classifier.quality").value > 0.9
     assert not own.load("knn.scores").gap
+
+
+def test_an_onnx_file_needs_its_preprocessing_stated_and_leaves_a_named_gap_for_odin(tmp_path):
+    photographs, _, model = brought(tmp_path)
+    file = export_onnx(LogitsOf(model), tmp_path / "mine.onnx", 8)
+    levels = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    with pytest.raises(click.ClickException, match="preprocessing lacks mean, std, resize_px: nothing says how"):
+        bench("multi_class", tmp_path / "none", photographs, **classifier(architecture=f"onnx:{file}"))
+    own = bench(
+        "multi_class",
+        tmp_path / "own",
+        photographs,
+        **classifier(architecture=f"onnx:{file}", preprocessing={**levels, "squash": True}),
+    )
+    assert own.load("classifier.quality").value == 1.0
+    assert not own.load("vim.scores").gap
+    gap = own.load("odin.scores").gap
+    assert gap.startswith("not applicable: it takes gradients, which the network 'classifier' does not give")
+
+
+def test_a_head_is_trained_on_the_features_of_a_program(tmp_path):
+    file = export_pt2(Small(), tmp_path / "mine.pt2", 16)
+    prepared_so = {"mean": [0.5] * 3, "std": [0.5] * 3, "squash": True}
+    fields = {"architecture": f"pt2:{file}", "weights": "trained_head", "preprocessing": prepared_so, "epochs": 60}
+    own = bench(
+        "multi_class",
+        tmp_path,
+        networks={"classifier": {**fields, "learning_rate": 0.05}},
+        detectors=only("msp", "knn", "odin"),
+    )
+    assert own.load("classifier.quality").value > 0.5
+    assert not own.load("odin.scores").gap

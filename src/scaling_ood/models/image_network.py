@@ -140,10 +140,9 @@ def class_network(backbone: nn.Module, linear: nn.Linear, order: Sequence[int] =
         order: Which of its outputs each class of the data set is; empty where they have the same order.
     """
     head = ClassHead(linear.in_features, linear.out_features)
-    head.output = linear
     if order:
-        with torch.no_grad():
-            head.output.weight.copy_(linear.weight[list(order)])
-            if linear.bias is not None:
-                head.output.bias.copy_(linear.bias[list(order)])
+        bias = linear.weight.new_zeros(len(order)) if linear.bias is None else linear.bias[list(order)]
+        head.output.load_state_dict({"weight": linear.weight[list(order)], "bias": bias})
+    else:
+        head.output = linear
     return ImageNetwork(backbone, head)

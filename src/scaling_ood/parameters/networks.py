@@ -136,7 +136,7 @@ class NetworkSpec(Spec):
     def _has_its_start(self) -> Self:
         if self.registered is not None:
             _ = self.prepared  # refuses what lacks
-            if self.registered.program and self.source.start != "published":
+            if self.registered.program and (self.source.start != "published" or self.source.trained == "everything"):
                 raise ValueError(
                     f"'{self.architecture}' is a program with its weights: weights must be published (as they are)"
                     f"{_OR_A_HEAD if 'features' in self.registered.gives else ''}, not {self.weights}"

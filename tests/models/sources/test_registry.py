@@ -7,7 +7,19 @@ from scaling_ood.models.sources import sources
 
 
 @pytest.mark.parametrize(
-    "name", ["small_resnet", "resnet101", "resnet101.imagenet1k_v2", "timm:resnet18", "perceptron"]
+    "name",
+    [
+        *(
+            "small_resnet",
+            "resnet101",
+            "resnet101.imagenet1k_v2",
+            "timm:resnet18",
+            "hf:mine",
+            "onnx:a.onnx",
+            "pt2:a.pt2",
+        ),
+        *("torchscript:a.pt", "perceptron"),
+    ],
 )
 def test_a_name_belongs_to_one_source_at_most(name: str) -> None:
     assert sum(source.has(name) for source in sources()) == (name != "perceptron")
@@ -26,6 +38,6 @@ def test_an_unknown_architecture_names_the_nearest_and_what_there_is(given: str,
     with pytest.raises(ValueError, match=f"unknown architecture '{given}'") as caught:
         architecture(given)
     assert (f"did you mean '{nearest}'" in str(caught.value)) is (nearest is not None)
-    assert "(known: efficientnet_lite0, small_resnet, wide_resnet40_2; " in str(caught.value)
+    assert "efficientnet_lite0, small_resnet, wide_resnet40_2; " in str(caught.value)
     assert "torchvision, such as 'resnet101'" in str(caught.value)
     assert "those of timm, as 'timm:<name>'" in str(caught.value)

@@ -1,0 +1,5 @@
+"""Files that are whole networks: what they compute stands in them, beside the weights."""
+
+from scaling_ood.models.programs.program import FixedBatch, Program, ProgramError, architecture_of, file_of
+
+__all__ = ["FixedBatch", "Program", "ProgramError", "architecture_of", "file_of"]
