@@ -149,7 +149,7 @@ def _camvid(root: Path, _given: Sequence[Pairing]) -> Iterator[SplitFiles]:
 @LAYOUTS.reader(
     OWN_OUTPUTS,
     "labels/{test,fit}/<scene>.png, beside logits of the same names; fit may be missing",
-    ["labels/test"],
+    [],
     (),
     SplitRule({"fit": "validation", "test": "test"}),
 )
