@@ -24,6 +24,7 @@ from scaling_ood.products.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_metrics, log_parameters
 from scaling_ood.tracking.processes import process_tags, search
 from scaling_ood.tracking.underway import underway
+from scaling_ood.tracking.views import save_views
 
 UNSENT = ".unsent"
 """Ending of the folder beside the file, with what MLflow has not taken: of each run `run.json`, figures and tables."""
@@ -240,7 +241,10 @@ def _mark_latest(entries: Sequence[Mapping[str, Any]]) -> None:
         return
     waiting = {entry["name"] for entry in entries if not entry["run_id"]}
     tags = {"latest": "true", **{name: entries[0]["tags"][name] for name in _COMPARED}}
-    marked = list(search(client, client.get_run(newest[0]).info.experiment_id, _condition(tags)))
+    experiment_id = client.get_run(newest[0]).info.experiment_id
+    if tags["kind"] == "detector":
+        save_views(client, client.get_experiment(experiment_id), tags["benchmark"], tags["setting"])
+    marked = list(search(client, experiment_id, _condition(tags)))
     for run_id in set(newest) - {run.info.run_id for run in marked}:
         client.set_tag(run_id, "latest", "true")
     for run in marked:
