@@ -4,8 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Neither Kedro nor MLflow reports usage.
 export DO_NOT_TRACK := 1
-# `kedro mlflow ui` looks for `mlflow` there.
-export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 # Two processes of one thread each; the tests of a file share their fixtures.
@@ -68,7 +66,7 @@ viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 	KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks
 
 ui: $(VENV)/.ready  ## MLflow, to compare runs
-	$(BIN)/kedro mlflow ui
+	$(BIN)/python -m scaling_ood.tracking.ui
 
 docs: $(VENV)/.ready-dev  ## The documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

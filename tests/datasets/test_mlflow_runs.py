@@ -17,8 +17,9 @@ from mlflow.tracking import MlflowClient
 from mlflow_store import empty_store
 
 from scaling_ood.datasets import MlflowRunsDataset, UnsentRunsDataset
-from scaling_ood.products.records import RunRecord
+from scaling_ood.products.records import RunRecord, UsedImages
 from scaling_ood.tracking.underway import underway
+from scaling_ood.tracking.views import saved_views
 
 TAGS = {"kind": "detector", "setting": "multi_class", "benchmark": "miniature", "detector": "msp", "model": "lite0"}
 
@@ -73,6 +74,26 @@ def out_of_order(monkeypatch: pytest.MonkeyPatch, at: str = "log_artifacts") -> 
         raise ConnectionError("no answer")
 
     monkeypatch.setattr(MlflowClient, at, fail)
+
+
+def test_images_are_inputs_of_the_run_with_their_digests(dataset: MlflowRunsDataset) -> None:
+    known = UsedImages("birds", "test", "0123456789abcdef0123", "photos/birds", 40, 3)
+    odd = UsedImages("insects", "insects", "ffffffffffffffffffff", "photos/insects", 12, 0)
+    dataset.save(record(inputs=[known, odd]))
+    assert "inputs" not in dataset.load()["msp"]
+    found = logged(dataset).inputs.dataset_inputs
+    told = {each.tags[0].value: (each.dataset.name, each.dataset.digest) for each in found}
+    assert told == {"test": ("birds", "0123456789abcdef0123"), "insects": ("insects", "ffffffffffffffffffff")}
+    assert json.loads(found[0].dataset.profile)["images"] in (40, 12)
+    assert {each.tags[0].key for each in found} == {"mlflow.data.context"}
+
+
+def test_detectors_get_saved_views_and_trainings_none(dataset: MlflowRunsDataset, experiment: str) -> None:
+    dataset.save(record(benchmark="viewed"))
+    views = saved_views(MlflowClient().get_experiment(experiment))
+    assert {"detectors", "viewed.multi_class"} <= views.keys()
+    dataset.save(training())
+    assert saved_views(MlflowClient().get_experiment(experiment)) == views
 
 
 def test_a_record_becomes_a_child_of_the_run_underway(dataset: MlflowRunsDataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from mlflow.tracking.fluent import _get_experiment_id
 from scaling_ood.datasets.places import local_path
 from scaling_ood.products.kept_files import read_record, remove, write_atomically
 from scaling_ood.products.records import RunRecord
-from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_metrics, log_parameters
+from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_inputs, log_metrics, log_parameters
 from scaling_ood.tracking.processes import process_tags, search
 from scaling_ood.tracking.underway import underway
+from scaling_ood.tracking.views import save_views
 
 UNSENT = ".unsent"
 """Ending of the folder beside the file, with what MLflow has not taken: of each run `run.json`, figures and tables."""
@@ -174,14 +176,16 @@ def _keep(record: RunRecord, folder: Path) -> dict[str, Any]:
     for stem, table in record.tables.items():
         table.to_csv(folder / f"tables/{stem}.csv", index=False)
     curves = {name: [float(value) for value in values] for name, values in record.curves.items()}
-    write_atomically(folder / "run.json", json.dumps({**entry, "curves": curves}))
+    write_atomically(
+        folder / "run.json", json.dumps({**entry, "curves": curves, "inputs": [asdict(one) for one in record.inputs]})
+    )
     return entry
 
 
 def _send(folder: Path) -> dict[str, Any]:
     """Make a run of what is kept in a folder, under the run of the `kedro run` if there is one."""
     entry = read_record(folder / "run.json")
-    curves, tags, parent = entry.pop("curves"), entry["tags"], underway.parent
+    curves, inputs, tags, parent = entry.pop("curves"), entry.pop("inputs", ()), entry["tags"], underway.parent
     client = MlflowClient()
     if tags.get("training_run") == "":  # it could not be sent either; trainings are sent before what was made of them
         tags["training_run"] = _training_run(client, tags)
@@ -197,6 +201,7 @@ def _send(folder: Path) -> dict[str, Any]:
         run_id = run.info.run_id
         log_parameters(client, run_id, entry["parameters"])
         log_metrics(client, run_id, entry["metrics"], curves)
+        log_inputs(client, run_id, inputs)
         for kind in ("figures", "tables"):
             if any((folder / kind).iterdir()):
                 client.log_artifacts(run_id, str(folder / kind), kind)
@@ -240,7 +245,10 @@ def _mark_latest(entries: Sequence[Mapping[str, Any]]) -> None:
         return
     waiting = {entry["name"] for entry in entries if not entry["run_id"]}
     tags = {"latest": "true", **{name: entries[0]["tags"][name] for name in _COMPARED}}
-    marked = list(search(client, client.get_run(newest[0]).info.experiment_id, _condition(tags)))
+    experiment_id = client.get_run(newest[0]).info.experiment_id
+    if tags["kind"] == "detector":
+        save_views(client, client.get_experiment(experiment_id), tags["benchmark"], tags["setting"])
+    marked = list(search(client, experiment_id, _condition(tags)))
     for run_id in set(newest) - {run.info.run_id for run in marked}:
         client.set_tag(run_id, "latest", "true")
     for run in marked:

@@ -11,7 +11,7 @@ import pandas as pd
 from scaling_ood.images.exif import oriented_in_words
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.products.preparation import Findings, Preparation
-from scaling_ood.products.records import MEASURED, RunRecord
+from scaling_ood.products.records import MEASURED, RunRecord, UsedImages
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards
 from scaling_ood.report import Illustration, render_report
@@ -124,7 +124,16 @@ def detector_run(
     values["scoring_images_per_second"] = scores.images_per_second or nan
     known = {name: float(value) for name, value in values.items() if not isnan(value)}
     name = f"{prepared.setting}.{scores.detector}"
-    return RunRecord(name, tags, parameters, known, {}, figures, {"results": results})
+    return RunRecord(name, tags, parameters, known, {}, figures, {"results": results}, used_images(prepared))
+
+
+def used_images(prepared: Preparation) -> list[UsedImages]:
+    """Every image set, with its digest."""
+    return [
+        UsedImages(one.data_set, one.image_set, prepared.digests[one.image_set], one.folder, one.images, one.classes)
+        for one in prepared.found.origins
+        if one.image_set in prepared.digests
+    ]
 
 
 def _measured(results: pd.DataFrame, reporting: ReportingSpec) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +83,27 @@ MEASURED = (*METRICS, CAUGHT)
 
 
 @dataclass(frozen=True)
+class UsedImages:
+    """One image set that a tracked run used.
+
+    Attributes:
+        data_set: Whose images.
+        role: Name of the image set.
+        digest: Fingerprint of their ids, targets and contents.
+        folder: Relative to the photographs or to what was rendered.
+        images: Their number.
+        classes: Number of classes that they show; 0 where nobody says.
+    """
+
+    data_set: str
+    role: str
+    digest: str
+    folder: str
+    images: int
+    classes: int
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One tracked run under the `kedro run` that wrote it.
 
@@ -94,6 +115,7 @@ class RunRecord:
         curves: Values per step, from step 1, such as `{"train_loss": [2.1, 1.7]}`.
         figures: File stem to Plotly or Matplotlib figure.
         tables: File stem to data frame.
+        inputs: Images that it used.
     """
 
     name: str
@@ -103,3 +125,4 @@ class RunRecord:
     curves: Mapping[str, list[float]] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Sequence[UsedImages] = ()

@@ -12,8 +12,9 @@ from enum import Enum
 from itertools import islice
 from typing import Any, TypeVar
 
-from mlflow.entities import Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from mlflow.utils.validation import (
     MAX_ENTITY_KEY_LENGTH,
     MAX_METRICS_PER_BATCH,
@@ -88,6 +89,31 @@ def log_metrics(
             entries += [Metric(key, finite, now, step) for key, finite in finite_metrics({name: value}).items()]
     for batch in _batches(entries, MAX_METRICS_PER_BATCH):
         client.log_batch(run_id, metrics=batch)
+
+
+def log_inputs(client: MlflowClient, run_id: str, inputs: Sequence[Mapping[str, Any]]) -> None:
+    """Write which images a run used, as data sets with their digests.
+
+    Args:
+        client: Of the store.
+        run_id: The run's.
+        inputs: Of each image set the fields of `scaling_ood.products.records.UsedImages`.
+    """
+    datasets = [
+        DatasetInput(
+            Dataset(
+                name=one["data_set"],
+                digest=one["digest"],
+                source_type="local",
+                source=json.dumps({"uri": one["folder"]}),
+                profile=json.dumps({"images": one["images"], "classes": one["classes"]}),
+            ),
+            [InputTag(MLFLOW_DATASET_CONTEXT, one["role"])],
+        )
+        for one in inputs
+    ]
+    if datasets:
+        client.log_inputs(run_id, datasets)
 
 
 def _opened(value: Any) -> Any:
