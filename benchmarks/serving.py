@@ -43,9 +43,19 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def megabytes(process: psutil.Process) -> float:
+def processes(server: psutil.Process) -> list[psutil.Process]:
+    """Of a server."""
+    return [server, *server.children(recursive=True)]
+
+
+def megabytes(server: psutil.Process) -> float:
     """Resident memory of the largest process of a server."""
-    return max(each.memory_info().rss for each in [process, *process.children(recursive=True)]) / 1e6
+    return max(each.memory_info().rss for each in processes(server)) / 1e6
+
+
+def processor_seconds(server: psutil.Process) -> float:
+    """What a server has computed; other work on the machine does not change it much."""
+    return sum(sum(each.cpu_times()[:2]) for each in processes(server))
 
 
 def measured(command: tuple[str, ...], model: str, bodies: list[bytes]) -> list[str]:
@@ -79,14 +89,15 @@ def measured(command: tuple[str, ...], model: str, bodies: list[bytes]) -> list[
         process = psutil.Process(server.pid)
         for body in bodies[:WARM_UP]:
             ask(body)
-        before = megabytes(process)
+        before, computed = megabytes(process), processor_seconds(process)
         begun = time.perf_counter()
         with ThreadPoolExecutor(CLIENTS) as clients:
             seconds = np.array([*clients.map(ask, islice(cycle(bodies), REQUESTS))])
         whole = time.perf_counter() - begun
         waits = [f"{1000 * wait:.0f} ms" for wait in np.percentile(seconds, [50, 95, 99, 100])]
         memory = [f"{before:.0f} MB", f"{megabytes(process):.0f} MB"]
-        return [f"{ready:.0f} s", *waits, f"{REQUESTS / whole:.0f}/s", *memory]
+        each = f"{1000 * (processor_seconds(process) - computed) / REQUESTS:.0f} ms"
+        return [f"{ready:.0f} s", *waits, f"{REQUESTS / whole:.0f}/s", each, *memory]
     finally:
         os.killpg(server.pid, 15)
         server.wait()
@@ -100,7 +111,18 @@ def main() -> None:
     bodies = [json.dumps({"dataframe_records": [{"image": each}]}).encode() for each in encoded]
     size = np.mean([file.stat().st_size for file in files]) / 1000
     print(f"{REQUESTS:,} requests from {CLIENTS} clients, {len(files)} images of {size:.0f} kB on average\n")
-    header = ["", "ready after", "median", "95 %", "99 %", "longest", "throughput", "memory before", "after"]
+    header = [
+        "",
+        "ready after",
+        "median",
+        "95 %",
+        "99 %",
+        "longest",
+        "throughput",
+        "processor each",
+        "memory before",
+        "after",
+    ]
     print(table(header, [[name, *measured(command, model, bodies)] for name, command in COMMANDS.items()]))
 
 
