@@ -213,6 +213,11 @@ def maps(task: Task) -> str:
     return "" if type(task).plan_maps is not Task.plan_maps else "there are none"
 
 
+def packages(task: Task) -> str:
+    """Can a detector be packaged with its network and a threshold?"""
+    return "" if type(task).threshold is not Task.threshold else "there is no threshold"
+
+
 def learns(task: Task) -> str:
     """Is there an image set to fit detectors on that is not tested on?"""
     return "" if task.fit_set in task.passed_sets(*_passed(task)) and task.fit_set != "test" else "there is none"
@@ -272,6 +277,7 @@ CAPABILITIES: dict[str, dict[str, Probe]] = {
     "Results": {
         "Both positive classes in one table": parameter("reporting.positive_class", "both"),
         "Maps of the scores": maps,
+        "A detector packaged to be served": packages,
     },
 }
 

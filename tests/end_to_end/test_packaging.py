@@ -37,18 +37,15 @@ def folder_of(project, setting):
     return project.product("06_models/*/package", setting)
 
 
-def test_rows(project, setting, image_set="test"):
+def rows_of(project, setting, image_set="test"):
     rows = project.manifest(setting)
     return rows[rows["image_set"] == image_set]
-
-
-test_rows.__test__ = False
 
 
 def images_of(project, setting, image_set="test"):
     """Test images in Base64, in the order of the manifest."""
     places = project.preparation(setting)["places"]
-    rows = test_rows(project, setting, image_set)
+    rows = rows_of(project, setting, image_set)
     folders = rows["data_set"].map({name: place["folder"] for name, place in places.items()})
     raw = project.product("01_raw/*", setting)
     files = [raw / folder / path for folder, path in zip(folders, rows["path"], strict=True)]
@@ -123,7 +120,7 @@ def test_the_guarded_server_also_refuses_what_is_too_large_or_too_deep(packaged)
         assert all(isinstance(each["classes"], list) for each in answers)
         assert server.ask(b"x" * 6_000_000)[0] == 413
         assert server.ask(b"[" * 200_000)[0] == 400
-        row = test_rows(packaged, "multi_label").iloc[0]
+        row = rows_of(packaged, "multi_label").iloc[0]
         folder = packaged.preparation("multi_label")["places"][row["data_set"]]["folder"]
         status, content = server.ask({"dataframe_records": [{"path": f"{folder}/{row['path']}"}]})
         assert (status, content["predictions"][0]["score"]) == (200, pytest.approx(answers[0]["score"]))

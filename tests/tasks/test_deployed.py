@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.bench import variant
+import torch
+from helpers.bench import bench, only, variant
 from PIL import Image
 
 from scaling_ood.evaluation.chunks import stored_scenes
@@ -15,6 +16,7 @@ from scaling_ood.evaluation.scene_tables import frames, score_pixels
 from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.images import read_image
 from scaling_ood.metrics.false_alarms import TooFewScoresError, false_alarm_threshold
+from scaling_ood.models import ClassHead, build_network
 from scaling_ood.parameters.packaging import PackagingSpec
 from scaling_ood.products.packages import PackageError, read_package, write_package
 from scaling_ood.tasks import tasks
@@ -63,6 +65,41 @@ def test_scores_are_the_pipelines_for_every_detector(benches, tmp_path, setting)
         assert (answers["is_anomaly"] == (answers["score"] > chosen["threshold"])).all()
         if (answers["score"] - chosen["threshold"]).abs().min() > 1e-4:
             assert answers["is_anomaly"].mean() == chosen["caught"][image_set]
+
+
+PUBLISHED = {"networks": {"classifier": {"architecture": "toy", "weights": "published"}}, "data__train": None}
+OTHERS = {
+    "multi_class": [
+        PUBLISHED,
+        {"networks__classifier__weights": "fine_tuned"},
+        {"networks__classifier__weights": "trained", "networks__classifier__squash": True},
+    ],
+    "multi_label": [{"networks__classifier__weights": "fine_tuned"}],
+}
+
+
+@pytest.mark.parametrize(("setting", "changes"), [(name, each) for name, own in OTHERS.items() for each in own])
+def test_scores_are_the_pipelines_wherever_the_weights_come_from(benches, tmp_path, setting, changes):
+    own = benches(setting)
+    made = bench(setting, tmp_path, own.photographs, detectors=only("react"), **changes)
+    deployed = opened(made, "react", tmp_path)
+    answers = deployed.answers(photographs(made, "test"))
+    expected = made.load("react.scores").of(0)["test"]
+    np.testing.assert_allclose([each["score"] for each in answers], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("setting", WHOLE)
+def test_scores_are_the_pipelines_with_the_weights_of_a_file(benches, tmp_path, setting):
+    own = benches(setting)
+    network = {"classifier": {"architecture": "toy", "weights": "checkpoint"}}
+    made = bench(setting, tmp_path, own.photographs, detectors=only("energy"), networks=network, data__train=None)
+    made.products.mkdir()
+    classes = len(made.manifest.preparation.classes)
+    given = build_network("toy", partial(ClassHead, classes=classes), seed=4, start="random")
+    torch.save(given.state_dict(), made.products / f"{setting}.checkpoint.pth")
+    answers = opened(made, "energy", tmp_path).answers(photographs(made, "test"))
+    expected = made.load("energy.scores").of(0)["test"]
+    np.testing.assert_allclose([each["score"] for each in answers], expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("setting", SCENES)
