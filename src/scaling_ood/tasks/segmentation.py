@@ -311,9 +311,9 @@ class SegmentationTask(Task):
         if network.least_quality is not None or network.source.trains:
             return quality
         of_classes = counts.sum(axis=1)
-        chance = float(of_classes.max() / of_classes.sum() / len(of_classes))
-        judging = images.get(self.fit_set, images["test"])
-        return better_than_chance(quality, (chance, judging), network, self.name)
+        pixels = int(of_classes.sum())
+        chance = float(of_classes.max() / pixels / len(of_classes))
+        return better_than_chance(quality, (chance, pixels), network, self.name)
 
     def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
         """What a detector may learn from: the validation scenes."""

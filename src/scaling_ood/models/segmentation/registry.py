@@ -26,6 +26,7 @@ from scaling_ood.models.segmentation.sources import segmenter_sources
 from scaling_ood.models.segmentation.whole import RunAsItIs, WholeSegmenter
 from scaling_ood.models.sources import architecture
 from scaling_ood.registry import Registry
+from scaling_ood.wording import nearest
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ def segmenter(name: str) -> Segmenter | WholeSegmenter:
     for source in segmenter_sources():
         if source.has(name):
             return source.segmenter(name)
-    try:
-        return SEGMENTERS[name]
-    except ValueError as error:
-        raise ValueError(f"{error}; and {'; '.join(source.offers for source in segmenter_sources())}") from None
+    if name not in SEGMENTERS:
+        known = "; ".join([", ".join(sorted(SEGMENTERS)), *(source.offers for source in segmenter_sources())])
+        raise ValueError(f"unknown segmenter '{name}'{nearest(name, SEGMENTERS)} (known: {known})")
+    return SEGMENTERS[name]
 
 
 def build_segmenter(
