@@ -33,6 +33,8 @@ from scaling_ood.detectors import (
     refuse_network,
 )
 from scaling_ood.images.scenes import label_map
+from scaling_ood.models.segmentation.sources import segmenter_sources
+from scaling_ood.models.sources import sources
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.setting import SettingSpec
 from scaling_ood.parameters.weights import WEIGHTS
@@ -53,11 +55,14 @@ PIXELS = "the method is defined for pixels"
 ONE_SIZE = "an image passes at the one size that belongs to the weights"
 OWN_SIGMOID = "each class has a sigmoid of its own: none takes probability from another"
 SEVERAL = "an image has no single class"
+SEGMENTERS_ALONE = "it has segmenters alone"
 NOT_YET = "not yet"
 """It would mean something, and nobody has written it."""
 
 _NO_REASON = ("no such parameter", "Input should be")
 """Begin messages that only say that there is no such thing."""
+
+SMP = "segmentation_models_pytorch (`smp:FOLDER`, `smp:ARCHITECTURE.ENCODER`)"
 
 REASONS: dict[tuple[str, str], str] = {
     ("Curation by quality and by hand", "multi_label"): "of OOD sets; annotated images are not scraped",
@@ -68,6 +73,10 @@ REASONS: dict[tuple[str, str], str] = {
     ("A head trained on a frozen backbone", "segmentation"): "scenes change their size at every step of a training",
     ("Several test scales", "multi_class"): ONE_SIZE,
     ("Several test scales", "multi_label"): ONE_SIZE,
+    ("timm (`timm:NAME`)", "segmentation"): "it has classifiers; as encoders they come with `smp:` (`tu-NAME`)",
+    (SMP, "multi_class"): SEGMENTERS_ALONE,
+    (SMP, "multi_label"): SEGMENTERS_ALONE,
+    ("The last linear layer named", "segmentation"): "no detector reads features of pixels",
     ("A network with auxiliary rotations", "segmentation"): WHOLE,
     ("A network that rebuilds its input", "multi_class"): PIXELS,
     ("A network that rebuilds its input", "multi_label"): PIXELS,
@@ -163,6 +172,29 @@ def detector(name: str, **options: Any) -> Probe:
 def network(**fields: Any) -> Probe:
     """Can there be such a network beside the shared one?"""
     return parameter("networks.another", fields)
+
+
+def source(images: str, scenes: str = "") -> Probe:
+    """Is there a source that has a network of that name?"""
+
+    def probe(task: Task) -> str:
+        if task.spec.dense:
+            found = any(each.has(scenes or images) for each in segmenter_sources())
+        else:
+            found = any(each.has(images) for each in sources())
+        return "" if found else "no such parameter"
+
+    return probe
+
+
+def field(name: str) -> Probe:
+    """Has the shared network a parameter of that name?"""
+
+    def probe(task: Task) -> str:
+        spec = spec_of(task, {})
+        return "" if name in type(spec.networks[spec.shared]).model_fields else "no such parameter"
+
+    return probe
 
 
 def tells_disk_use(task: Task) -> str:
@@ -263,6 +295,18 @@ CAPABILITIES: dict[str, dict[str, Probe]] = {
         "A network with auxiliary rotations": network(objective="rotation"),
         "A network that rebuilds its input": network(objective="reconstruction"),
         "Coarse classes beside fine ones": network(targets="coarse"),
+    },
+    "Sources of networks": {
+        "torchvision (`resnet50`; `deeplabv3_resnet50`)": source("resnet50", "deeplabv3_resnet50"),
+        "timm (`timm:NAME`)": source("timm:resnet50"),
+        "Hugging Face (`hf:FOLDER`, `hf:OWNER/NAME`)": source("hf:mine"),
+        SMP: source("smp:mine"),
+        "ONNX (`onnx:FILE`)": source("onnx:mine.onnx"),
+        "torch.export (`pt2:FILE`)": source("pt2:mine.pt2"),
+        "TorchScript (`torchscript:FILE`)": source("torchscript:mine.pt"),
+        "Preprocessing stated over the source's": field("preprocessing"),
+        "The last linear layer named": field("head"),
+        "Classes in the order of the head": field("class_order"),
     },
     "Extraction": {
         "ODIN": detector("odin"),

@@ -5,6 +5,7 @@ import json
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,7 +102,7 @@ def test_a_parameter_changes_the_key_or_is_marked_as_one_that_cannot(kind: type[
     if isinstance(spec, NetworkSpec):
         words = {"weights": "fine_tuned", "architecture": architecture, "preprocessing": OTHER_LEVELS}
         spec = spec.model_copy(update={"architecture": "resnet34"}) if field == "head" else spec
-        words["head"] = "fc"
+        words |= {"head": "fc", "class_order": str(Path(__file__).parents[1] / "helpers/class_order.txt")}
     other = spec.model_copy(update={field: words.get(field, "another value")})
     of_others: set[str] = set()
     if isinstance(spec, NetworkSpec):

@@ -20,6 +20,7 @@ from scaling_ood.products.keys import NOT_MADE, Origin, differences, keyed, stam
 from scaling_ood.products.preparation import Findings, Manifest, Place
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredParts
 
+ORDER = Path(__file__).parents[1] / "helpers/class_order.txt"
 NODES = {each.node.name: each for each in keyed_nodes(toy())}
 SAMPLE = {(each.setting.task.name, each.node.short_name, *sorted(each.node._inputs)): each for each in NODES.values()}
 
@@ -65,7 +66,7 @@ def test_a_key_changes_with_every_parameter_that_can_change_a_result_and_with_no
         for field in type(value).model_fields:
             if isinstance(value, NetworkSpec) and field in ("weights", "architecture", "head"):
                 continue  # names that mean something: below
-            words = {"preprocessing": PreprocessingSpec(mean=(0.1, 0.2, 0.3))}
+            words = {"preprocessing": PreprocessingSpec(mean=(0.1, 0.2, 0.3)), "class_order": str(ORDER)}
             other = value.model_copy(update={field: words.get(field, "another value")})
             task = node.setting.task
             of = {"extract_features": task.seen, "train_networks": task.learns}.get(node.node.short_name)

@@ -368,7 +368,7 @@ def file_of(network):
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_weights_of_a_file_are_used_as_they_are(setting, tmp_path):
     shared, network = TOYS[setting].shared, given_network(setting)
-    own = {**TOYS[setting].parameters["networks"][shared], "weights": "checkpoint", "seeds": [0]}
+    own = {**TOYS[setting].parameters["networks"][shared], "weights": "checkpoint", "seeds": [0], "least_quality": 0.0}
     networks = {shared: own, "confidence_branch": {"objective": "confidence"}}
     changes = {
         "networks": {shared: own} if setting == "multi_label" else networks,

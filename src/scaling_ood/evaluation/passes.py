@@ -23,6 +23,7 @@ from scaling_ood.images import (
     read_image,
 )
 from scaling_ood.models import Forward, Network, OutputCheck, encode_all
+from scaling_ood.models.segmentation import STRIDE
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.products.plans import Part
 from scaling_ood.products.preparation import Manifest
@@ -237,12 +238,16 @@ class ScenePass(Pass):
         edges: Lengths of the shorter side; None: as it is.
         longest: No side is scaled beyond.
         workers: Processes that decode.
+        multiple: To whose multiples sides are stretched.
+        only: (H, W) of the only images that the network takes.
     """
 
     preprocessing: Preprocessing
     edges: Sequence[int | None]
     longest: int
     workers: int
+    multiple: int = STRIDE
+    only: tuple[int, int] | None = None
 
     def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         """Fields of each scene of the missing shards: `<number>/<network>/<field>/<scale>`, on the CPU.
@@ -256,7 +261,8 @@ class ScenePass(Pass):
         rows = {part.name: self.rows_of(part) for part in missing}
         files = {name: self.manifest.files(own) for name, own in rows.items()}
         orientation = self.manifest.preparation.orientation
-        scenes = ScenePixels([file for own in files.values() for file in own], self.edges, self.longest, orientation)
+        every = [file for own in files.values() for file in own]
+        scenes = ScenePixels(every, self.edges, self.longest, orientation, self.multiple, self.only)
         loader = iter(DataLoader(scenes, batch_size=None, num_workers=min(self.workers, len(scenes))))
         for part in missing:
             tensors: Tensors = {}
@@ -283,6 +289,8 @@ class ScenePixels(Dataset[list[torch.Tensor]]):
     edges: Sequence[int | None]
     longest: int
     orientation: Orientation
+    multiple: int = STRIDE
+    only: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         """How many scenes there are."""
@@ -291,7 +299,7 @@ class ScenePixels(Dataset[list[torch.Tensor]]):
     def __getitem__(self, index: int) -> list[torch.Tensor]:
         """One scene."""
         image = read_image(self.files[index], self.orientation)
-        return [network_pixels(image, edge, self.longest) for edge in self.edges]
+        return [network_pixels(image, edge, self.longest, self.multiple, self.only) for edge in self.edges]
 
 
 def image_set_of(part: str) -> str:

@@ -8,7 +8,7 @@ ONE_IN = 1000
 """Of networks that know nothing one in so many is above the bound."""
 
 
-def chance_bound(level: float, images: int) -> float:
+def chance_bound(level: float, judged: int) -> float:
     """What a quality must exceed to be more than chance: the upper quantile of a binomial share.
 
     Args:
@@ -16,9 +16,9 @@ def chance_bound(level: float, images: int) -> float:
             which always saying that one gets; of mAP the mean share of images that show a class, which an order by
             chance gets; of mIoU the share of the commonest class over the number of classes, which calling every pixel
             that one gets.
-        images: How many were judged.
+        judged: How many answers: images, images times classes for mAP, pixels.
 
     >>> chance_bound(0.001, 1000)
     0.005
     """
-    return float(stats.binom.isf(1 / ONE_IN, images, level)) / images
+    return float(stats.binom.isf(1 / ONE_IN, judged, level)) / judged

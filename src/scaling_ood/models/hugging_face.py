@@ -6,11 +6,12 @@ with them is never run, and pickled weights are never read.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class Saved:
         words: Where its weights come from.
         class_names: Of its outputs, in their order; empty where the configuration only numbers them.
         preprocessing: As its image processor says; None where that is not there, or is of an unknown kind.
+        levels: Mean and standard deviation, in units of [0, 1] pixel values; None without an image processor.
     """
 
     name: str
@@ -61,6 +63,13 @@ class Saved:
     words: str
     class_names: tuple[str, ...]
     preprocessing: Preprocessing | None
+    levels: tuple[Any, Any] | None
+
+    def of_classes(self, classes: int) -> Saved:
+        """The same for another number of classes; its weights fit no more."""
+        config = copy.deepcopy(self.config)
+        config.num_labels = classes
+        return replace(self, config=config)
 
     @property
     def identity(self) -> str:
@@ -141,7 +150,7 @@ def saved(name: str, auto: str) -> Saved:
         digest,
         f"Hugging Face, {folder.name if local else place} ({config.model_type}, {digest})",
         _class_names(config),
-        _preprocessing(place, local),
+        *_preparing(place, local),
     )
 
 
@@ -175,26 +184,25 @@ def _class_names(config: Any) -> tuple[str, ...]:
     return () if all(name == f"LABEL_{index}" for index, name in enumerate(names)) else names
 
 
-def _preprocessing(place: str, local: bool) -> Preprocessing | None:
-    """What the image processor does, for the kinds whose ways are known here; None for others, or without any."""
+def _preparing(place: str, local: bool) -> tuple[Preprocessing | None, tuple[Any, Any] | None]:
+    """What the image processor does, for the kinds whose ways are known here; and its mean and standard deviation."""
     if local and not (Path(place) / PROCESSOR).exists():
-        return None
+        return None, None
     try:
         with _quiet():
             processor = _transformers().AutoImageProcessor.from_pretrained(
                 place, trust_remote_code=False, local_files_only=local
             )
     except Exception:
-        return None
+        return None, None
     kind = type(processor).__name__.removesuffix("Pil").removesuffix("Fast").removesuffix("ImageProcessor")
     given = processor.to_dict()
-    sides = _sides(kind, given)
+    sides, levels = _sides(kind, given), _levels(given)
     if sides is None or not given.get("do_resize", True):
-        return None
+        return None, levels
     resize_px, crop_px, squash = sides
-    mean, std = _levels(given)
     interpolation: Any = _FILTERS[int(given.get("resample") or Image.Resampling.BILINEAR)]
-    return Preprocessing(resize_px, crop_px, interpolation, mean, std, squash=squash)
+    return Preprocessing(resize_px, crop_px, interpolation, *levels, squash=squash), levels
 
 
 def _sides(kind: str, given: dict[str, Any]) -> tuple[int, int, bool] | None:

@@ -22,7 +22,12 @@ from scaling_ood.images.scenes import (
     rule_of,
 )
 from scaling_ood.models.backbone import ELSEWHERE, Registered
-from scaling_ood.models.segmentation import AUTOENCODER_PREPROCESSING, Difference, segmenter
+from scaling_ood.models.segmentation import (
+    AUTOENCODER_PREPROCESSING,
+    Difference,
+    WholeSegmenter,
+    segmenter,
+)
 from scaling_ood.parameters.common import (
     AnyDataSpec,
     Count,
@@ -243,19 +248,28 @@ class SegmenterSpec(HintSpec, NetworkSpec):
 
     @property
     def registered(self) -> Registered:
-        """An encoder, and what belongs to its published weights."""
+        """An encoder or a whole segmenter, and what belongs to its published weights."""
         return ELSEWHERE if self.source.start == "outputs" else segmenter(self.architecture)
 
     @property
+    def whole(self) -> WholeSegmenter | None:
+        """What it is where it is not trained here; None for a PSPNet."""
+        registered = self.registered
+        return registered if isinstance(registered, WholeSegmenter) else None
+
+    @property
     def published(self) -> str:
-        """Where the encoder's published weights come from; empty without any."""
-        return f"{self.registered.weights}; encoder only" if self.registered.weights else ""
+        """Where the published weights come from, of a PSPNet the encoder's; empty without any."""
+        only = "" if self.whole else "; encoder only"
+        return f"{self.registered.weights}{only}" if self.registered.weights else ""
 
     @property
     def gives(self) -> frozenset[str]:
         """Logits; the confidence of a network that learned it; dropout where the network has it."""
         if self.source.start == "outputs":
             return frozenset({"logits"})
+        if self.whole:
+            return self.whole.gives - {"features"}
         second = ["confidence"] if self.objective == "confidence" else []
         return frozenset({"logits", "gradients", *second, *(["dropout"] if self.dropout else [])})
 
@@ -264,7 +278,8 @@ class SegmenterSpec(HintSpec, NetworkSpec):
         """Fields that say how it is trained."""
         steps = {"epochs", "best_epoch", "steps_per_epoch", "batch_images", "images_per_scale", "learning_rate"}
         more = {"weight_decay", "short_edges", "label_stride", "precision", "seeds", "budget", "price_weight", "unit"}
-        return frozenset(steps | more)
+        shape = {"width", "dropout"} if self.whole else set()
+        return frozenset(steps | more | shape)
 
     @property
     def edges(self) -> tuple[int | None, ...]:
@@ -279,7 +294,14 @@ class SegmenterSpec(HintSpec, NetworkSpec):
             )
         if self.source.trains and self.classes is not None:
             raise ValueError("classes is a checkpoint's: of networks trained here the labels say how many there are")
-        if self.weights in ("published", "trained_head"):
+        if self.whole and self.source.trains:
+            raise ValueError(
+                f"'{self.architecture}' is run as it is, and not trained here: weights must be published or "
+                f"checkpoint, not {self.weights}"
+            )
+        if self.whole and self.objective != "classes":
+            raise ValueError(f"'{self.architecture}' is run as it is, and did not learn its {self.objective}")
+        if self.weights in ("published", "trained_head") and not self.whole:
             raise ValueError(f"weights: {self.weights} cannot be: encoders are published, segmenters are not")
         return self
 

@@ -194,7 +194,7 @@ class MultiLabelTask(WholeImages):
         rows = manifest.of("test" if "test" in quality.images else "fit")
         present = targets(rows[is_labelled(rows).to_numpy()], manifest.preparation.classes)
         shares = present.mean(axis=0)
-        return float(shares[shares > 0].mean()), len(present)
+        return float(shares[shares > 0].mean()), present.size
 
 
 def _refuse(manifest: pd.DataFrame, classes: Sequence[str]) -> Sequence[str]:

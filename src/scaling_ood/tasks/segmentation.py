@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,13 @@ from scaling_ood.images.scenes.pairing import UnpairedError
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
-from scaling_ood.models import Forward, Network, fitting_state, read_checkpoint
+from scaling_ood.models import ClassCountError, Forward, Network, fitting_state, positions, read_checkpoint
 from scaling_ood.models.segmentation import (
     STRIDE,
+    RunAsItIs,
     build_autoencoder,
     build_segmenter,
+    stride_of,
 )
 from scaling_ood.parameters.common import AnyDataSpec, PixelReportingSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
@@ -202,6 +204,9 @@ class SegmentationTask(Task):
             return TrainingPlan(0, lambda _: iter(()), about)
         if checkpoint is not None:
             return TrainingPlan(1, partial(_adopted, network, checkpoint.path, manifest.preparation), about)
+        if not network.source.trains:
+            _refuse_other_classes(network, manifest.preparation)
+            return TrainingPlan(0, lambda _: iter(()), about)
         device = Forward(runtime.device).torch_device
         lesson = self._lesson(network, manifest, runtime, device)
         prepared = manifest.preparation
@@ -242,8 +247,8 @@ class SegmentationTask(Task):
     ) -> dict[str, Any]:
         """What readers of a network, and of all that is made with it, must know."""
         chosen = "the last" if getattr(network, "best_epoch", "") == "last" else "the best of them by validation"
-        built = network.source.start != "outputs" and isinstance(network, SegmenterSpec)
-        decoder = f", decoder of {getattr(network, 'width', 0)} channels" if built else ""
+        pspnet = isinstance(network, SegmenterSpec) and network.source.start != "outputs" and not network.whole
+        decoder = f", decoder of {network.width} channels" if pspnet else ""  # type: ignore[union-attr]
         return {
             "model": network.architecture,
             "architecture": f"{network.architecture}{decoder}",
@@ -254,6 +259,7 @@ class SegmentationTask(Task):
             "best_epoch": getattr(network, "best_epoch", "validation"),
             "told": {"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {},
             "parameters": network.scalars,
+            "class_order": _order(network, manifest.preparation),
             **{f"{name}_images": manifest.preparation.images.get(name, 0) for name in self.training_sets},
         }
 
@@ -299,6 +305,7 @@ class SegmentationTask(Task):
             network.edges,
             network.longest_edge,
             runtime.workers,
+            *_fitting(network),
         )
         about = {**model.about, **make.about(), "input": _input(network), "model_key": model.origin.key}
         about["validated"] = used_epochs(network, model.history)
@@ -344,9 +351,9 @@ class SegmentationTask(Task):
         if network.least_quality is not None or network.source.trains:
             return quality
         of_classes = counts.sum(axis=1)
-        chance = float(of_classes.max() / of_classes.sum() / len(of_classes))
-        judging = images.get(self.fit_set, images["test"])
-        return better_than_chance(quality, (chance, judging), network, self.name)
+        pixels = int(of_classes.sum())
+        chance = float(of_classes.max() / pixels / len(of_classes))
+        return better_than_chance(quality, (chance, pixels), network, self.name)
 
     def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
         """What a detector may learn from: the validation scenes."""
@@ -495,15 +502,58 @@ def _classes(network: SegmenterSpec, prepared: Preparation) -> int:
     return network.classes or len(prepared.classes)
 
 
+def _order(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> list[int]:
+    """Which of the network's outputs each class is; empty where they have the labels' order."""
+    if network.class_order:
+        return positions(network.order, prepared.classes, network.class_order)
+    named = network.registered.class_names if network.registered and network.weights == "published" else ()
+    same = {*named} == {*prepared.classes} and tuple(named) != tuple(prepared.classes)
+    return positions(named, prepared.classes, network.architecture) if same else []
+
+
+def _refuse_other_classes(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> None:
+    """Make sure that published weights can be loaded and fit the classes."""
+    assert isinstance(network, SegmenterSpec)
+    whole, wanted = network.whole, _classes(network, prepared)
+    assert whole is not None
+    if whole.classes != wanted:
+        raise ClassCountError(
+            f"the published head of {network.architecture} has {whole.classes:,} classes, but the labels have "
+            f"{wanted:,}: they must be the same classes, in the same order (or in that of class_order). With classes: "
+            f"{whole.classes} it is run all the same, and its quality is not checked"
+        )
+    _built(network, prepared, 0)
+
+
+def _fitting(network: SegmenterSpec | AutoencoderSpec) -> tuple[int, tuple[int, int] | None]:
+    """To whose multiples the sides of scenes are stretched; and (H, W) of the only images that the network takes."""
+    whole = network.whole if isinstance(network, SegmenterSpec) else None
+    return (whole.multiple, whole.size) if whole else (STRIDE, None)
+
+
+@lru_cache(maxsize=4)
+def _stride_of(architecture: str, classes: int) -> int:
+    built = build_segmenter(architecture, classes, seed=0, start="random")
+    return stride_of(built) if isinstance(built, RunAsItIs) else STRIDE
+
+
+def _stride(network: SegmenterSpec | AutoencoderSpec) -> int:
+    """Of its stored outputs."""
+    if isinstance(network, AutoencoderSpec):
+        return 1
+    return _stride_of(network.architecture, network.whole.classes or 2) if network.whole else STRIDE
+
+
 def _stored_bytes(
     network: SegmenterSpec | AutoencoderSpec, rows: pd.DataFrame, needs: Iterable[str | Need], make: ScenePass
 ) -> int:
     """What the outputs of some scenes take: at stride 8 those of a segmenter, every pixel those of an autoencoder."""
     classes, area = _classes(network, make.manifest.preparation) if isinstance(network, SegmenterSpec) else 1, 0
-    stride = STRIDE if isinstance(network, SegmenterSpec) else 1
+    stride, (multiple, only) = _stride(network), _fitting(network)
     for (height, width), count in Counter(zip(rows["height"], rows["width"], strict=True)).items():
         for edge in network.edges:
-            sides = (-(-side // STRIDE) * STRIDE // stride for side in scaled_size((width, height), edge, make.longest))
+            scaled = only or scaled_size((width, height), edge, make.longest)
+            sides = (-(-side // multiple) * multiple // stride for side in scaled)
             area += count * math.prod(sides)
     widths = [classes if name_of(need) in ("logits", "odin_logits") else 1 for need in needs]
     return area * len(network.seeds) * sum(w * make.dtype_of(n).itemsize for w, n in zip(widths, needs, strict=True))
@@ -535,18 +585,28 @@ def _assembled(
     network: SegmenterSpec | AutoencoderSpec, prepared: Preparation, model: StoredModel
 ) -> dict[str, Network]:
     """The networks of all seeds with their weights."""
-    states = model.states()
-    networks = {seed_name(seed): _built(network, prepared, seed, trained=True) for seed in network.seeds}
+    trained = network.source.trains or network.source.start == "checkpoint"
+    states = model.states() if trained else {}
+    networks = {seed_name(seed): _built(network, prepared, seed, trained=trained) for seed in network.seeds}
     for seed, built in networks.items():
-        built.load_state_dict(states[seed])
+        if trained:
+            built.load_state_dict(states[seed])
+        if isinstance(built, RunAsItIs):
+            built.in_order(model.about.get("class_order", ()))
     return networks
 
 
 def _adopted(
     network: SegmenterSpec | AutoencoderSpec, path: str, prepared: Preparation, _: dict[str, Any] | None
 ) -> Iterator[dict[str, Any]]:
-    built = _built(network, prepared, network.seeds[0], trained=True)
-    weights = fitting_state(built, read_checkpoint(path), optional=("auxiliary.",))
+    built, file = _built(network, prepared, network.seeds[0], trained=True), read_checkpoint(path)
+    if isinstance(network, SegmenterSpec) and network.whole and isinstance(built, RunAsItIs):
+        weights = built.adopted(network.whole, file)
+    else:
+        weights = fitting_state(built, file, optional=("auxiliary.",))
+        if order := _order(network, prepared):
+            last = ("classifier.weight", "classifier.bias")
+            weights = {name: each[order] if name in last else each for name, each in weights.items()}
     yield {"models": {f"{seed_name(network.seeds[0])}.best": weights}, "history": []}
 
 

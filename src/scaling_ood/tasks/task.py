@@ -41,7 +41,7 @@ def better_than_chance(quality: Quality, chance: tuple[float, int], network: Net
 
     Args:
         quality: Of a network that is not trained here.
-        chance: What a network that knows nothing gets, and on how many images; see `chance_bound`.
+        chance: What a network that knows nothing gets, and of how many answers; see `chance_bound`.
         network: What it is.
         setting: Its name.
 
@@ -49,8 +49,8 @@ def better_than_chance(quality: Quality, chance: tuple[float, int], network: Net
         WrongNetworkError: It is no better than chance.
     """
     assert quality.value is not None
-    told, (level, images) = in_measure(quality.measure, quality.value), chance
-    bound = chance_bound(level, images)
+    told, level, bound = in_measure(quality.measure, quality.value), chance[0], chance_bound(*chance)
+    images = sum(quality.images.values())
     if quality.value <= bound:
         raise WrongNetworkError(
             f"{setting}: {told} on {images:,} in-distribution images is at chance level ({level:.1%}; by luck up to "

@@ -125,7 +125,7 @@ class WholeImages(Task):
 
     @abstractmethod
     def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
-        """What a network that knows nothing gets on the images that judged this one, and how many these are."""
+        """What a network that knows nothing gets on the images that judged this one, and of how many answers."""
 
     def told(self, network: Any) -> Facts:  # noqa: ARG002
         """What a reader of the report must know of a network beside what all have."""

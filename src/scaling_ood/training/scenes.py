@@ -245,15 +245,21 @@ def scaled_size(size: tuple[int, int], edge: int | None, longest: int) -> tuple[
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def network_pixels(image: Image.Image, edge: int | None, longest: int) -> torch.Tensor:
-    """An image as a segmenter is tested on it: scaled, then stretched to the next multiples of 8.
+def network_pixels(
+    image: Image.Image, edge: int | None, longest: int, multiple: int = STRIDE, only: tuple[int, int] | None = None
+) -> torch.Tensor:
+    """An image as a segmenter is tested on it: scaled, then stretched to the next multiples of 8, or of another number.
+
+    A network that takes `only` images of a size (H, W) gets them stretched to that.
 
     Up-sampling the network's logits to the image's own size undoes both.
 
     Returns:
         uint8 (3, H, W).
     """
-    width, height = (_multiple(side) for side in scaled_size(image.size, edge, longest))
+    width, height = (-(-side // multiple) * multiple for side in scaled_size(image.size, edge, longest))
+    if only is not None:
+        height, width = only
     image = to_rgb(image)
     if (width, height) != image.size:
         image = image.resize((width, height), Image.Resampling.BILINEAR)

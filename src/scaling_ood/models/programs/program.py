@@ -82,8 +82,7 @@ def architecture_of(name: str, prefix: str, read: Callable[[Path], Program]) -> 
         ProgramError: The file is not there, cannot be taken, or holds no classifier of square images.
     """
     path = file_of(name, prefix)
-    digest = digest_of_files([path])
-    program = _read(read, path, digest)
+    digest, program = digest_of_files([path]), read_program(read, path)
     if program.size is not None and program.size[0] != program.size[1]:
         raise ProgramError(
             f"'{name}' takes images of {program.size[0]} x {program.size[1]} pixels, which are no square"
@@ -104,6 +103,15 @@ def architecture_of(name: str, prefix: str, read: Callable[[Path], Program]) -> 
         program=True,
         identity=f"{prefix}{digest}",
     )
+
+
+def read_program(read: Callable[[Path], Program], path: Path) -> Program:
+    """The network of a file, read once while it does not change.
+
+    Raises:
+        ProgramError: It cannot be taken; begins with its name.
+    """
+    return _read(read, path, digest_of_files([path]))
 
 
 @lru_cache(maxsize=4)

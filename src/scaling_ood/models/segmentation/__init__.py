@@ -11,6 +11,7 @@ from scaling_ood.models.segmentation.encoders import STRIDE, Encoder, Maps
 from scaling_ood.models.segmentation.pspnet import PSPNet
 from scaling_ood.models.segmentation.ragged import Ragged, groups_of
 from scaling_ood.models.segmentation.registry import SEGMENTERS, Segmenter, build_segmenter, segmenter
+from scaling_ood.models.segmentation.whole import RunAsItIs, WholeSegmenter, stride_of
 
 __all__ = [
     "AUTOENCODER_PREPROCESSING",
@@ -21,11 +22,14 @@ __all__ = [
     "Maps",
     "PSPNet",
     "Ragged",
+    "RunAsItIs",
     "Segmenter",
     "SpatialAutoencoder",
+    "WholeSegmenter",
     "build_autoencoder",
     "build_segmenter",
     "groups_of",
     "reconstruction_error",
     "segmenter",
+    "stride_of",
 ]

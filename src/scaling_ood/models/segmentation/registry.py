@@ -1,4 +1,4 @@
-"""The closed registry of segmenters: the only place that knows their names."""
+"""Segmenters by name: those that are trained here, and whole ones of the sources."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from torchvision.models.resnet import (  # type: ignore[import-untyped]
 
 from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.backbone import Registered
-from scaling_ood.models.network import Start
+from scaling_ood.models.network import Network, Start
 from scaling_ood.models.segmentation.encoders import DeepStemResNet, DilatedEfficientNetLite, DilatedResNet, Encoder
 from scaling_ood.models.segmentation.pspnet import PSPNet
+from scaling_ood.models.segmentation.sources import segmenter_sources
+from scaling_ood.models.segmentation.whole import RunAsItIs, WholeSegmenter
 from scaling_ood.models.sources import architecture
 from scaling_ood.registry import Registry
+from scaling_ood.wording import nearest
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,18 @@ class Segmenter(Registered):
     encoder: Callable[[bool], Encoder]
 
 
-def segmenter(name: str) -> Segmenter:
-    """The registered segmenter of that name.
+def segmenter(name: str) -> Segmenter | WholeSegmenter:
+    """The segmenter of that name: one that is trained here, or one of a library or a file that is run as it is.
 
     Raises:
         ValueError: Unknown name; says the nearest match and all known ones.
     """
+    for source in segmenter_sources():
+        if source.has(name):
+            return source.segmenter(name)
+    if name not in SEGMENTERS:
+        known = "; ".join([", ".join(sorted(SEGMENTERS)), *(source.offers for source in segmenter_sources())])
+        raise ValueError(f"unknown segmenter '{name}'{nearest(name, SEGMENTERS)} (known: {known})")
     return SEGMENTERS[name]
 
 
@@ -55,8 +64,8 @@ def build_segmenter(
     width: int = 512,
     dropout: float = 0.1,
     confidence: bool = False,
-) -> PSPNet:
-    """A PSPNet with new heads, whose initial weights depend on the seed alone.
+) -> Network:
+    """A PSPNet with new heads, whose initial weights depend on the seed alone; or a whole segmenter.
 
     Args:
         name: Registered segmenter.
@@ -73,6 +82,8 @@ def build_segmenter(
     registered = segmenter(name)
     if start == "published" and not registered.weights:
         raise ValueError(f"'{name}' has no published weights: train it from random ones")
+    if isinstance(registered, WholeSegmenter):
+        return RunAsItIs(registered, registered.build(classes, start == "published"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = registered.encoder(start == "published")

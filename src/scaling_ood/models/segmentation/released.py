@@ -62,6 +62,7 @@ def released_state(encoder: Checkpoint, decoder: Checkpoint, architecture: str =
             + ("; the two files are swapped" if _LAST in encoder.state else "")
         )
     network = build_segmenter(architecture, len(last), seed=0, start="random")
+    assert isinstance(network, PSPNet)
     state: State = {}
     problems = []
     for file, names in ((encoder, _ENCODER), (decoder, _DECODER)):

@@ -63,12 +63,7 @@ def _logits(found: Saved, pretrained: bool) -> nn.Module:
 
 def _of_classes(found: Saved, classes: int) -> nn.Module:
     """With random weights and another number of classes."""
-    import copy
-    from dataclasses import replace
-
-    config = copy.deepcopy(found.config)
-    config.num_labels = classes
-    return _logits(replace(found, config=config), False)
+    return _logits(found.of_classes(classes), False)
 
 
 def _last(network: nn.Module, classes: int, name: str) -> str:
