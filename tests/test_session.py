@@ -10,16 +10,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-from kedro.framework.cli.project import run
+from click.testing import CliRunner
 from kedro.io import DatasetError, DatasetNotFoundError
+from kedro.runner import ParallelRunner
 from mlflow_store import empty_store
 
+from scaling_ood.cli import run
 from scaling_ood.datasets import ShardsDataset
 from scaling_ood.images.recorded import ChangedFileError
 from scaling_ood.products.kept_files import DamagedPartError
 from scaling_ood.products.plans import Part, Plan
-from scaling_ood.session import completed, message_of
+from scaling_ood.session import Session, completed, message_of
 
 PROJECT = Path(__file__).parents[1]
 SOURCE = PROJECT / "src/scaling_ood"
@@ -106,6 +109,25 @@ def test_every_stage_that_a_message_names_is_there() -> None:
     named = {name for text in texts for name in re.findall(r"kedro run --pipelines (\w+)", text)}
     assert {"data_preparation", "upload"} <= named
     assert all((SOURCE / "pipelines" / name / "pipeline.py").is_file() for name in named)
+
+
+@pytest.mark.parametrize("name", ["ParallelRunner", "kedro.runner.ParallelRunner", "ThreadRuner"])
+def test_a_runner_that_does_not_serve_is_refused_by_the_command(name: str) -> None:
+    told = CliRunner().invoke(run, ["--runner", name])
+    assert told.exit_code == 1
+    assert f"--runner {name.rsplit('.', maxsplit=1)[-1]} " in told.output
+    assert "(known: SequentialRunner, ThreadRunner)" in told.output
+
+
+def test_a_runner_that_does_not_serve_is_refused_in_python_too() -> None:
+    with pytest.raises(click.ClickException, match="ParallelRunner does not serve: it calls no hooks"):
+        Session.run(Session.__new__(Session), runner=ParallelRunner())
+
+
+def test_commands_print_no_warning_of_libraries_about_themselves() -> None:
+    command = [sys.executable, "-m", "kedro", "registry", "list"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 WRONG = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,11 @@ class ConfigLoader(OmegaConfigLoader):
         """As Kedro's.
 
         Raises:
-            click.ClickException: There is no such environment, or aliases make a file too large, or it is nested too
-                deeply; names all such files.
+            click.ClickException: There is no configuration, or no such environment, or aliases make a file too large,
+                or it is nested too deeply; names all such files.
         """
-        if env and Path(conf_source).is_dir() and not (Path(conf_source) / env).is_dir():
-            raise _refused([f"- --env {env}: {_unknown_environment(Path(conf_source), env)}"])
-        folders = {Path(conf_source) / (base_env or ""), Path(conf_source) / (env or default_run_env or "")}
-        self._files = [path for folder in sorted(folders) for path in sorted(folder.rglob("*.y*ml")) if path.is_file()]
-        if problems := _problems(self._files, lambda path: what_swells(path.read_bytes())):
+        self._files = self._found(str(conf_source), base_env, env or default_run_env)
+        if problems := _problems(self._files, what_swells):
             raise _refused(problems)
         super().__init__(
             conf_source,
@@ -61,6 +59,22 @@ class ConfigLoader(OmegaConfigLoader):
         running = env or default_run_env
         if running and running not in (base_env, "local"):
             self._globals["benchmark"] = running
+
+    def _found(self, source: str, base: str | None, env: str | None) -> dict[str, bytes]:
+        """Files of both environments, by name: of a folder, or of an archive as `kedro package` makes it."""
+        system, protocol = self._initialise_filesystem_and_protocol(source)
+        if protocol not in ("file", "tar", "zip"):
+            return {}
+        root = source if protocol == "file" else system.ls("", detail=False)[-1]
+        inside = system.ls(root, detail=True) if system.isdir(root) else []
+        known = sorted(Path(each["name"]).name for each in inside if each["type"] == "directory")
+        if base and base not in known:
+            told = "name the configuration, a folder or an archive of it: --conf-source"
+            raise _refused([f"- {source}: it has no folder '{base}'; {told}"])
+        if env and env not in known:
+            raise _refused([f"- --env {env}: no such folder in {source}{did_you_mean(env, known)}"])
+        names = sorted(name for each in {base, env} if each for name in system.find(f"{root}/{each}"))
+        return {name: system.cat_file(name) for name in names if name.endswith((".yml", ".yaml"))}
 
     def __getitem__(self, key: str) -> Any:
         """As Kedro's.
@@ -87,19 +101,14 @@ def _refused(problems: Iterable[str]) -> click.ClickException:
     return click.ClickException("\n".join(["The configuration was not read; nothing was run.", *problems]))
 
 
-def _problems(files: Iterable[Path], what: Callable[[Path], str]) -> list[str]:
-    return [f"- {path}: {problem}" for path in files if (problem := what(path))]
+def _problems(files: Mapping[str, bytes], what: Callable[[bytes], str]) -> list[str]:
+    return [f"- {name}: {problem}" for name, content in files.items() if (problem := what(content))]
 
 
-def _unknown_environment(source: Path, name: str) -> str:
-    known = sorted(path.name for path in source.iterdir() if path.is_dir())
-    return f"no such folder in {source}{did_you_mean(name, known)}"
-
-
-def _why_unread(path: Path) -> str:
+def _why_unread(text: bytes) -> str:
     """What is wrong with a file by itself, in one line; empty where it can be read."""
     try:
-        content = OmegaConf.load(path)
+        content = OmegaConf.load(StringIO(text.decode()))
     except _UNREAD as error:
         return " ".join(str(error).replace('in "<file>", ', "").split())
     return "" if isinstance(content, DictConfig) else "it is a list; parameters have names"

@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from itertools import accumulate
 from typing import Any
 
@@ -21,12 +20,18 @@ from kedro.pipeline import Pipeline
 from scaling_ood import structure
 from scaling_ood.products.kept_files import DamagedPartError
 from scaling_ood.tracking.underway import underway
-from scaling_ood.wording import in_bytes
+from scaling_ood.wording import in_bytes, nearest
 
 USER_ERRORS = (ValueError, ArithmeticError, OSError, DamagedPartError, RuntimeError, DatasetError)
 """What a person can put right. Everything else is a bug and keeps its traceback."""
 
-MOST_LISTED = 20
+RUNNERS = ("SequentialRunner", "ThreadRunner")
+"""Kedro's runners that call hooks, without which nothing is checked and nothing is tracked."""
+
+PACKAGED = "python -m scaling_ood"
+"""What stands for `kedro run` where the package is installed, and no project is there."""
+
+MOST_LISTED = 40
 """Words that a message lists beside the nearest one."""
 
 _SHM = "/dev/shm"
@@ -47,6 +52,8 @@ class Session(KedroSession):
         Raises:
             click.ClickException: In place of what a person can put right; SCALING_OOD_TRACEBACK=1 keeps the error.
         """
+        if options.get("runner"):
+            refuse_runner(type(options["runner"]).__name__)
         try:
             outputs: dict[str, Any] = super().run(*args, **options)
         except Exception as error:
@@ -66,7 +73,26 @@ class Session(KedroSession):
         return outputs
 
     def _completed(self, text: str) -> str:
-        return completed(text, self.store.get("env"), self.store.get("runtime_params") or {})
+        told = completed(text, self.store.get("env"), self.store.get("runtime_params") or {})
+        context = click.get_current_context(silent=True)
+        packaged = context is not None and context.command_path == PACKAGED
+        return (
+            told.replace("kedro run", f"{PACKAGED} --conf-source {shlex.quote(self._conf_source)}")
+            if packaged
+            else told
+        )
+
+
+def refuse_runner(name: str) -> None:
+    """Make sure that a runner serves.
+
+    Raises:
+        click.ClickException: It does not; names those that do.
+    """
+    if name not in RUNNERS:
+        why = "does not serve: it calls no hooks, so nothing would be checked or tracked"
+        told = why if name == "ParallelRunner" else f"is not known{nearest(name, RUNNERS)}"
+        raise click.ClickException(f"--runner {name} {told} (known: {', '.join(RUNNERS)})")
 
 
 def message_of(error: BaseException, options: Mapping[str, Any]) -> str:
@@ -141,9 +167,8 @@ def _levels(namespace: str) -> Iterator[str]:
 
 
 def _nearest(word: str, names: set[str]) -> str:
-    near = get_close_matches(word, names, 1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return hint + (f" (known: {', '.join(sorted(names))})" if len(names) <= MOST_LISTED else "")
+    beside = {name for name in names if name.rpartition(".")[0] == word.rpartition(".")[0]} or names
+    return nearest(word, names) + (f" (known: {', '.join(sorted(beside))})" if len(beside) <= MOST_LISTED else "")
 
 
 def _out_of_shared_memory(error: BaseException) -> str:

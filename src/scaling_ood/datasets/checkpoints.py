@@ -23,7 +23,7 @@ from scaling_ood.products.kept_files import (
     write_atomically,
 )
 from scaling_ood.products.keys import Origin
-from scaling_ood.products.plans import TrainingPlan
+from scaling_ood.products.plans import TrainingPlan, alone
 from scaling_ood.products.stored import StoredModel
 
 _logger = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         self._folder = local_path(filepath)
         self.metadata = metadata
 
+    @alone()
     def save(self, data: TrainingPlan) -> None:
         """Train what is not trained yet."""
         record = self._record()

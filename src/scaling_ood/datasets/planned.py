@@ -22,7 +22,7 @@ from scaling_ood.products.kept_files import (
     write_atomically,
 )
 from scaling_ood.products.keys import Origin
-from scaling_ood.products.plans import Part, Plan
+from scaling_ood.products.plans import Part, Plan, alone
 from scaling_ood.products.stored import StoredParts
 
 Content = TypeVar("Content")
@@ -62,6 +62,7 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
     def _place(self, name: str) -> Path:
         """Where a part lies, relative to the folder."""
 
+    @alone()
     def save(self, data: Plan[Content]) -> None:
         """Make and store what is missing."""
         missing = self.missing(data)

@@ -19,12 +19,12 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
-from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook, mlflow_hook
 from mlflow.entities import RunStatus
 from pydantic import BaseModel
 
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.tracking.entries import Scalar, flatten_parameters, log_parameters
+from scaling_ood.tracking.plugin import MlflowHook, mlflow_hook
 from scaling_ood.tracking.processes import mark_killed, process_tags
 from scaling_ood.tracking.source import source_tags
 from scaling_ood.tracking.store import TRACKING_URI, create_store, located

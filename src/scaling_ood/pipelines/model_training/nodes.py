@@ -9,7 +9,7 @@ from scaling_ood.evaluation.facts import training_run
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan, TrainingPlan
+from scaling_ood.products.plans import Plan, TrainingPlan, alone
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
@@ -34,12 +34,14 @@ def _what_it_learns(given: Mapping[str, Any]) -> Any:
 
 
 @keyed(manifest=_seen_images, network=_what_it_sees)
+@alone()
 def extract_features(task: Task, manifest: Manifest, network: NetworkSpec, runtime: RuntimeSpec) -> Plan[Tensors]:
     """Plan the frozen backbone's features of the images that a head is trained on; that then takes seconds."""
     return task.plan_features(network, manifest, runtime)
 
 
 @keyed(manifest=_known_classes, network=_what_it_learns)
+@alone()
 def train_networks(
     task: Task,
     manifest: Manifest,

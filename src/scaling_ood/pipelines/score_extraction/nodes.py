@@ -11,7 +11,7 @@ from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.setting import ExtractionSpec
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan
+from scaling_ood.products.plans import Plan, alone
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards, Tensors
@@ -32,6 +32,7 @@ def _stored_needs(given: Mapping[str, Any]) -> Any:
 
 
 @keyed(manifest=_passed_images, needs=_stored_needs)
+@alone()
 def extract_outputs(
     task: Task,
     needs: frozenset[str | Need],
