@@ -18,7 +18,6 @@ import pandas as pd
 import torch
 from pydantic import ValidationError
 
-from scaling_ood.command import ENVIRONMENTS as OWN_OUTPUTS
 from scaling_ood.configuration import ConfigLoader
 from scaling_ood.detectors import (
     Given,
@@ -42,6 +41,7 @@ from scaling_ood.products.keys import NOT_MADE
 from scaling_ood.products.preparation import Classes, Manifest, Preparation, Scenes
 from scaling_ood.products.stored import StoredModel, StoredShards
 from scaling_ood.tasks import Task, tasks
+from scaling_ood.tasks.own_outputs import ENVIRONMENTS as OWN_OUTPUTS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "capabilities.md"

@@ -1,18 +1,25 @@
-"""Commands of the project: Kedro's own, with a `run` that knows which runners serve."""
+"""Commands of the project: Kedro's `run` that knows which runners serve, and `score`; by `kedro` or `scaling-ood`."""
 
 from __future__ import annotations
 
 from copy import copy
+from pathlib import Path
 
 import click
+from kedro.framework import project
 from kedro.framework.cli.project import run as _run_of_kedro
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.utils import find_kedro_project
 
 from scaling_ood.session import refuse_runner
 
 
 @click.group(name="scaling_ood")
 def cli() -> None:
-    """Commands of scaling-ood."""
+    """Out-of-distribution detection at real-world scale."""
+    if project.PACKAGE_NAME is None:
+        bootstrap_project(_project())
 
 
 def _served(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
@@ -25,3 +32,32 @@ run = copy(_run_of_kedro)
 run.params = [copy(each) for each in run.params]
 next(each for each in run.params if each.name == "runner").callback = _served
 cli.add_command(run)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def score(folder: Path) -> None:
+    """Run all post-hoc detectors on the outputs in FOLDER, and report.
+
+    The same as `kedro run --env own_outputs --params data_root=FOLDER`, or another of the environments `own_outputs…`:
+    what lies in the folder tells which.
+    """
+    # Kedro's other commands need not wait for torch.
+    from scaling_ood.provided import ProvidedError
+    from scaling_ood.tasks.own_outputs import environment_of
+
+    try:
+        environment = environment_of(folder)
+    except ProvidedError as error:
+        raise click.ClickException(str(error)) from error
+    parameters = {"data_root": str(folder.resolve())}
+    with KedroSession.create(_project(), env=environment, runtime_params=parameters) as session:
+        session.run()
+
+
+def _project() -> Path:
+    """The folder of the project that one is in."""
+    found = find_kedro_project(Path.cwd())
+    if found is None:
+        raise click.ClickException("There is no Kedro project here: run from the project's folder.")
+    return Path(found)

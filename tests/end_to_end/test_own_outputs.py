@@ -10,7 +10,7 @@ from kedro_project import Project, as_if_alone
 from PIL import Image
 from safetensors.numpy import load_file
 
-from scaling_ood.command import main
+from scaling_ood.cli import cli
 from scaling_ood.evaluate import evaluate_outputs
 
 pytestmark = pytest.mark.slow
@@ -113,7 +113,7 @@ def test_logits_of_scenes_that_cannot_be_are_told_at_once(empty, tmp_path):
 
 def command(project: Project, folder: Path):
     with as_if_alone(project.path):
-        return CliRunner().invoke(main, ["score", str(folder)])
+        return CliRunner().invoke(cli, ["score", str(folder)])
 
 
 def scenes(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Outputs that a person brings: logits, and what else a network of theirs left for each image."""
 
 from scaling_ood.provided.formats import READERS, ProvidedError
-from scaling_ood.provided.sets import Provided, ProvidedSet, Rows, head_of, kind_of, read_provided, rows_of
+from scaling_ood.provided.sets import Provided, ProvidedSet, Rows, head_of, read_provided, rows_of
 from scaling_ood.provided.survey import Surveyed, digests, survey
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Surveyed",
     "digests",
     "head_of",
-    "kind_of",
     "read_provided",
     "rows_of",
     "survey",

@@ -206,22 +206,3 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 def _dimensions(value: Any) -> int:
     return int(value.ndim) if hasattr(value, "ndim") else 2 if value and hasattr(value[0], "__len__") else 1
-
-
-def kind_of(folder: Path) -> str:
-    """The setting that outputs in a folder are of, by what they look like.
-
-    Logits beside label images are of pixels; targets (N, C) are of several classes an image; all else is of one class.
-
-    Raises:
-        ProvidedError: The folder holds no outputs.
-    """
-    if (folder / "labels").is_dir():
-        return "segmentation"
-    provided = read_provided(str(folder))
-    for name in IN_DIST:
-        for read in provided.sets[name].parts if name in provided.sets else ():
-            targets = read().targets
-            if targets is not None:
-                return "multi_label" if targets.ndim > 1 else "multi_class"
-    return "multi_class"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,7 +21,7 @@ from scaling_ood.products.keys import digest
 from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.preparation import Classes, Manifest, Place, Preparation
 from scaling_ood.products.stored import StoredModel, Tensors
-from scaling_ood.provided import Provided, ProvidedError, survey
+from scaling_ood.provided import Provided, ProvidedError, read_provided, survey
 from scaling_ood.provided.sets import IN_DIST
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.origins import tell_origins
@@ -152,3 +153,27 @@ def lacking(method: Method, prepared: Preparation, fit_set: str = "fit") -> str:
     if detector.learns and not prepared.images.get(fit_set):
         return "not applicable: it learns from in-distribution images, and there is no set `fit`"
     return ""
+
+
+ENVIRONMENTS = {
+    "multi_class": "own_outputs",
+    "multi_label": "own_outputs_multi_label",
+    "segmentation": "own_outputs_segmentation",
+}
+"""Setting to the environment that ships for outputs of one's own."""
+
+
+def environment_of(folder: Path) -> str:
+    """The environment for the outputs in a folder, by what they look like.
+
+    Logits beside label images are of pixels; targets (N, C) are of several classes an image; all else is of one class.
+
+    Raises:
+        ProvidedError: The folder holds no outputs.
+    """
+    if (folder / "labels").is_dir():
+        return ENVIRONMENTS["segmentation"]
+    sets = read_provided(str(folder)).sets
+    targets = (read().targets for name in IN_DIST if name in sets for read in sets[name].parts)
+    known = next((each for each in targets if each is not None), None)
+    return ENVIRONMENTS["multi_label" if known is not None and known.ndim > 1 else "multi_class"]
