@@ -53,6 +53,7 @@ def test_a_folder_of_outputs_becomes_a_benchmark(empty, folder):
         ours = results[results["detector"] == detector].reset_index(drop=True)
         for column in ("auroc", "aupr", "fpr95", "auroc_low"):
             assert ours[column].to_numpy() == pytest.approx(own[column].to_numpy(), abs=1e-9, nan_ok=True)
+    empty.kedro("run", "--pipelines", "packaging", *given(folder), env="own_outputs").refused("outputs alone")
     detectors = [run for run in empty.tracked() if run.data.tags.get("kind") == "detector"]
     assert {run.data.tags["benchmark"] for run in detectors} == {"own_outputs"}
 

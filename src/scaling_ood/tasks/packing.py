@@ -20,7 +20,7 @@ _NOT_NEEDED = {"places": {}, "found": Findings(), "digests": {}, "sources": {}, 
 
 
 class NotPackagedError(ValueError):
-    """A detector that has no meaning on the benchmark cannot be packaged."""
+    """A detector without a meaning on the benchmark, or without a network, cannot be packaged."""
 
 
 def pack(
@@ -44,7 +44,7 @@ def pack(
         results: The setting's results table.
 
     Raises:
-        NotPackagedError: The detector has no meaning here.
+        NotPackagedError: The detector has no meaning here, or there is no network.
         TooFewScoresError: There are too few in-distribution test images for the rate of false alarms.
     """
     method, packaging, prepared = spec.packaged, spec.packaging, manifest.preparation
@@ -53,6 +53,8 @@ def pack(
             f"{task.name}: the detector {method.name} cannot be packaged: {scores.gap}. Name another one: "
             f"{task.name}.packaging.detector"
         )
+    if prepared.given:
+        raise NotPackagedError(f"{task.name}: a detector is packaged with its network, and here are outputs alone")
     network, seed = spec.networks[method.network], scores.seeds[0]
     switches = spec.detectors
     other = getattr(switches[method.name], "logits_of", None)
