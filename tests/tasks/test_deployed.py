@@ -61,7 +61,7 @@ def test_scores_are_the_pipelines_for_every_detector(benches, tmp_path, setting)
         for image_set in ("test", own.manifest.preparation.ood[0]):
             answers = pd.DataFrame(deployed.answers(photographs(own, image_set)))
             np.testing.assert_allclose(answers["score"], scores[image_set], rtol=1e-5, atol=1e-5, err_msg=name)
-        chosen = deployed.package.about["threshold"]
+        chosen = deployed.about["threshold"]
         assert (answers["is_anomaly"] == (answers["score"] > chosen["threshold"])).all()
         if (answers["score"] - chosen["threshold"]).abs().min() > 1e-4:
             assert answers["is_anomaly"].mean() == chosen["caught"][image_set]
@@ -114,7 +114,7 @@ def test_maps_are_the_pipelines_for_every_detector(benches, tmp_path, setting):
             shown = np.load(io.BytesIO(base64.b64decode(answer["map"])), allow_pickle=False)
             assert shown.dtype == np.float32
             np.testing.assert_allclose(shown, score_pixels(detector, scene, 0), rtol=1e-5, atol=1e-5, err_msg=name)
-            chosen = deployed.package.about["threshold"]
+            chosen = deployed.about["threshold"]
             assert answer["score"] == np.mean(shown > chosen["pixel_threshold"])
             assert answer["is_anomaly"] == (answer["score"] > chosen["threshold"])
 

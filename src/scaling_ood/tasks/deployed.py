@@ -38,7 +38,7 @@ class Deployed:
 
     Attributes:
         task: Of the setting.
-        package: What was opened.
+        about: What the package says of itself; its tensors are not held twice.
         limits: Of what is received.
         prepared: What the images were.
     """
@@ -54,8 +54,7 @@ class Deployed:
         Raises:
             ValueError: The package is of a setting or network that this version does not know.
         """
-        about = package.about
-        self.package = package
+        about = self.about = package.about
         self.task: Task = {task.name: task for task in tasks()}[about["setting"]]
         self.limits = Limits(**about["limits"], root=root)
         self.prepared = Preparation.model_validate(about["preparation"])
@@ -79,7 +78,7 @@ class Deployed:
             return [*(self._of_scenes(images) if self.task.spec.dense else self._of_images(images))]
 
     def _of_images(self, images: Sequence[Image.Image]) -> Iterator[Answer]:
-        threshold = self.package.about["threshold"]["threshold"]
+        threshold = self.about["threshold"]["threshold"]
         for start in range(0, len(images), BATCH_IMAGES):
             some = [self._inputs(image)[0] for image in images[start : start + BATCH_IMAGES]]
             fields = {name: each.float() for name, each in self._passed(torch.cat(some)).items()}
@@ -90,7 +89,7 @@ class Deployed:
                 yield {**named, "score": score, "is_anomaly": score > threshold}
 
     def _of_scenes(self, images: Sequence[Image.Image]) -> Iterator[Answer]:
-        chosen = self.package.about["threshold"]
+        chosen = self.about["threshold"]
         for image in images:
             stored: Tensors = {}
             for scale, inputs in enumerate(self._inputs(image)):
@@ -119,7 +118,7 @@ class Deployed:
 
     def _named(self, logits: torch.Tensor) -> Answer:
         """The likeliest class; with one sigmoid a class also all that are likelier than not."""
-        names = self.package.about["class_names"]
+        names = self.about["class_names"]
         best = int(logits.argmax())
         several = {}
         if self._network.posterior == "sigmoid":
