@@ -67,3 +67,14 @@ def test_a_head_of_several_layers_is_refused():
     state = architecture("squeezenet1_1").whole.build(5).state_dict()
     with pytest.raises(CheckpointError, match=r"'squeezenet1_1' is more than one linear layer: a\.pth cannot be used"):
         adopted_state("squeezenet1_1", Checkpoint("a.pth", "", state), 5)
+
+
+def test_a_classifier_beside_a_loss_is_found_and_one_of_two_is_not_guessed():
+    torch.manual_seed(0)
+    whole = architecture("resnet18").whole.build(4)
+    state = {f"net.{key}": value for key, value in whole.state_dict().items()} | {"loss.weight": torch.ones(4)}
+    adopted = adopted_state("resnet18", Checkpoint("a.ckpt", "", state), 4)
+    assert adopted["head.output.weight"].equal(whole.fc.weight)
+    twice = state | {f"ema.{key}": value for key, value in whole.state_dict().items()}
+    with pytest.raises(CheckpointError, match=r"a\.ckpt holds several networks, under 'net' and 'ema': save one"):
+        adopted_state("resnet18", Checkpoint("a.ckpt", "", twice), 4)

@@ -20,7 +20,7 @@ from scaling_ood.models.checkpoints import (
     read_checkpoint,
     state_of,
 )
-from scaling_ood.models.fingerprint import file_sha256
+from scaling_ood.models.files import file_sha256
 
 MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 
@@ -146,6 +146,30 @@ def test_objects_in_a_new_checkpoint_are_refused_too(tmp_path, network, document
         read_checkpoint(tmp_path / "a.pth")
 
 
+class Options:
+    """What a training leaves of its own."""
+
+    def __init__(self):
+        self.names = {"a", "b"}
+
+
+def test_objects_beside_weights_are_left_out_and_never_built(tmp_path, network, caplog, monkeypatch):
+    """A checkpoint of Lightning, as its trainer leaves it."""
+    state = {f"model.{name}": each for name, each in network.state_dict().items()}
+    lightning = {
+        "epoch": 3,
+        "state_dict": {**state, "loss.weight": torch.ones(2)},
+        "hyper_parameters": argparse.Namespace(lr=0.1),
+        "callbacks": {"ModelCheckpoint": {"options": Options(), "dirpath": tmp_path}},
+    }
+    torch.save(lightning, tmp_path / "a.ckpt")
+    monkeypatch.setattr(Options, "__setstate__", lambda *_: pytest.fail("it was built"), raising=False)
+    with caplog.at_level("INFO"):
+        read = read_checkpoint(tmp_path / "a.ckpt")
+    assert same(fitting_state(network, read), network)
+    assert "a.ckpt also holds objects (argparse.Namespace)" in caplog.text
+
+
 def test_a_truncated_old_pickle(tmp_path, network):
     (tmp_path / "a.pth").write_bytes(python2_checkpoint(network.state_dict(), NOT_SAFE_FOR_TORCH)[:-8])
     with pytest.raises(
@@ -216,10 +240,10 @@ def test_a_prefix_that_all_names_share_is_taken_off(tmp_path, network, prefix):
 def test_a_prefix_stays_where_some_names_lack_it_or_the_rest_does_not_fit(network):
     named = {f"model.{name}": each for name, each in network.state_dict().items()}
     some = {**named, "criterion.weight": torch.zeros(1)}
-    with pytest.raises(
-        CheckpointError, match=r"unknown model\..*; its names under 'model\.' would fit: save these alone$"
-    ):
-        fitting_state(network, Checkpoint("a.ckpt", "", some))
+    assert same(fitting_state(network, Checkpoint("a.ckpt", "", some)), network)
+    twice = {**some, **{f"ema.{name}": each for name, each in network.state_dict().items()}}
+    with pytest.raises(CheckpointError, match=r"its names under 'model' and 'ema' would fit: save those of one alone$"):
+        fitting_state(network, Checkpoint("a.ckpt", "", twice))
     other = {name: each for name, each in named.items() if name != "model.fc.weight"}
     with pytest.raises(CheckpointError, match=r"lacks body\.0\.weight.* unknown model\.body"):
         fitting_state(network, Checkpoint("a.ckpt", "", other))

@@ -121,7 +121,7 @@ def test_files_that_only_their_name_tells(tmp_path, name, message):
     ("names", "message"),
     [
         ([], "it is a folder. Name the file of weights in it (it holds nothing)"),
-        (["config.json", "model.safetensors"], "Name the file of weights in it (model.safetensors)"),
+        (["net.pth", "model.safetensors"], "Name the file of weights in it (model.safetensors, net.pth)"),
         (
             ["model-00001-of-00002.safetensors", "pytorch_model.bin"],
             "(model-00001-of-00002.safetensors, pytorch_model.bin)",
@@ -134,6 +134,13 @@ def test_folders(tmp_path, names, message):
     for name in names:
         (tmp_path / name).touch()
     assert message in told(tmp_path)
+
+
+@pytest.mark.parametrize(("config", "kind"), [('{"model_type": "vit"}', "hf"), ('{"_model_class": "Unet"}', "smp")])
+def test_a_folder_of_save_pretrained_is_an_architecture(tmp_path, config, kind):
+    (tmp_path / "config.json").write_text(config)
+    (tmp_path / "model.safetensors").touch()
+    assert f"run as it is with architecture: {kind}:{tmp_path} and weights: published" in told(tmp_path)
 
 
 def test_a_checkpoint_that_was_unpacked_and_the_command_that_packs_it(tmp_path):
@@ -182,9 +189,12 @@ def test_a_torchscript_archive_is_refused_before_its_program_runs(tmp_path, capf
     torch.jit.load(path)
     assert "ran" in capfd.readouterr().out  # the archive is a true one
     text = told(path)
-    assert "a TorchScript archive, which holds a program. Where you trust it: python -c" in text
+    assert (
+        f"a TorchScript archive, which holds a program. It is run as it is with architecture: torchscript:{path}"
+        in text
+    )
     assert capfd.readouterr().out == ""
-    command = text.split("Where you trust it: python -c ")[1].strip('"')
+    command = text.split("where you trust it: python -c ")[1].strip('"')
     subprocess.run([sys.executable, "-c", command], cwd=tmp_path, check=True, capture_output=True)
     assert read_checkpoint(tmp_path / "NEW.pth").state["weight"].equal(torch.ones(2))
 

@@ -14,6 +14,7 @@ from scaling_ood.models.checkpoints import (
     State,
     fitting_state,
     lacking,
+    parts_of,
     without_shared_parts,
 )
 from scaling_ood.models.file_forms import CheckpointError
@@ -47,9 +48,19 @@ def adopted_state(name: str, checkpoint: Checkpoint, classes: int, order: Sequen
         network = whole.build(classes)
         return whole, network, dict(whole.rename(state, network))
 
-    candidates = map(candidate, without_shared_parts(checkpoint.state))
-    fitting = next((each for each in candidates if not lacking(each[1].state_dict(), each[2])), None)
-    whole, network, renamed = fitting or candidate(checkpoint.state)
+    def fitting(state: State) -> tuple[WholeNetwork, nn.Module, State] | None:
+        candidates = map(candidate, without_shared_parts(state))
+        return next((each for each in candidates if not lacking(each[1].state_dict(), each[2])), None)
+
+    chosen = fitting(checkpoint.state)
+    if chosen is None:
+        parts = {part: found for part, own in parts_of(checkpoint.state).items() if (found := fitting(own))}
+        if len(parts) > 1:
+            raise CheckpointError(
+                f"{checkpoint.name} holds several networks, under {' and '.join(map(repr, parts))}: save one alone"
+            )
+        chosen = next(iter(parts.values()), None)
+    whole, network, renamed = chosen or candidate(checkpoint.state)
     weights = fitting_state(network, replace(checkpoint, state=renamed), head=_last_linear(network))
     network.load_state_dict(weights)
     backbone, head = whole.cut(network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from torch import nn
 
 from scaling_ood.models.file_forms import CheckpointError, Form, claim, form_of
 from scaling_ood.models.files import file_sha256
-from scaling_ood.models.old_checkpoints import load_old_checkpoint
+from scaling_ood.models.old_checkpoints import load_old_checkpoint, load_tensors_alone
 from scaling_ood.restricted_pickle import NUMPY
 from scaling_ood.wording import listed
 
@@ -40,6 +41,8 @@ _DAMAGED = (
     ValueError,
 )
 """What torch raises for a pickle that it did not write."""
+
+_logger = logging.getLogger(__name__)
 
 _MOST_NAMES = 10
 _ANEW = "Where it is trusted, save its state_dict() anew, best as safetensors"
@@ -138,7 +141,11 @@ def fitting_state(module: nn.Module, checkpoint: Checkpoint, optional: Collectio
             all of it at once; or some weights are NaN or infinite.
     """
     own = module.state_dict()
-    given = under_shared_prefix(checkpoint.state, own, optional)
+    given, parts = under_shared_prefix(checkpoint.state, own, optional), []
+    if lacking(own, given, optional):
+        found = fitting_parts(checkpoint.state, own, optional)
+        parts = list(found)
+        given = found[parts[0]] if len(parts) == 1 else given
     shapes = [
         f"{name} {tuple(given[name].shape)} instead of {tuple(own[name].shape)}"
         for name in own
@@ -154,8 +161,10 @@ def fitting_state(module: nn.Module, checkpoint: Checkpoint, optional: Collectio
     if weight is not None and wanted is not None and len(weight) != len(wanted):
         told.insert(0, f"its head {head} has {len(weight):,} classes, but the data set has {len(wanted):,}")
     if told:
-        if part := _fitting_part(given, own, optional):
-            told.append(f"its names under '{part}.' would fit: save these alone")
+        if parts:
+            told.append(
+                f"its names under {' and '.join(repr(part) for part in parts)} would fit: save those of one alone"
+            )
         raise CheckpointError(f"{checkpoint.name} does not fit {type(module).__name__}: {'; '.join(told)}")
     cast = {name: _cast(checkpoint.name, name, each, own[name]) for name, each in given.items()}
     _refuse_no_numbers(checkpoint.name, cast, own)
@@ -195,13 +204,24 @@ def lacking(wanted: Iterable[str], given: Collection[str], optional: Collection[
     return [n for n in wanted if n not in given and not n.startswith(spared) and not n.endswith("num_batches_tracked")]
 
 
-def _fitting_part(given: State, wanted: Collection[str], optional: Collection[str]) -> str:
-    """The first part of names under which there are all the wanted ones; empty where there is none."""
-    for part in dict.fromkeys(name.partition(".")[0] for name in given):
-        own = {name.removeprefix(f"{part}."): each for name, each in given.items() if name.startswith(f"{part}.")}
-        if own and not lacking(wanted, under_shared_prefix(own, wanted, optional), optional):
-            return part
-    return ""
+def parts_of(state: State) -> dict[str, State]:
+    """The state by the first parts of its names, without these: a network beside a loss, or its running average."""
+    parts: dict[str, State] = {}
+    for name, tensor in state.items():
+        first, _, rest = name.partition(".")
+        if rest:
+            parts.setdefault(first, {})[rest] = tensor
+    return parts if len(parts) > 1 or any("." not in name for name in state) else {}
+
+
+def fitting_parts(state: State, wanted: Collection[str], optional: Collection[str] = ()) -> dict[str, State]:
+    """Those parts in which there are all wanted names, by the first part of theirs.
+
+    >>> list(fitting_parts({"net.fc.bias": torch.zeros(1), "loss.weight": torch.zeros(1)}, ["fc.bias"]))
+    ['net']
+    """
+    parts = {part: under_shared_prefix(own, wanted, optional) for part, own in parts_of(state).items()}
+    return {part: own for part, own in parts.items() if not lacking(wanted, own, optional)}
 
 
 def _cast(file: str, name: str, given: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
@@ -235,18 +255,40 @@ def _document(path: Path, form: Form) -> Any:
     with path.open("rb") as file, torch.serialization.safe_globals(builders):
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
-        except _DAMAGED:
+        except _DAMAGED as error:
             if form != "pickle":
-                raise
+                return _without_objects(path, error)
     return load_old_checkpoint(path)
+
+
+def _without_objects(path: Path, refusal: Exception) -> Any:
+    """A checkpoint that also holds objects, such as the options of its training: what is left when nothing builds them.
+
+    Raises:
+        Exception: The refusal, where there are no weights without them.
+    """
+    if not _wanted(refusal):
+        raise refusal
+    try:
+        document = load_tensors_alone(path)
+        state_of(document, path.name)
+    except _DAMAGED:
+        raise refusal from None
+    _logger.info("%s also holds objects (%s): they were left out, and nothing built them", path.name, _wanted(refusal))
+    return document
 
 
 def _reason(error: Exception) -> str:
     """What torch says of a pickle that it refuses, without its advice to read it all the same."""
-    text = str(error)
-    if found := re.search(r"GLOBAL ([\w.]+) was not|whose module ([\w.]+) is blocked", text):
-        return f"it wants to build {found[1] or found[2]}, which is refused"
-    return text.rsplit("WeightsUnpickler error: ", 1)[-1].strip().split("\n")[0].rstrip(".")
+    if wanted := _wanted(error):
+        return f"it wants to build {wanted}, which is refused"
+    return str(error).rsplit("WeightsUnpickler error: ", 1)[-1].strip().split("\n")[0].rstrip(".")
+
+
+def _wanted(error: Exception) -> str:
+    """What a pickle that torch refuses would build; empty where it is refused for another reason."""
+    found = re.search(r"GLOBAL ([\w.]+) was not|whose module ([\w.]+) is blocked", str(error))
+    return (found[1] or found[2]) if found else ""
 
 
 def _refuse_without_values(path: Path, state: State) -> None:

@@ -52,9 +52,14 @@ _WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|script|!
 _ONNX = re.compile(rb"\x08[\x01-\x1f][\x12\x1a\x22\x3a\x42]", re.DOTALL)
 
 # Loading these files runs what is in them: that is left to the person who trusts them.
-_SAVE = "Where you trust it: python -c \"import torch; torch.save({made}, 'NEW.pth')\""
-_TORCHSCRIPT = _SAVE.format(made="torch.jit.load({literal}, map_location='cpu').state_dict()")
-_EXPORTED = _SAVE.format(made="dict(torch.export.load({literal}).state_dict)")
+_SAVE = (
+    "It is run as it is with architecture: {name} and weights: published. For its weights alone, where you trust it: "
+    "python -c \"import torch; torch.save({made}, 'NEW.pth')\""
+)
+_TORCHSCRIPT = _SAVE.format(
+    name="torchscript:{path}", made="torch.jit.load({literal}, map_location='cpu').state_dict()"
+)
+_EXPORTED = _SAVE.format(name="pt2:{path}", made="dict(torch.export.load({literal}).state_dict)")
 
 
 class CheckpointError(ValueError):
@@ -107,6 +112,12 @@ def _folder(path: Path) -> str:
     if any(name.endswith(".distcp") for name in inside):
         join = "python -m torch.distributed.checkpoint.format_utils dcp_to_torch"
         return f"it is a distributed checkpoint in a folder. Join it: {join} {quote(str(path))} NEW.pth"
+    if "config.json" in inside:
+        kind = "smp" if "_model_class" in (path / "config.json").read_text("utf-8", "replace") else "hf"
+        return (
+            "it is a folder that save_pretrained wrote. It is run as it is with architecture: "
+            f"{kind}:{path} and weights: published"
+        )
     weights = [name for name in inside if name.endswith((".safetensors", ".bin", ".pth", ".pt", ".ckpt"))]
     held = f"{listed(weights, most=5)}" if weights else f"it holds {listed(inside, most=5) or 'nothing'}"
     return f"it is a folder. Name the file of weights in it ({held})"
@@ -139,7 +150,8 @@ def _other(path: Path, head: bytes) -> str:
     if _WEB_PAGE.match(head):
         return f"it is a web page, not weights: the download failed, or the page asks for something. {_AGAIN}"
     if _ONNX.match(head):
-        return f"it is {'a model of TensorFlow' if path.suffix == '.pb' else 'an ONNX file'}. {_TORCH}"
+        own = f"an ONNX file. It is run as it is with architecture: onnx:{path} and weights: published"
+        return f"it is a model of TensorFlow. {_TORCH}" if path.suffix == ".pb" else f"it is {own}"
     for pattern, told in _BY_NAME.items():
         if path.match(pattern):
             return told
@@ -175,7 +187,7 @@ def _check_zip(path: Path, size: int) -> None:
 
 
 def _refuse_programs(path: Path, inside: list[str], names: list[str]) -> None:
-    literal = {"literal": repr(str(path))}
+    literal = {"literal": repr(str(path)), "path": str(path)}
     if "constants.pkl" in inside or any(name.startswith("code/") for name in inside):
         raise _RefusedError(f"it is a TorchScript archive, which holds a program. {_TORCHSCRIPT.format(**literal)}")
     if {"archive_format", "serialized_exported_program.json"} & {*inside, *names}:

@@ -49,6 +49,11 @@ class _Bytes(_Nothing):
         return object.__new__(cls)
 
 
+def nothing_called(name: str) -> type:
+    """What is built in place of a name: it takes everything that a pickle gives it, and keeps nothing."""
+    return type(name, (_Bytes if name == "bytearray" else _Nothing,), {})
+
+
 class _Tuple(tuple[Any, ...]):
     """Counts its parts, of tuples in it too: it is hashed part by part, and a short pickle can make 2^60 of them."""
 
@@ -82,7 +87,7 @@ class _Outline(restricted_unpickler({})):  # type: ignore[misc]
         self.storages: dict[str, int] = {}
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:  # noqa: ARG002 - nothing is imported
-        return type(global_name, (_Bytes if global_name == "bytearray" else _Nothing,), {})
+        return nothing_called(global_name)
 
     def persistent_load(self, pid: Any) -> Any:
         # What is no text is not looked at further: to put it into words may take for ever.
