@@ -61,7 +61,7 @@ tables: $(VENV)/.ready  ## The paper's tables, our numbers beside the published 
 	@echo "Tables: data/08_reporting/tables/tables.html"
 
 viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
-	KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks
+	PYTHONWARNINGS=ignore KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks
 
 ui: $(VENV)/.ready  ## MLflow, to compare runs
 	$(BIN)/kedro mlflow ui
