@@ -63,7 +63,7 @@ benchmark: $(VENV)/.ready  ## A benchmark of your own photographs: NAME=… SETT
 		$(if $(IN_DIST),--in-dist "$(IN_DIST)") $(foreach id,$(ANOMALY),--anomaly $(id))
 
 viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
-	KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks
+	PYTHONWARNINGS=ignore KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks
 
 ui: $(VENV)/.ready  ## MLflow, to compare runs
 	$(BIN)/python -m scaling_ood.tracking.ui

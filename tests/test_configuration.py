@@ -1,5 +1,6 @@
 """Configuration that would fill the memory is refused before any of it is made; all other files are read as ever."""
 
+import tarfile
 import time
 from pathlib import Path
 
@@ -134,3 +135,28 @@ def test_what_two_loaders_read_does_not_mix(conf: Path) -> None:
     (conf / "other").mkdir()
     mine, other = loader(conf), loader(conf, "other")
     assert [each["parameters"]["id"] for each in (mine, other, mine)] == ["mine", "other", "mine"]
+
+
+def archived(folder: Path) -> Path:
+    place = folder.parent / "conf.tar.gz"
+    with tarfile.open(place, "w:gz") as archive:
+        archive.add(folder, "conf")
+    return place
+
+
+def test_an_archive_is_read_and_checked_as_its_folder_is(conf: Path) -> None:
+    (conf / "mine/parameters.yml").write_text("second: 2\n")
+    assert loader(archived(conf))["parameters"] == loader(conf)["parameters"]
+    (conf / "mine/parameters.yml").write_text(laughs(8))
+    with pytest.raises(click.ClickException, match=r"- conf/mine/parameters.yml: its anchors make 2"):
+        loader(archived(conf))
+
+
+def test_an_environment_that_an_archive_lacks_is_told_with_the_nearest(conf: Path) -> None:
+    with pytest.raises(click.ClickException, match=r"--env mien: no such folder in .*; did you mean 'mine'\?"):
+        loader(archived(conf), "mien")
+
+
+def test_where_there_is_no_configuration_the_option_that_names_one_is_told(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match=r"it has no folder 'base'; name the configuration.*--conf-source"):
+        loader(tmp_path / "conf")
