@@ -36,7 +36,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 
 def test_a_plain_pass_leaves_what_the_network_says_that_it_gives(network: Network) -> None:
     outputs = network(INPUTS)
-    assert outputs.keys() == network.gives - {"dropout"}
+    assert outputs.keys() == network.gives - {"dropout", "gradients"}
     assert {len(value) for value in outputs.values()} == {3}
 
 
@@ -47,7 +47,7 @@ def test_a_pass_is_encoding_and_decoding(network: Network) -> None:
 
 def test_training_leaves_all_of_it_too_and_a_gradient(network: Network) -> None:
     outputs = network.train()(INPUTS)
-    assert outputs.keys() >= network.gives - {"dropout"}
+    assert outputs.keys() >= network.gives - {"dropout", "gradients"}
     sum(value.sum() for value in outputs.values()).backward()
     assert any(parameter.grad is not None for parameter in network.parameters())
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.files import read_file
-from scaling_ood.images.opening import RefusedImageError, as_rgb, open_content
+from scaling_ood.images.opening import RefusedImageError, as_rgb, open_content, to_rgb
 
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _CHANNELS = 3
@@ -138,7 +138,7 @@ def _from_array(value: np.ndarray | Sequence[Any], limits: Limits) -> Image.Imag
     if array.min() < 0 or array.max() > np.iinfo(np.uint8).max:
         raise RefusedImageError(f"has values from {array.min()} to {array.max()}; {wanted}")
     _refuse_pixels((array.shape[1], array.shape[0]), limits)
-    return Image.fromarray(array.astype(np.uint8)).convert("RGB")
+    return to_rgb(Image.fromarray(array.astype(np.uint8)))
 
 
 def _refuse_pixels(size: tuple[int, int], limits: Limits) -> None:
