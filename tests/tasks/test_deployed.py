@@ -67,7 +67,10 @@ def test_scores_are_the_pipelines_for_every_detector(benches, tmp_path, setting)
             assert answers["is_anomaly"].mean() == chosen["caught"][image_set]
 
 
-PUBLISHED = {"networks": {"classifier": {"architecture": "toy", "weights": "published"}}, "data__train": None}
+PUBLISHED = {
+    "networks": {"classifier": {"architecture": "toy", "weights": "published", "least_quality": 0.0}},
+    "data__train": None,
+}
 OTHERS = {
     "multi_class": [
         PUBLISHED,
@@ -91,7 +94,7 @@ def test_scores_are_the_pipelines_wherever_the_weights_come_from(benches, tmp_pa
 @pytest.mark.parametrize("setting", WHOLE)
 def test_scores_are_the_pipelines_with_the_weights_of_a_file(benches, tmp_path, setting):
     own = benches(setting)
-    network = {"classifier": {"architecture": "toy", "weights": "checkpoint"}}
+    network = {"classifier": {"architecture": "toy", "weights": "checkpoint", "least_quality": 0.0}}
     made = bench(setting, tmp_path, own.photographs, detectors=only("energy"), networks=network, data__train=None)
     made.products.mkdir()
     classes = len(made.manifest.preparation.classes)
