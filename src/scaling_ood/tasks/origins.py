@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 
 import pandas as pd
 
@@ -56,7 +57,7 @@ def origins_in_words(origins: Sequence[Origins], roots: Mapping[str, str]) -> st
             f"{one.images:,}",
             f"{one.classes:,}" if one.classes else "-",
             one.data_set,
-            f"{roots[one.place.root]}/{one.place.folder}" if one.place else one.folder,
+            str(Path(roots[one.place.root], one.place.folder)) if one.place else one.folder,
         )
         for one in origins
     ]
