@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -205,6 +206,17 @@ def test_a_package_holds_data_alone_and_is_checked(benches, tmp_path):
     weights = tmp_path / "one" / "network.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(PackageError, match=r"network.safetensors in .* is not what was packaged"):
+        read_package(tmp_path / "one")
+
+
+def test_a_package_of_another_version_is_refused_in_words(benches, tmp_path):
+    found = packed(benches("multi_class"), "msp")
+    with pytest.raises(PackageError, match="of the setting 'tabular', and there are: multi_class"):
+        Deployed(replace(found, about={**found.about, "setting": "tabular"}))
+    write_package(found, tmp_path / "one")
+    place = tmp_path / "one" / "package.json"
+    place.write_text(place.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(PackageError, match="has format 2, and this version of scaling_ood reads 1"):
         read_package(tmp_path / "one")
 
 

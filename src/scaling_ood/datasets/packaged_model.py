@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +21,8 @@ from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image
 
 import scaling_ood
@@ -39,13 +41,8 @@ LOADER = Path(scaling_ood.__file__).parent / "serving" / "loader.py"
 
 RECORD = "registered.json"
 
-_COMPUTED_WITH = {
-    "mlflow": "mlflow", "numpy": "numpy", "onnxruntime": "onnxruntime", "pandas": "pandas", "PIL": "pillow",
-    "safetensors": "safetensors", "scipy": "scipy", "segmentation_models_pytorch": "segmentation-models-pytorch",
-    "sklearn": "scikit-learn", "timm": "timm", "torch": "torch", "torchvision": "torchvision",
-    "transformers": "transformers",
-}  # fmt: skip
-"""Module to the distribution whose version may move a score; of those that this process has loaded."""
+PROJECT = "scaling-ood"
+"""The distribution that brings the code, and whose requirements may move a score."""
 
 _logger = logging.getLogger(__name__)
 
@@ -159,16 +156,12 @@ def _example() -> str:
 
 
 def _versions() -> list[str]:
-    """What the scores were computed with."""
-    found = []
-    for module, distribution in _COMPUTED_WITH.items():
-        if module in sys.modules:
-            try:
-                # A build's own ending, such as +cpu, is on no index.
-                found.append(f"{distribution}=={version(distribution).partition('+')[0]}")
-            except PackageNotFoundError:
-                continue
-    return found
+    """Of the requirements that this process has loaded, extras included, those that it computes with."""
+    wanted = {canonicalize_name(Requirement(each).name) for each in requires(PROJECT) or ()}
+    loaded = {top: names for top, names in packages_distributions().items() if top in sys.modules}
+    found = sorted({canonicalize_name(name) for names in loaded.values() for name in names} & wanted)
+    # A build's own ending, such as +cpu, is on no index.
+    return [f"{name}=={version(name).partition('+')[0]}" for name in found]
 
 
 def _register(data: Package, model: dict[str, Any], package: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _MEGABYTE = 1_000_000
 def serve(model: str, host: str, port: int, most_megabytes: float) -> None:
     """Answer POST requests to /invocations, in MLflow's protocol.
 
-    MODEL is the folder of a packaged model, or its address, such as models:/scaling-ood-miniature-multi_class/1.
+    MODEL is the folder of a packaged model, or its address, such as models:/NAME/1.
     """
     # Late, as they take seconds, and --help does not need them.
     import uvicorn

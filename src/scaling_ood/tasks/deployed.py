@@ -20,7 +20,7 @@ from scaling_ood.images.received import Limits
 from scaling_ood.models import Forward, Network, OutputCheck, encode_all
 from scaling_ood.parameters.detectors import DetectorSpec, methods_of
 from scaling_ood.parameters.networks import NetworkSpec
-from scaling_ood.products.packages import Package
+from scaling_ood.products.packages import Package, PackageError
 from scaling_ood.products.preparation import Preparation
 from scaling_ood.products.stored import Tensors
 from scaling_ood.tasks.task import Task, tasks
@@ -52,10 +52,14 @@ class Deployed:
             root: Folder below which paths of images may lie; empty where none may.
 
         Raises:
-            ValueError: The package is of a setting or network that this version does not know.
+            PackageError: The package is of a setting that this version does not know.
+            ValueError: So is its network, or its detector.
         """
         about = self.about = package.about
-        self.task: Task = {task.name: task for task in tasks()}[about["setting"]]
+        known = {task.name: task for task in tasks()}
+        if about["setting"] not in known:
+            raise PackageError(f"the package is of the setting '{about['setting']}', and there are: {', '.join(known)}")
+        self.task: Task = known[about["setting"]]
         self.limits = Limits(**about["limits"], root=root)
         self.prepared = Preparation.model_validate(about["preparation"])
         self._spec = _network_spec(self.task, about["network"])
