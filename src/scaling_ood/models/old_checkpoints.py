@@ -60,9 +60,7 @@ def _is_suspicious(module: str, name: str) -> bool:
 _PLAIN_BUILTINS = frozenset({"bool", "bytearray", "complex", "dict", "float", "frozenset", "int", "list", "object"}) | {
     *("range", "set", "slice", "str", "tuple")
 }
-_PLAIN_MODULES = frozenset(
-    {"argparse", "collections", "datetime", "decimal", "enum", "pathlib", "types", "typing", "uuid"}
-)
+_PLAIN_MODULES = frozenset({"argparse", "collections", "datetime", "decimal", "enum", "pathlib", "types", "typing"})
 
 
 def load_tensors_alone(path: Path) -> Any:

@@ -178,6 +178,6 @@ class _Graph:
 def _layer(reads: str, weight: np.ndarray[Any, Any], bias: np.ndarray[Any, Any] | None) -> _Layer | None:
     if weight.ndim != 2:  # noqa: PLR2004
         return None
-    weight = np.ascontiguousarray(weight, dtype=np.float32)
+    weight = np.array(weight, dtype=np.float32, order="C")
     filled = np.zeros(len(weight), np.float32) if bias is None else np.asarray(bias, np.float32).reshape(-1).copy()
     return _Layer(reads, weight, filled) if len(filled) == len(weight) else None
