@@ -284,3 +284,9 @@ def test_the_scenes_of_ones_own_that_the_guide_shows_are_valid():
     shown = SceneDataSpec(**yaml.safe_load(block_of(GUIDE, "yaml", "paired_folders"))["data"])
     assert shown.labels().classes == ("road", "sidewalk", "building")
     assert shown.scene_source("DIR").pairings[0].label_suffix == "_gtFine_labelTrainIds"
+
+
+def test_pictures_are_small_and_shown():
+    pictures = sorted((ROOT / "docs" / "images").iterdir())
+    assert all(picture.stat().st_size <= 300_000 for picture in pictures)
+    assert all(any(f"images/{picture.name}" in page.read_text("utf-8") for page in PAGES) for picture in pictures)
