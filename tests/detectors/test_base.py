@@ -112,7 +112,7 @@ def test_a_method_on_another_source(chunk):
     usual = build_detector("max_logit")
     other = on_need(usual, EPSILON)
     assert (usual.needs, other.needs) == ({"logits"}, {EPSILON})
-    assert (other.requires, other.name) == ({"logits"}, "max_logit")
+    assert (other.requires, other.name) == ({"logits", "gradients"}, "max_logit")
     moved = Outputs(chunk.logits, **{field_of(EPSILON): chunk.logits + 1})
     torch.testing.assert_close(other.score(moved), usual.score(chunk) - 1)
     assert torch.equal(other.score(Outputs(odin_logits=chunk.logits)), usual.score(chunk))
@@ -161,7 +161,8 @@ def test_two_needs_of_one_name_are_told_apart():
     ("detector", "gives", "dense", "reason"),
     [
         ("msp", {"logits"}, True, ""),
-        ("odin", {"logits"}, True, ""),
+        ("odin", {"logits", "gradients"}, True, ""),
+        ("odin", {"logits"}, True, r"it takes gradients, which the network .plain. does not give"),
         ("kl_matching", {"logits"}, False, ""),
         ("kl_matching", {"logits"}, True, "the method is defined for whole images, not for pixels"),
         ("mc_dropout", {"logits", "features"}, False, "dropout, which the network 'plain' does not give"),
