@@ -56,6 +56,11 @@ def pack(
     if prepared.given:
         raise NotPackagedError(f"{task.name}: a detector is packaged with its network, and here are outputs alone")
     network, seed = spec.networks[method.network], scores.seeds[0]
+    if network.registered and network.registered.identity:
+        raise NotPackagedError(
+            f"{task.name}: '{network.architecture}' is read from a file of its own, which a package does not hold yet: "
+            "take its weights as a checkpoint of a network that timm or torchvision has"
+        )
     switches = spec.detectors
     other = getattr(switches[method.name], "logits_of", None)
     chosen = {name: switches[name] for name in filter(None, (method.name, other))}
