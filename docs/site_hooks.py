@@ -30,10 +30,14 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def with_deeper_lists(markdown: str) -> str:
-    """What belongs to a numbered line is indented by three spaces on GitHub, by four here."""
-    lines, inside = [], False
+    """What belongs to a numbered line is indented by three spaces on GitHub; here by four, up to an empty line."""
+    lines: list[str] = []
+    inside = False
     for line in markdown.split("\n"):
         if line and not line.startswith(" "):
-            inside = bool(re.match(r"\d+\. ", line))
+            numbered = bool(re.match(r"\d+\. ", line))
+            if inside and numbered and lines[-1]:
+                lines.append("")
+            inside = numbered
         lines.append(f" {line}" if inside and line.startswith("   ") else line)
     return "\n".join(lines)
