@@ -48,7 +48,7 @@ class Registered:
         class_names: Of the published head's outputs, in their order, where the source knows them.
         program: Whether it has the weights that it has: it can be neither trained nor given others.
         input_px: Side of the only input that it takes, where nothing else is known of its preprocessing.
-        identity: What stands in keys in place of the name, where that is a path.
+        identity: What stands in keys in place of the name, of a network that a person brings: its content.
         version: To be raised with every change of the network that is built, or of the names in its state; it is part
             of every key.
     """

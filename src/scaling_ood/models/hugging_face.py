@@ -73,8 +73,8 @@ class Saved:
 
     @property
     def identity(self) -> str:
-        """What stands in keys in place of a folder's path."""
-        return "" if self.revision else f"{HF}{self.digest}"
+        """What stands in keys in place of a folder's path, or with the commit of a repository."""
+        return f"{HF}{self.place}@{self.digest}" if self.revision else f"{HF}{self.digest}"
 
     def build(self, auto: str, pretrained: bool) -> nn.Module:
         """The network, by one of transformers' `Auto` classes.
