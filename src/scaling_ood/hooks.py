@@ -191,9 +191,11 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         shapes = setting.spec.data.expected()
         for data_set, folder in setting.spec.data.photographs().items():
             wanted.setdefault(f"{root}/{folder}", []).append(f"{name} {data_set}")
-            expected.setdefault(f"{root}/{folder}", {})[shapes[data_set]] = None
+            known = expected.setdefault(f"{root}/{folder}", {})
+            if data_set in shapes:
+                known[shapes[data_set]] = None
     missing = [
-        f"no folder {folder}, for {', '.join(names)}; {'; '.join(expected[folder])}"
+        "; ".join([f"no folder {folder}, for {', '.join(names)}", *expected[folder]])
         for folder, names in wanted.items()
         if not os.path.isdir(folder)
     ]

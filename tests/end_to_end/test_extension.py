@@ -34,6 +34,7 @@ def extended(finished, tmp_path_factory) -> Project:
     assert text.count(LINE) == len(SETTINGS)
     parameters.write_text(text.replace(LINE, LINE + lines))
     off = [f"{setting}.detectors.{name}=false" for setting in SETTINGS for name in {*DETECTORS[setting]} - KEPT]
+    off += [f"{setting}.packaging.detector=max_logit" for setting in SETTINGS]
     outcome = project.python("-m", "kedro", "run", "--env", "test", "--params", ",".join(off))
     assert outcome.code == 0, outcome.output
     return project
