@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 from kedro.framework import project
 from kedro.framework.cli.project import run as _run_of_kedro
-from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.utils import find_kedro_project
 
@@ -51,7 +50,7 @@ def score(folder: Path) -> None:
     except ProvidedError as error:
         raise click.ClickException(str(error)) from error
     parameters = {"data_root": str(folder.resolve())}
-    with KedroSession.create(_project(), env=environment, runtime_params=parameters) as session:
+    with project.settings.SESSION_CLASS.create(_project(), env=environment, runtime_params=parameters) as session:
         session.run()
 
 

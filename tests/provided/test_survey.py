@@ -43,6 +43,13 @@ def test_probabilities_are_no_logits(folder, rewritten, sigmoid):
     assert "look like probabilities" in problems(folder, sigmoid)
 
 
+def test_one_set_of_probabilities_is_enough(folder, rewritten):
+    odds = np.exp(brought(30, 2)["logits"])
+    rewritten("odd", logits=odds / odds.sum(axis=1, keepdims=True), features=None)
+    (folder / "head.npz").unlink()
+    assert problems(folder) == "odd: the logits look like probabilities: give what enters the softmax"
+
+
 def test_log_probabilities_are_no_logits(folder, rewritten):
     for name, images in {"test": 40, "fit": 60, "odd": 30}.items():
         logits = brought(images)["logits"]

@@ -88,7 +88,7 @@ class PackagedModelDataset(AbstractDataset[Package, dict[str, Any]]):
         record = {"folder": str(self._folder), "name": data.name, "version": "", "uri": "", **(registered or {})}
         write_atomically(self._record, json.dumps(record, indent=1))
         if registered:
-            _logger.info("Registered %s (mlflow models serve -m %s --env-manager local)", record["uri"], record["uri"])
+            _logger.info("Registered %s (make serve MODEL=%s)", record["uri"], record["uri"])
         else:
             _logger.warning(
                 "MLflow did not take the model (%s). It can be served from its folder %s; to register it, run the same "

@@ -299,8 +299,6 @@ class SegmenterSpec(HintSpec, NetworkSpec):
                 f"'{self.architecture}' is run as it is, and not trained here: weights must be published or "
                 f"checkpoint, not {self.weights}"
             )
-        if self.whole and self.objective != "classes":
-            raise ValueError(f"'{self.architecture}' is run as it is, and did not learn its {self.objective}")
         if self.weights in ("published", "trained_head") and not self.whole:
             raise ValueError(f"weights: {self.weights} cannot be: encoders are published, segmenters are not")
         return self
@@ -404,7 +402,8 @@ class SegmentationSpec(SettingSpec):
             return shared
         kept = {name: shared[name] for name in _OF_ALL if name in shared}
         source = WEIGHTS.get(str(shared.get("weights")))
-        return kept if source is None or source.trains else {**kept, "weights": source.source}
+        # Nobody publishes one: where nothing is trained it could only come from a file, and is a gap.
+        return kept if source is None or source.trains else {**kept, "weights": "checkpoint"}
 
     def own_problems(self) -> list[str]:
         """A segmenter whose quality is asked for, and whose labels cannot tell it."""

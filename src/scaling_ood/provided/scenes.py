@@ -18,6 +18,9 @@ ENDINGS = (".npy", ".npz", ".safetensors")
 _ASPECT = 1.3
 """By how much the shape of a grid may differ from that of the label image: more is another scene, or turned."""
 
+_CLOSE = 1e-2
+"""How far the sum of a pixel's probabilities may be from 1."""
+
 _MOST = 5
 """Scenes that a message names."""
 
@@ -65,7 +68,7 @@ def survey_scenes(folder: Path, scenes: Sequence[str], sizes: Sequence[tuple[int
             probabilities; all of it, a line each kind.
     """
     problems: dict[str, list[str]] = {}
-    contents, classes, likely = [], dict[str, int](), []
+    contents, classes = [], dict[str, int]()
     for scene, (height, width) in zip(scenes, sizes, strict=True):
         try:
             place = logits_of(folder, scene)
@@ -81,9 +84,8 @@ def survey_scenes(folder: Path, scenes: Sequence[str], sizes: Sequence[tuple[int
             shape = f"{scene} {logits.shape[1]} x {logits.shape[2]} on {height} x {width}"
             problems.setdefault("have a grid (C, h, w) of another shape than the label image", []).append(shape)
         own = logits.float()
-        likely.append(bool((own >= 0).all()) and bool(((own.sum(dim=0) - 1).abs() < 1e-2).all()))  # noqa: PLR2004
-    if likely and all(likely):
-        problems["look like probabilities: give what enters the softmax"] = ["all scenes"]
+        if bool((own >= 0).all()) and bool(((own.sum(dim=0) - 1).abs() < _CLOSE).all()):
+            problems.setdefault("look like probabilities (give what enters the softmax)", []).append(scene)
     if len(set(classes.values())) > 1:
         first = {number: scene for scene, number in reversed(classes.items())}
         problems["have different numbers of classes"] = [f"{scene} {number}" for number, scene in first.items()]

@@ -170,14 +170,17 @@ def _widths(seen: list[tuple[str, Rows, _Look]], provided: Provided) -> list[str
 
 
 def _probabilities(seen: list[tuple[str, Rows, _Look]], sigmoid: bool) -> list[str]:
-    if sum(look.rows for _, _, look in seen) < _ENOUGH:
-        return []
     before = "the sigmoid" if sigmoid else "the softmax"
-    if all(look.in_unit and (sigmoid or look.sums_to_one) for _, _, look in seen):
-        return [f"the logits look like probabilities: give what enters {before}, from which probabilities follow"]
-    if all(look.normalised for _, _, look in seen):
-        return ["the logits look like log-probabilities: give what enters the softmax, before it is normalised"]
-    return []
+    problems = []
+    for name in dict.fromkeys(name for name, _, _ in seen):
+        looks = [look for owner, _, look in seen if owner == name]
+        if sum(look.rows for look in looks) < _ENOUGH:
+            continue
+        if all(look.in_unit and (sigmoid or look.sums_to_one) for look in looks):
+            problems.append(f"{name}: the logits look like probabilities: give what enters {before}")
+        elif all(look.normalised for look in looks):
+            problems.append(f"{name}: the logits look like log-probabilities: give what enters {before}")
+    return problems
 
 
 def _doubled(table: pd.DataFrame) -> list[str]:

@@ -50,17 +50,18 @@ def better_than_chance(quality: Quality, chance: tuple[float, int], network: Net
     """
     assert quality.value is not None
     told, level, bound = in_measure(quality.measure, quality.value), chance[0], chance_bound(*chance)
-    images = sum(quality.images.values())
     if quality.value <= bound:
         raise WrongNetworkError(
-            f"{setting}: {told} on {images:,} in-distribution images is at chance level ({level:.1%}; by luck up to "
+            f"{setting}: {told} is at chance level ({level:.1%}; by luck up to "
             f"{bound:.1%}): check weights, preprocessing and the order of the classes. If {network.architecture} is "
-            "known to be no better, state least_quality"
+            "known to be no better, say so: least_quality: 0"
         )
     warning = (
         f"Nothing says how good {network.architecture} must be (least_quality): {told} was compared with chance alone "
-        f"({level:.1%}). A wrong preprocessing loses points and stays far above chance."
+        f"({level:.1%})."
     )
+    if network.source.start != "outputs":
+        warning += " A wrong preprocessing loses points and stays far above chance."
     return replace(quality, warning=" ".join(filter(None, [quality.warning, warning])))
 
 
