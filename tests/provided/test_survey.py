@@ -45,8 +45,7 @@ def test_probabilities_are_no_logits(folder, rewritten, sigmoid):
 
 def test_one_set_of_probabilities_is_enough(folder, rewritten):
     odds = np.exp(brought(30, 2)["logits"])
-    rewritten("odd", logits=odds / odds.sum(axis=1, keepdims=True), features=None)
-    (folder / "head.npz").unlink()
+    rewritten("odd", logits=odds / odds.sum(axis=1, keepdims=True))
     assert problems(folder) == "odd: the logits look like probabilities: give what enters the softmax"
 
 

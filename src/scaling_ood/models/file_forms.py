@@ -113,7 +113,7 @@ def _folder(path: Path) -> str:
         join = "python -m torch.distributed.checkpoint.format_utils dcp_to_torch"
         return f"it is a distributed checkpoint in a folder. Join it: {join} {quote(str(path))} NEW.pth"
     if "config.json" in inside:
-        kind = "smp" if "_model_class" in (path / "config.json").read_text("utf-8", "replace") else "hf"
+        kind = "smp" if "_model_class" in (path / "config.json").read_text(encoding="utf-8", errors="replace") else "hf"
         return (
             "it is a folder that save_pretrained wrote. It is run as it is with architecture: "
             f"{kind}:{path} and weights: published"

@@ -61,7 +61,10 @@ class NormalisationSpec(Spec):
             if stated.get("squash") and "crop_px" in stated:
                 stated.setdefault("resize_px", stated["crop_px"])
             if lacking := [name for name in type(self).model_fields if name not in stated]:
-                raise ValueError(f"preprocessing lacks {', '.join(lacking)}: nothing says how its images were prepared")
+                raise ValueError(
+                    f"preprocessing lacks {', '.join(lacking)}: nothing says how its images were prepared"
+                    " (an `hf:` folder says it where the image processor was saved into it, too; else state it here)"
+                )
             return Preprocessing(**{"resize_px": 0, "crop_px": 0, **stated})
         values = {name: getattr(own, name) for name in Preprocessing.__dataclass_fields__}
         if "squash" in stated:

@@ -69,8 +69,9 @@ def survey(provided: Provided, sigmoid: bool) -> Surveyed:
     problems += [told for name, rows, look in seen for told in look.problems(name, rows)]
     problems += _widths(seen, provided)
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if likely := _probabilities(seen, sigmoid):  # which no last layer makes
+        problems = [*likely, *(told for told in problems if _FEATURES not in told)]
     if not problems:
-        problems += _probabilities(seen, sigmoid)
         problems += _doubled(table)
     if problems:
         raise ProvidedError("\n".join(dict.fromkeys(problems)))

@@ -88,6 +88,17 @@ def test_onnx_of_torchs_newer_exporter_with_weights_beside_it_is_read(tmp_path: 
         close(network(IMAGES)["logits"], model(IMAGES))
 
 
+def test_weights_beside_an_onnx_file_are_part_of_what_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "net.onnx"
+    torch.onnx.export(Small().eval(), (IMAGES[:2],), str(file), dynamo=True, external_data=True, verbose=False)
+    (data,) = tmp_path.glob("*.data")
+    before = architecture(f"onnx:{file}").identity
+    content = bytearray(data.read_bytes())
+    content[-1] ^= 1
+    data.write_bytes(bytes(content))
+    assert architecture(f"onnx:{file}").identity != before
+
+
 def test_an_output_called_features_is_none_of_logits(tmp_path: Path) -> None:
     class Two(Small):
         def forward(self, images: torch.Tensor) -> Any:

@@ -94,7 +94,14 @@ def read_onnx(path: Path) -> Program:
         head = nn.Linear(layer.weight.shape[1], layer.weight.shape[0])
         head.load_state_dict({"weight": torch.from_numpy(layer.weight), "bias": torch.from_numpy(layer.bias)})
     classes = len(layer.bias) if layer else _classes(network, size)
-    return Program(network, head, classes, size, "ONNX")
+    return Program(network, head, classes, size, "ONNX", _beside(model, path))
+
+
+def _beside(model: Any, path: Path) -> tuple[Path, ...]:
+    """The files that hold the weights of a graph outside of it, in the order of their names."""
+    tensors = [*model.graph.initializer, *(each.t for node in model.graph.node for each in node.attribute)]
+    entries = [{each.key: each.value for each in tensor.external_data} for tensor in tensors]
+    return tuple(path.parent / name for name in sorted({each["location"] for each in entries if each}))
 
 
 def _classes(network: nn.Module, size: tuple[int, int] | None) -> int:

@@ -30,6 +30,7 @@ class Program:
         classes: Number of classes C.
         size: (H, W) of the only images that it takes; None where it takes any.
         words: What it is.
+        beside: Further files that hold some of its weights.
     """
 
     network: nn.Module
@@ -37,6 +38,7 @@ class Program:
     classes: int
     size: tuple[int, int] | None
     words: str
+    beside: tuple[Path, ...] = ()
 
 
 class FixedBatch(nn.Module):
@@ -82,7 +84,8 @@ def architecture_of(name: str, prefix: str, read: Callable[[Path], Program]) -> 
         ProgramError: The file is not there, cannot be taken, or holds no classifier of square images.
     """
     path = file_of(name, prefix)
-    digest, program = digest_of_files([path]), read_program(read, path)
+    program = read_program(read, path)
+    digest = digest_of_files([path, *program.beside])
     if program.size is not None and program.size[0] != program.size[1]:
         raise ProgramError(
             f"'{name}' takes images of {program.size[0]} x {program.size[1]} pixels, which are no square"

@@ -26,7 +26,7 @@ def segmenter_of(name: str, prefix: str, read: Callable[[Path], Program]) -> Who
     program = read_program(read, path)
     if program.head is not None:
         raise ProgramError(f"'{name}' gives one vector of logits per image, not one per pixel")
-    digest = digest_of_files([path])
+    digest = digest_of_files([path, *program.beside])
     backwards = getattr(program.network, "runs_backwards", True)
     return WholeSegmenter(
         lambda _classes, _pretrained: program.network,

@@ -85,11 +85,18 @@ def known_folder(root: Path, wanted: str, taken: Collection[str] = ()) -> Path:
             return root / fitting[0]
     told = "\n".join(f"- {name}: {one}" for name, one in found.items()) or f"- {inventory(root)}"
     several = split or classes
-    problem = f"any of {', '.join(several)} may be it" if several else "no folder holds folders of classes with images"
+    problem = (
+        f"any of {', '.join(several)} may be it"
+        if several
+        else "no folder holds folders of classes with images; put those of the known classes into one folder"
+    )
     raise DraftError(
         f"which folder of {root} is the in-distribution set? {problem}. Name it (IN_DIST=FOLDER, --in-dist FOLDER); "
         f"{LAYOUTS.expected('class_folders')}, {LAYOUTS.expected('image_folder')}. Found:\n{told}"
     )
+
+
+_NONE = "no folder holds folders of classes with images; put those of the known classes into one folder"
 
 
 def _has_classes(found: Inventory) -> bool:
