@@ -96,6 +96,10 @@ def test_a_segmenter_at_chance_is_refused(tmp_path):
     own = bench("segmentation", tmp_path / "own", **untrained(f"pt2:{file}", **levels))
     with pytest.raises(WrongNetworkError, match=r"mIoU \d+\.\d% is at chance level"):
         own.load("segmenter.quality")
+    let_through = bench(
+        "segmentation", tmp_path / "let", **untrained(f"pt2:{file}", **{**levels, "least_quality": 0.0})
+    )
+    assert "is at chance level" in let_through.load("segmenter.quality").warning
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class WrongNetworkError(ValueError):
 
 
 def better_than_chance(quality: Quality, chance: tuple[float, int], network: NetworkSpec, setting: str) -> Quality:
-    """The quality of a network of which nobody said how good it must be, with a warning that says so.
+    """The quality of a network that is not trained here, with a warning where that says little.
 
     Args:
         quality: Of a network that is not trained here.
@@ -46,16 +46,22 @@ def better_than_chance(quality: Quality, chance: tuple[float, int], network: Net
         setting: Its name.
 
     Raises:
-        WrongNetworkError: It is no better than chance.
+        WrongNetworkError: It is no better than chance, and nobody said that it need not be.
     """
     assert quality.value is not None
     told, level, bound = in_measure(quality.measure, quality.value), chance[0], chance_bound(*chance)
-    if quality.value <= bound:
+    at_chance = quality.value <= bound
+    if at_chance and network.least_quality is None:
         raise WrongNetworkError(
             f"{setting}: {told} is at chance level ({level:.1%}; by luck up to "
             f"{bound:.1%}): check weights, preprocessing and the order of the classes. If {network.architecture} is "
             "known to be no better, say so: least_quality: 0"
         )
+    if at_chance:
+        warning = f"{told} is at chance level ({level:.1%}): no number below says anything of a network that works."
+        return replace(quality, warning=" ".join(filter(None, [quality.warning, warning])))
+    if network.least_quality is not None:
+        return quality
     warning = (
         f"Nothing says how good {network.architecture} must be (least_quality): {told} was compared with chance alone "
         f"({level:.1%})."

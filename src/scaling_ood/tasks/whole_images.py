@@ -390,7 +390,7 @@ class WholeImages(Task):
                 f"{quality.least:.1%} that {network.architecture} is known for (least_quality): check weights, "
                 "preprocessing and the order of the classes"
             )
-        if values and network.least_quality is None and not network.source.trains:
+        if values and not network.source.trains:
             quality = better_than_chance(quality, self.chance(quality, manifest), network, self.name)
         if quality.warning:
             _logger.warning(quality.warning)
