@@ -121,6 +121,16 @@ def test_the_report_says_how_good_the_network_is():
     assert f"top-1 accuracy {right:.1%}" in found.report
 
 
+def test_images_of_unknown_class_are_no_class_that_chance_knows():
+    known = brought(2000)
+    targets = known["targets"].copy()
+    targets[100:] = -1
+    found = evaluate_outputs(
+        {"logits": known["logits"], "targets": targets}, {"odd": brought(30, 2)["logits"]}, detectors=["msp"]
+    )
+    assert "top-1 accuracy 90.0%" in found.report
+
+
 def test_a_network_that_is_worse_than_stated_is_refused():
     known = brought(40)
     given = {"logits": known["logits"], "targets": known["targets"]}

@@ -33,7 +33,7 @@ class ProvidedPass(Pass):
 
     def about(self) -> dict[str, Any]:
         """What is recorded of them."""
-        return super().about() | {"device": "elsewhere", "given": sorted(map(str, self.needs))}
+        return super().about() | {"device": "elsewhere"}
 
     def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         """The missing shards, as `ImagePass` would leave them.

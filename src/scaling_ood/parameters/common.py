@@ -46,6 +46,17 @@ RESERVED = ("train", "fit", "test", "mean")
 """What no OOD set can be called: roles of in-distribution images, and the row of means."""
 
 
+def reserved_names(ood: Iterable[str]) -> list[str]:
+    """What is wrong with names of OOD sets that name rows of their own in the tables; nothing for good ones.
+
+    >>> reserved_names(["textures", "mean"])
+    ['an OOD set cannot be called mean: that names rows of its own in the tables']
+    """
+    taken = [name for name in ood if name in RESERVED or name.startswith("mean_")]
+    told = "that names rows of its own in the tables"
+    return [f"an OOD set cannot be called {', '.join(taken)}: {told}"] if taken else []
+
+
 _NAME = re.compile(r"[^\W_][\w-]*")
 _LONGEST_NAME = 60
 

@@ -21,13 +21,13 @@ from scaling_ood.images.class_lists import CLASS_LISTS
 from scaling_ood.images.counts import known_part
 from scaling_ood.images.quality import QUALITY_MEASURES
 from scaling_ood.parameters.common import (
-    RESERVED,
     AnyDataSpec,
     Count,
     Name,
     Share,
     Silent,
     Spec,
+    reserved_names,
     unfit_names,
 )
 from scaling_ood.wording import refuse_unknown
@@ -262,9 +262,7 @@ class DataSpec(AnyDataSpec):
         problems = []
         if len(set(self.ood)) < len(self.ood) or self.in_dist in self.ood:
             problems.append(f"names a set twice: in_dist {self.in_dist}, ood {', '.join(self.ood)}")
-        taken = [name for name in self.ood if name in RESERVED or name.startswith("mean_")]
-        if taken:
-            problems.append(f"an OOD set cannot be called {', '.join(taken)}: that names rows of its own in the tables")
+        problems += reserved_names(self.ood)
         if isinstance(self.sets.get(self.in_dist), NoiseSpec):
             problems.append(f"in_dist cannot be noise: {self.in_dist}")
         if problems:

@@ -212,8 +212,8 @@ class MultiClassTask(WholeImages):
         return values, Quality("top1", value, network.least, by_set, images, warning)
 
     def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
-        """The share of the commonest class."""
-        shown = pd.concat([manifest.of(name)["label"] for name in quality.images])
+        """The share of the commonest class, of the images whose class is known."""
+        shown = pd.concat([manifest.of(name)["label"] for name in quality.images]).loc[lambda label: label >= 0]
         return float(shown.value_counts(normalize=True).max()), len(shown)
 
     def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:

@@ -13,7 +13,7 @@ from scaling_ood.evaluation.passes import HEADS
 from scaling_ood.evaluation.provided_pass import ProvidedPass
 from scaling_ood.images.manifest import COLUMNS, LEFT_OUT, left_out, set_digest
 from scaling_ood.models import Forward
-from scaling_ood.parameters.common import RESERVED, unfit_names
+from scaling_ood.parameters.common import reserved_names, unfit_names
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.outputs import OutputsDataSpec
 from scaling_ood.parameters.setting import ExtractionSpec
@@ -55,12 +55,7 @@ def prepare_outputs(
         ProvidedError: Anything that is wrong with them, a line each.
         SharedImagesError: Too many rows stand on both sides.
     """
-    names = unfit_names("OOD set", provided.ood)
-    names += [
-        f"an OOD set cannot be called {name}: that names rows of its own in the tables"
-        for name in provided.ood
-        if name in RESERVED or name.startswith("mean_")
-    ]
+    names = [*unfit_names("OOD set", provided.ood), *reserved_names(provided.ood)]
     if names:
         raise ProvidedError("\n".join(names))
     found = survey(provided, sigmoid)
