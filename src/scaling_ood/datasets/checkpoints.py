@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from scaling_ood.datasets.places import local_path
+from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import (
     content_sum,
     is_intact,
@@ -23,7 +24,7 @@ from scaling_ood.products.kept_files import (
     write_atomically,
 )
 from scaling_ood.products.keys import Origin
-from scaling_ood.products.plans import TrainingPlan, alone
+from scaling_ood.products.plans import TrainingPlan
 from scaling_ood.products.stored import StoredModel
 
 _logger = logging.getLogger(__name__)

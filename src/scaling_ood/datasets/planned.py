@@ -13,6 +13,7 @@ from kedro.io import AbstractDataset
 from tqdm import tqdm
 
 from scaling_ood.datasets.places import local_path
+from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import (
     content_sum,
     is_intact,
@@ -22,7 +23,7 @@ from scaling_ood.products.kept_files import (
     write_atomically,
 )
 from scaling_ood.products.keys import Origin
-from scaling_ood.products.plans import Part, Plan, alone
+from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.stored import StoredParts
 
 Content = TypeVar("Content")

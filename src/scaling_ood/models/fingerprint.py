@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import torch
 
+from scaling_ood.models.chance import alone
 from scaling_ood.models.sources import architecture
 
 
@@ -21,6 +22,7 @@ def weights_digest(state: dict[str, torch.Tensor]) -> str:
 
 
 @lru_cache(maxsize=8)
+@alone()
 def published_digest(name: str) -> str:
     """Digest of an architecture's published weights, head included.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import nn
 
+from scaling_ood.models.chance import seeded
 from scaling_ood.models.heads import ClassHead, Head, ReadyLogits
 from scaling_ood.models.network import Network, Start
 from scaling_ood.models.sources import architecture
@@ -79,8 +80,7 @@ def build_head(name: str, head: Callable[[int], Head], *, seed: int) -> Head:
         head: Width D of the features to the head, such as `partial(ClassHead, classes=10)`.
         seed: Of its weights.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return head(architecture(name).features)
 
 
@@ -100,8 +100,7 @@ def build_network(name: str, head: Callable[[int], Head], *, seed: int, start: S
     built = architecture(name)
     if start == "published" and not built.weights:
         raise ValueError(f"'{name}' has no published weights to start from")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         new = head(built.features)
         return ImageNetwork(built.build(start == "published")[0], new)
 

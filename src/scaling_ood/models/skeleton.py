@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from scaling_ood.models.chance import alone
+
 
 class _Weightless(TorchFunctionMode):
     """Puts tensors that are to be filled in later on no device; what is computed while building is real."""
@@ -26,7 +28,7 @@ def skeleton(build: Callable[[], nn.Module]) -> nn.Module:
 
     The global generator is left as it was.
     """
-    with torch.random.fork_rng(devices=[]):
+    with alone(), torch.random.fork_rng(devices=[]):
         try:
             with _Weightless():
                 return build()

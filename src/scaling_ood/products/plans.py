@@ -9,26 +9,12 @@ mistaken for this one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import RLock
 from typing import Any, Generic, TypeVar
 
 from scaling_ood.products.keys import NOT_MADE, Origin
 
 Content = TypeVar("Content")
-
-_ALONE = RLock()
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Networks are built, trained and run in one thread at a time, whatever Kedro's runner is.
-
-    The process has one generator of random numbers: what another thread took from it would change a training.
-    """
-    with _ALONE:
-        yield
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from scaling_ood.images.transforms import Preprocessing
+from scaling_ood.models.chance import seeded
 from scaling_ood.models.network import Network
 
 Difference = Literal["l1", "l2"]
@@ -75,8 +76,7 @@ def build_autoencoder(
     *, seed: int, skips: bool = False, dropout: float = 0.2, difference: Difference = "l1"
 ) -> SpatialAutoencoder:
     """An autoencoder whose initial weights depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return SpatialAutoencoder(skips, dropout, difference)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from torchvision.models.resnet import (  # type: ignore[import-untyped]
     BasicBlock,
     Bottleneck,
@@ -19,6 +18,7 @@ from torchvision.models.resnet import (  # type: ignore[import-untyped]
 
 from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.backbone import Registered
+from scaling_ood.models.chance import seeded
 from scaling_ood.models.network import Network, Start
 from scaling_ood.models.segmentation.encoders import DeepStemResNet, DilatedEfficientNetLite, DilatedResNet, Encoder
 from scaling_ood.models.segmentation.pspnet import PSPNet
@@ -84,8 +84,7 @@ def build_segmenter(
         raise ValueError(f"'{name}' has no published weights: train it from random ones")
     if isinstance(registered, WholeSegmenter):
         return RunAsItIs(registered, registered.build(classes, start == "published"))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         encoder = registered.encoder(start == "published")
         return PSPNet(encoder, classes, width=width, dropout=dropout, confidence=confidence)
 

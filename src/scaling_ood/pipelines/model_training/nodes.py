@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaling_ood.evaluation.facts import training_run
+from scaling_ood.models.chance import alone
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan, TrainingPlan, alone
+from scaling_ood.products.plans import Plan, TrainingPlan
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaling_ood.detectors import Need, field_of
+from scaling_ood.models.chance import alone
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.setting import ExtractionSpec
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan, alone
+from scaling_ood.products.plans import Plan
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards, Tensors
