@@ -1,4 +1,7 @@
-"""`make benchmark`: look at a person's folder of photographs, and write a benchmark of it that runs as it stands."""
+"""`make benchmark`: look at a person's folder of photographs, and write a benchmark of it that runs as it stands.
+
+Also a benchmark of its own for a folder of outputs: `scaling-ood score DIR --name NAME`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 from kedro.framework.startup import bootstrap_project
 
 from scaling_ood.configuration import ConfigLoader
@@ -59,10 +63,8 @@ def write_benchmark(
             folder; nothing is written then.
     """
     known = {task.name: task for task in tasks()}
-    problems = unfit_names("NAME: benchmark", [place.name])
-    if place.name in _NOT_BENCHMARKS:
-        problems.append(f"NAME: {place.name} is no benchmark's")
-    elif place.exists():
+    problems = _unfit(place.name)
+    if not problems and place.exists():
         problems.append(f"NAME: {place} is there already, and stays as it is; take another name")
     if setting not in known:
         problems.append(f"SETTING: {unknown('setting', setting, known)}")
@@ -85,6 +87,42 @@ def write_benchmark(
     except BaseException:
         shutil.rmtree(place)
         raise
+
+
+def name_outputs(conf: Path, name: str, environment: str, folder: Path) -> None:
+    """Make a folder of outputs a benchmark of its own: a copy of the environment that reads such folders.
+
+    Args:
+        conf: Folder of all environments.
+        name: Of the benchmark. If it is there already it must be of this folder, and stays as it is.
+        environment: That is copied.
+        folder: Of the outputs.
+
+    Raises:
+        click.ClickException: The name is none of a benchmark, or is that of another one; nothing is written then.
+    """
+    place, root = conf / name, {"data_root": str(folder.resolve())}
+    problems = _unfit(name)
+    if not problems and place.exists():
+        file = place / "globals.yml"
+        there = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if not isinstance(there, dict) or not root.items() <= there.items():
+            problems.append(f"NAME: {place} is there already, and not of {root['data_root']}; take another name")
+    if problems:
+        raise click.ClickException("\n".join(["Nothing was written.", *(f"- {each}" for each in problems)]))
+    if not place.exists():
+        text = (conf / environment / "parameters.yml").read_text(encoding="utf-8")
+        text = text.replace(f"--env {environment} --params data_root=DIR", f"--env {name}")
+        place.mkdir()
+        (place / "parameters.yml").write_text(text.replace("score DIR", f"score DIR --name {name}"), encoding="utf-8")
+        (place / "globals.yml").write_text(f"data_root: {flow(root['data_root'])}\n", encoding="utf-8")
+        click.echo(f"{place} is written; the same again: kedro run --env {name}")
+
+
+def _unfit(name: str) -> list[str]:
+    """Why a name is none of a benchmark."""
+    reserved = [f"NAME: {name} is no benchmark's"] if name in _NOT_BENCHMARKS else []
+    return [*unfit_names("NAME: benchmark", [name]), *reserved]
 
 
 def _parameters(source: Path, environment: str) -> dict[str, Any]:

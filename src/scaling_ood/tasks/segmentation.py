@@ -50,7 +50,7 @@ from scaling_ood.images.scenes.pairing import UnpairedError
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
-from scaling_ood.models import ClassCountError, Forward, Network, fitting_state, positions, read_checkpoint
+from scaling_ood.models import ClassCountError, Forward, Network, fitting_state, read_checkpoint
 from scaling_ood.models.segmentation import (
     STRIDE,
     RunAsItIs,
@@ -248,6 +248,7 @@ class SegmentationTask(Task):
         """What readers of a network, and of all that is made with it, must know."""
         chosen = "the last" if getattr(network, "best_epoch", "") == "last" else "the best of them by validation"
         pspnet = isinstance(network, SegmenterSpec) and network.source.start != "outputs" and not network.whole
+        classes = manifest.preparation.classes
         decoder = f", decoder of {network.width} channels" if pspnet else ""  # type: ignore[union-attr]
         return {
             "model": network.architecture,
@@ -257,9 +258,10 @@ class SegmentationTask(Task):
             "targets": "classes",
             "input": _input(network),
             "best_epoch": getattr(network, "best_epoch", "validation"),
-            "told": {"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {},
+            "told": ({"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {})
+            | network.order_told(classes),
             "parameters": network.scalars,
-            "class_order": _order(network, manifest.preparation),
+            "class_order": network.outputs_of(classes),
             **{f"{name}_images": manifest.preparation.images.get(name, 0) for name in self.training_sets},
         }
 
@@ -502,15 +504,6 @@ def _classes(network: SegmenterSpec, prepared: Preparation) -> int:
     return network.classes or len(prepared.classes)
 
 
-def _order(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> list[int]:
-    """Which of the network's outputs each class is; empty where they have the labels' order."""
-    if network.class_order:
-        return positions(network.order, prepared.classes, network.class_order)
-    named = network.registered.class_names if network.registered and network.weights == "published" else ()
-    same = {*named} == {*prepared.classes} and tuple(named) != tuple(prepared.classes)
-    return positions(named, prepared.classes, network.architecture) if same else []
-
-
 def _refuse_other_classes(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> None:
     """Make sure that published weights can be loaded and fit the classes."""
     assert isinstance(network, SegmenterSpec)
@@ -604,7 +597,7 @@ def _adopted(
         weights = built.adopted(network.whole, file)
     else:
         weights = fitting_state(built, file, optional=("auxiliary.",))
-        if order := _order(network, prepared):
+        if order := network.outputs_of(prepared.classes):
             last = ("classifier.weight", "classifier.bias")
             weights = {name: each[order] if name in last else each for name, each in weights.items()}
     yield {"models": {f"{seed_name(network.seeds[0])}.best": weights}, "history": []}

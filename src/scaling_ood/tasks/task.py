@@ -53,8 +53,8 @@ def better_than_chance(quality: Quality, chance: tuple[float, int], network: Net
     at_chance = quality.value <= bound
     if at_chance and network.least_quality is None:
         raise WrongNetworkError(
-            f"{setting}: {told} is at chance level ({level:.1%}; by luck up to "
-            f"{bound:.1%}): check weights, preprocessing and the order of the classes. If {network.architecture} is "
+            f"{setting}: {told} is at chance level ({level:.1%}; by luck up to {bound:.1%}): check weights, "
+            f"preprocessing and the order of the classes (class_order). If {network.architecture} is "
             "known to be no better, say so: least_quality: 0"
         )
     if at_chance:
