@@ -58,9 +58,10 @@ tables: $(VENV)/.ready  ## The paper's tables, our numbers beside the published 
 	$(BIN)/kedro run --pipelines comparison
 	@echo "Tables: data/08_reporting/tables/tables.html"
 
-benchmark: $(VENV)/.ready  ## A benchmark of your own photographs: NAME=… SETTING=… FROM=DIR [IN_DIST=FOLDER] [ANOMALY=ID]
+benchmark: $(VENV)/.ready  ## A benchmark of your own photographs: NAME=… SETTING=… FROM=DIR [IN_DIST=FOLDER] [OOD="CLASS …"] [ANOMALY=ID]
 	$(BIN)/python -m scaling_ood.new_benchmark "$(NAME)" "$(SETTING)" "$(FROM)" \
-		$(if $(IN_DIST),--in-dist "$(IN_DIST)") $(foreach id,$(ANOMALY),--anomaly $(id))
+		$(if $(IN_DIST),--in-dist "$(IN_DIST)") $(foreach id,$(ANOMALY),--anomaly $(id)) \
+		$(foreach class,$(OOD),--ood $(class))
 
 viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 	PYTHONWARNINGS=ignore KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks

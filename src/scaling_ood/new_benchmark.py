@@ -19,7 +19,7 @@ from scaling_ood.parameters.common import unfit_names
 from scaling_ood.settings import CONFIG_LOADER_ARGS
 from scaling_ood.structure import checked
 from scaling_ood.tasks import tasks
-from scaling_ood.tasks.drafts import DraftError, flow
+from scaling_ood.tasks.drafts import DraftError, Said, flow
 from scaling_ood.terminal import print_in_any_locale
 from scaling_ood.wording import unknown
 
@@ -34,29 +34,27 @@ _NOT_BENCHMARKS = ("base", "local")
     "--in-dist", default="", help="The folder in FROM that is in-distribution, where its shape does not tell."
 )
 @click.option("--anomaly", "anomalies", type=int, multiple=True, help="An id of anomalous pixels, where none is told.")
+@click.option("--ood", multiple=True, help="A class that is OOD, where it lies beside those that are not.")
 @click.option("--conf-source", default="conf", show_default=True, help="Where environments are; has `base`.")
-def main(name: str, setting: str, folder: str, in_dist: str, anomalies: tuple[int, ...], conf_source: str) -> None:
+def main(name: str, setting: str, folder: str, conf_source: str, **said: Any) -> None:
     """Write the benchmark NAME, of one SETTING, of the photographs below the folder FROM."""
     bootstrap_project(Path.cwd())
     place = Path(conf_source) / name
-    write_benchmark(place, setting, Path(folder).expanduser(), in_dist, anomalies)
+    write_benchmark(place, setting, Path(folder).expanduser(), Said(**said))
     source = f" --conf-source {conf_source}" if conf_source != "conf" else ""
     click.echo(f"{place / 'parameters.yml'} is written; look it over. Then:")
     click.echo(f"  kedro run --env {name}{source} --pipelines data_preparation   # checks every image")
     click.echo(f"  kedro run --env {name}{source}")
 
 
-def write_benchmark(
-    place: Path, setting: str, folder: Path, in_dist: str = "", anomalies: tuple[int, ...] = ()
-) -> None:
+def write_benchmark(place: Path, setting: str, folder: Path, said: Said) -> None:
     """Write a folder of configuration, and check it.
 
     Args:
         place: `conf/<name>`; beside it there is `base`.
         setting: Name of a setting.
         folder: Of the photographs.
-        in_dist: Name of the in-distribution folder in it, where its shape does not tell.
-        anomalies: Ids of anomalous pixels, where labels alone do not tell.
+        said: What its shape does not tell.
 
     Raises:
         click.ClickException: Anything is wrong with what was given, all of it at once, or nothing can be made of the
@@ -74,7 +72,7 @@ def write_benchmark(
         raise click.ClickException("\n".join(["Nothing was written.", *(f"- {each}" for each in problems)]))
     library = _parameters(place.parent, "base").get("data_sets", {})
     try:
-        lines = known[setting].draft(folder, in_dist, anomalies, library)
+        lines = known[setting].draft(folder, said, library)
     except DraftError as error:
         raise click.ClickException(f"Nothing was written. {error}") from error
     root = os.path.relpath(folder) if folder.resolve().is_relative_to(Path.cwd()) else str(folder.resolve())

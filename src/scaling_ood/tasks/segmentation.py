@@ -74,6 +74,7 @@ from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
 from scaling_ood.report import Illustration, interval_figures, scene_figure
+from scaling_ood.tasks.drafts import Said
 from scaling_ood.tasks.drafts.scenes import draft_scenes
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
@@ -175,9 +176,9 @@ class SegmentationTask(Task):
         )
         return Manifest(rows, record, roots), quarantine_table(bad, others)
 
-    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:  # noqa: ARG002
+    def draft(self, folder: Path, said: Said, library: Collection[str]) -> list[str]:  # noqa: ARG002
         """Parameters of a new benchmark of the labelled scenes in a folder."""
-        return draft_scenes(self.name, folder, anomalies)
+        return draft_scenes(self.name, folder, said)
 
     # Networks
 

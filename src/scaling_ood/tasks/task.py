@@ -29,7 +29,7 @@ from scaling_ood.products.preparation import Manifest, Preparation
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
-from scaling_ood.tasks.drafts import DraftError
+from scaling_ood.tasks.drafts import DraftError, Said
 
 
 class WrongNetworkError(ValueError):
@@ -122,19 +122,18 @@ class Task(ABC):
             Manifest; images and files that are not used, with the reason.
         """
 
-    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:
+    def draft(self, folder: Path, said: Said, library: Collection[str]) -> list[str]:
         """Parameters of a new benchmark of the photographs in a folder: lines of YAML, with comments.
 
         Args:
             folder: The data root.
-            in_dist: Name of the folder in it that is in-distribution; empty: its shape tells.
-            anomalies: Ids of anomalous pixels; empty: the labels tell, where there are any.
+            said: What its shape does not tell.
             library: Names of data sets that are taken.
 
         Raises:
             DraftError: None can be made of it, or not without being told more.
         """
-        raise DraftError(f"of {self.name} no benchmark is drafted ({folder}, {in_dist}, {anomalies}, {library})")
+        raise DraftError(f"of {self.name} no benchmark is drafted ({folder}, {said}, {library})")
 
     # Networks
 
