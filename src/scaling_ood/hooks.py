@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -27,6 +28,8 @@ from scaling_ood.products.staleness import Graph
 from scaling_ood.report import in_encoding
 from scaling_ood.tracking.underway import underway
 from scaling_ood.wording import listed
+
+_logger = logging.getLogger(__name__)
 
 Producers = dict[str, tuple[Callable[[Mapping[str, Any]], Origin], Mapping[str, str]]]
 
@@ -81,11 +84,12 @@ class ProjectHooks:
 
     @hook_impl
     def on_node_error(self, error: Exception, node: Node, catalog: DataCatalog) -> None:
-        """Tell what is wrong with the images of every setting at once.
+        """Say where it was, and tell what is wrong with the images of every setting at once.
 
         Raises:
             click.ClickException: In place of the error of the first setting, where another one has any too.
         """
+        _logger.error("%s failed", node.name)
         if self.unprepared.pop(node.name, None) is None or not isinstance(error, ValueError | OSError):
             return
         told = {str(node.namespace): str(error)}

@@ -19,6 +19,7 @@ from kedro.pipeline import Pipeline
 
 from scaling_ood import structure
 from scaling_ood.products.kept_files import DamagedPartError
+from scaling_ood.terminal import silence_advice
 from scaling_ood.tracking.underway import underway
 from scaling_ood.wording import in_bytes, nearest
 
@@ -54,6 +55,7 @@ class Session(KedroSession):
         """
         if options.get("runner"):
             refuse_runner(type(options["runner"]).__name__)
+        silence_advice()
         try:
             outputs: dict[str, Any] = super().run(*args, **options)
         except Exception as error:
