@@ -72,8 +72,8 @@ ui: $(VENV)/.ready  ## MLflow, to compare runs
 docs: $(VENV)/.ready-dev  ## The documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/version>)
-	$(BIN)/python -m scaling_ood.serving $(MODEL)
+serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/version> [PORT=5001])
+	$(BIN)/python -m scaling_ood.serving $(MODEL) $(if $(PORT),--port $(PORT))
 
 bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
