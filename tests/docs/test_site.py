@@ -50,6 +50,6 @@ def test_examples_of_docstrings_are_shown_as_code(site):
 
 
 def test_what_belongs_to_a_numbered_line_stays_in_its_list(site):
-    steps = site["how-to.html"].split('id="add-a-benchmark-of-your-own-photographs"')[1].split("<h3")[0]
+    steps = site["own-data.html"].split('id="by-hand"')[1].split("<h2")[0]
     assert (steps.count("<ol>"), steps.count("<li>")) == (1, 3)
     assert not re.search(r"<ol[^>]* start=", steps)

@@ -113,7 +113,7 @@ def _network(edge: int | None, scenes: int, classes: int = 10) -> list[str]:
         "label_stride": 1,
         "least_quality": round(1 / classes, 2),
     }
-    about = "Small, and the weights of its encoder are installed. docs/how-to.md has larger ones."
+    about = "Small, and the weights of its encoder are installed. docs/own-data.md has larger ones."
     lines = ["  networks:", *section("segmenter", recipe, about, 4)]
     lines[-1] += "  # Mean IoU under which no score is computed: set it to what the network should reach."
     return lines

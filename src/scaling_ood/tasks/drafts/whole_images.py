@@ -28,7 +28,9 @@ from scaling_ood.tasks.drafts.image_sets import (
 from scaling_ood.wording import unknown
 
 _NETWORK = {"architecture": "efficientnet_lite0", "weights": "trained_head"}
-_ABOUT_NETWORK = "Small, and its weights are installed; a head is trained on its features. docs/how-to.md has others."
+_ABOUT_NETWORK = (
+    "Small, and its weights are installed; a head is trained on its features. docs/own-model.md has others."
+)
 _ABOUT_ROLES = "What trains the network, fits the detectors, and is tested. Roles that share a split draw from it."
 
 
