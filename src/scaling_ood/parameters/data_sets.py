@@ -140,7 +140,12 @@ class FolderSpec(Spec):
 
 
 class NoiseSpec(Spec):
-    """Images that are generated at the network's input size; see `scaling_ood.images.noise.Noise`."""
+    """Images that are generated at the network's input size; `scaling_ood.images.noise.Noise` says how.
+
+    Attributes:
+        source: What tells them from images on disk.
+        images: How many.
+    """
 
     source: Literal["noise"]
     recipe: Literal["gaussian", "rademacher", "blobs"]

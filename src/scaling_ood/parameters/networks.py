@@ -33,9 +33,10 @@ class NetworkSpec(Spec):
     A network that is not the setting's shared one takes everything that it does not state from that one.
 
     Attributes:
-        weights: Where they come from; see `WEIGHTS`.
+        weights: Where they come from; docs/own-model.md says what each word means.
         architecture: Registered name; any name for a network that is elsewhere.
         preprocessing: How images are prepared, over what the network's source says.
+        objective: What it learns.
         seeds: One network per seed of new weights, order and augmentation; results are their mean. A number n means
             0..n-1.
         class_order: File that names the classes in the order of the network's outputs, one a line, where that is not

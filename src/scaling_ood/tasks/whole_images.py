@@ -380,7 +380,7 @@ class WholeImages(Task):
             raise WrongNetworkError(
                 f"{self.name}: {told} on {images:,} in-distribution images is under the "
                 f"{quality.least:.1%} that {network.architecture} is known for (least_quality): check weights, "
-                "preprocessing and the order of the classes"
+                "preprocessing and the order of the classes (class_order)"
             )
         if values and not network.source.trains:
             quality = better_than_chance(quality, self.chance(quality, manifest), network, self.name)
