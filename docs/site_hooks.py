@@ -27,6 +27,7 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Make links lead where pages lie in the site, and lists what they are on GitHub; put in what is made here."""
     if TABLES in markdown:
+        page.meta["hide"] = ["navigation"]  # tables are wide
         markdown = markdown.replace(TABLES, _parameter_tables())
     if page.parent is None:  # a tab of one page
         page.meta["hide"] = ["navigation"]
