@@ -195,7 +195,7 @@ def _translucent(colour: str) -> str:
 def styled(figure: go.Figure, *, height: int, min_width: int) -> go.Figure:
     """The look of all figures; `layout.meta.min_width` is the narrowest readable width in pixels."""
     figure.update_annotations(selector={"showarrow": False, "yref": "paper"}, font_size=13)
-    named = [trace.name or "" for trace in figure.data if trace.showlegend]
+    named = {trace.name or "" for trace in figure.data if trace.showlegend}
     lines = max(1, math.ceil(sum(_ENTRY_PX + _LETTER_PX * len(name) for name in named) / min_width))
     more = _LINE_PX * (lines - 1)
     below_the_buttons = 1 - _BUTTONS_PX / (height + more)
