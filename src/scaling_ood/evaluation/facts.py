@@ -69,7 +69,8 @@ def training_run(network: str, model: StoredModel, benchmark: str, setting: str,
     if measured:
         used = [values[-1] if which == "last" else max(values) for values in measured]
         metrics[f"{which}_{validated}"] = sum(used) / len(used)
-    return RunRecord(f"{setting}.{network}.training", tags, _flat(model.about), metrics, curves)
+    weights = (str(model.path), model.sha256) if model.history else None
+    return RunRecord(f"{setting}.{network}.training", tags, _flat(model.about), metrics, curves, weights=weights)
 
 
 def detector_run(
