@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 from mlflow.entities import LoggedModelInput, LoggedModelOutput, Run
@@ -15,7 +16,7 @@ _logger = logging.getLogger(__name__)
 _TYPE = "safetensors"
 """Of the model, for MLflow: tensors and a record. It has no flavour: what runs it is this project."""
 
-_NOT_IN_NAMES = str.maketrans(dict.fromkeys("/:.%\"'", "-"))
+_NOT_IN_NAMES = re.compile("[/:.%\"']")
 """Characters that MLflow refuses in a model's name."""
 
 
@@ -32,10 +33,10 @@ def log_trained(client: MlflowClient, run: Run, path: str, sha256: str) -> None:
     if not is_intact(weights, sha256):
         _logger.warning("%s: %s holds other weights now; they are not logged", run.info.run_name, weights)
         return
-    named = f"{tags['benchmark']}-{tags['setting']}-{tags['network']}".translate(_NOT_IN_NAMES)
+    named = _NOT_IN_NAMES.sub("-", f"{tags['benchmark']}-{tags['setting']}-{tags['network']}")
     kept = {name: tags[name] for name in ("benchmark", "setting", "network", "model", "model_key") if name in tags}
-    told = {"tags": {**kept, "sha256": sha256}, "model_type": _TYPE}
-    model = client.create_logged_model(run.info.experiment_id, named, run.info.run_id, **told)
+    told = {**kept, "sha256": sha256}
+    model = client.create_logged_model(run.info.experiment_id, named, run.info.run_id, told, model_type=_TYPE)
     client.log_model_artifacts(model.model_id, str(weights.parent))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
