@@ -44,6 +44,7 @@ def hugging_face_architecture(name: str) -> Architecture:
         class_names=found.class_names,
         identity=found.identity,
         version=2,  # names of classes may differ in spelling
+        files=found.files,
     )
     cut = partial(_cut, classes=classes, name=name)
     whole = WholeNetwork(

@@ -36,6 +36,7 @@ def hugging_face_segmenter(name: str) -> WholeSegmenter:
         class_names=found.class_names,
         identity=found.identity,
         version=2,  # names of classes may differ in spelling
+        files=found.files,
     )
 
 
