@@ -9,6 +9,7 @@ from scaling_ood.datasets.packaged_model import PackagedModelDataset
 from scaling_ood.datasets.recorded import RecordedDataset
 from scaling_ood.datasets.report import ReportDataset
 from scaling_ood.datasets.shards import ShardsDataset
+from scaling_ood.datasets.tables import TableDataset
 
 __all__ = [
     "BenchmarksDataset",
@@ -21,5 +22,6 @@ __all__ = [
     "RecordedDataset",
     "ReportDataset",
     "ShardsDataset",
+    "TableDataset",
     "UnsentRunsDataset",
 ]
