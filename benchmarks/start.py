@@ -1,6 +1,6 @@
 """What starting costs: a second `kedro run`, one detector's report, `kedro --help`, `scaling-ood score --help`.
 
-Runs in a copy of a project in which `kedro run` has finished, by default this one: `python benchmarks/start.py [PROJECT]`.
+Runs in a copy of a project in which `kedro run` has finished, by default of this one: `start.py [PROJECT]`.
 Seconds of the processor stand beside those of the clock: other work on the machine moves only the latter by much.
 """
 
