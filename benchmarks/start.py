@@ -1,4 +1,4 @@
-"""What starting costs: a second `kedro run`, one detector's report, `kedro --help`, `scaling-ood score --help`.
+"""What starting costs: a second `kedro run`, one detector's report, `kedro --help`, `kedro score --help`.
 
 Runs in a copy of a project in which `kedro run` has finished, by default of this one: `start.py [PROJECT]`.
 Seconds of the processor stand beside those of the clock: other work on the machine moves only the latter by much.
@@ -26,7 +26,7 @@ COMMANDS = {
         5,
     ),
     "kedro --help": (["kedro", "--help"], 3),
-    "scaling-ood score --help": (["scaling-ood", "score", "--help"], None),
+    "kedro score --help": (["kedro", "score", "--help"], None),
 }
 """What is run, and the most seconds that it should take on an idle machine."""
 
