@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
-import plotly.offline
 from markupsafe import Markup
 
 from scaling_ood.products.records import METRICS, RESULT_COLUMNS
@@ -76,8 +75,14 @@ def render_report(
         figures=figures or {},
         granularity=None if metrics is None else (auroc, mass, granularity_table(metrics)),
         # Plotly's own file never holds "</script"; it is the one part of the page that is not escaped.
-        plotly_js=Markup(plotly.offline.get_plotlyjs()) if any(one.is_interactive for one in drawn) else "",
+        plotly_js=Markup(_plotly_js()) if any(one.is_interactive for one in drawn) else "",
     )
+
+
+def _plotly_js() -> str:
+    from plotly.offline import get_plotlyjs  # imports IPython where that is installed
+
+    return str(get_plotlyjs())
 
 
 def _overview(results: Results) -> Illustration | None:
