@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from scaling_ood.detectors import Detector, OutputsView
@@ -79,7 +78,7 @@ class ScoreMaps:
                 )
             scenes = stored_scenes(outputs, self.manifest, "test", shown)
             maps = {str(s.row["id"]): score_pixels(detectors[name, seed], s, seed) for s in scenes}
-            yield part.name, {scene: torch.from_numpy(scores) for scene, scores in maps.items()}
+            yield part.name, maps
 
     def _of_shard(self, shard: str, outputs: StoredShards) -> list[str]:
         """Ids of the scenes in a shard of outputs."""
