@@ -16,6 +16,7 @@ from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.images import Orientation, RecordedFile, read_image
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels
+from scaling_ood.models import Forward
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.plans import Part
 from scaling_ood.products.preparation import Manifest
@@ -40,6 +41,7 @@ class ScoreMaps:
         seeds: Network to its seeds.
         shown: Ids of the scenes that are shown.
         kept: Whether all test scenes' maps are stored.
+        device: Where they are made.
     """
 
     manifest: Manifest
@@ -49,6 +51,7 @@ class ScoreMaps:
     seeds: Mapping[str, Sequence[int]]
     shown: Sequence[str]
     kept: bool
+    device: str = "cpu"
 
     def parts(self) -> list[Part]:
         """`<detector>/examples`, of the first seed, and `<detector>/<seed>-<shard>` of what is kept."""
@@ -77,7 +80,8 @@ class ScoreMaps:
                     method, partial(self.fit_view, outputs, self.manifest), seed, self.manifest
                 )
             scenes = stored_scenes(outputs, self.manifest, "test", shown)
-            maps = {str(s.row["id"]): score_pixels(detectors[name, seed], s, seed) for s in scenes}
+            detector, device = detectors[name, seed], Forward(self.device).torch_device
+            maps = {str(s.row["id"]): score_pixels(detector, s, seed, device).cpu() for s in scenes}
             yield part.name, maps
 
     def _of_shard(self, shard: str, outputs: StoredShards) -> list[str]:

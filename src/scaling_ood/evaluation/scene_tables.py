@@ -128,19 +128,16 @@ def _measure_seed(
     def rank(read: Callable[[], StoredScene]) -> tuple[str, ImageResult | str, int, dict[str, Placed]]:
         scene = read()
         name = str(scene.row["id"])
-        both = classes_of(score_pixels(detector, scene, seed, device), scene.train_ids, reporting.positive_class, name)
+        both = _both_classes(detector, scene, seed, reporting.positive_class, device)
         infinities = sum(int((abs(each) == np.inf).sum()) for each in both)
         placed = {subset: counts[subset].place(*both) for subset, ids in members.items() if name in ids}
         return name, mean.measure(*both), infinities, placed
 
-    try:
-        for name, result, infinities, placed in side_by_side(rank, unread_scenes(outputs, manifest, "test"), device):
-            mean.take(name, result)
-            for subset, frame in placed.items():
-                counts[subset].take(frame, name)
-                infinite[subset] += infinities
-    except NonFiniteScoreError as error:
-        raise ValueError(f"detector {detector.name}: {error}") from error
+    for name, result, infinities, placed in side_by_side(rank, unread_scenes(outputs, manifest, "test"), device):
+        mean.take(name, result)
+        for subset, frame in placed.items():
+            counts[subset].take(frame, name)
+            infinite[subset] += infinities
     per_scene = pd.DataFrame(
         [
             (name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr, r.tpr)
@@ -233,29 +230,32 @@ def _positive(
     device: torch.device,
     read: Callable[[], StoredScene],
 ) -> tuple[str, NDArray[Any]]:
-    """A scene's id, and its scores of the positive class; strips without any are not scored.
-
-    NaN among them is told when the whole scene is scored.
-    """
+    """A scene's id, and its scores of the positive class; strips without any are not scored."""
     scene = read()
     wanted = scene.train_ids == ANOMALY if positive_class == "ood" else scene.train_ids < ANOMALY
     picked = np.empty(0, np.float32)
     if wanted.any():
         picked = _here(_picked(score_pixels(detector, scene, seed, device, wanted), wanted))
+    if np.isnan(picked).any():
+        _both_classes(detector, scene, seed, positive_class, device)
     return str(scene.row["id"]), picked if positive_class == "ood" else -picked
 
 
-def classes_of(
-    scores: torch.Tensor, train_ids: NDArray[np.uint8], positive_class: PositiveClass, image: str
+def _both_classes(
+    detector: Detector, scene: StoredScene, seed: int, positive_class: PositiveClass, device: torch.device
 ) -> tuple[NDArray[Any], Any]:
-    """What `split_classes` gives of a scene, the scores of the negative class where they are: an array or a tensor.
+    """What `split_classes` gives of a scene; scores of the negative class stay on a GPU, as a tensor.
 
     Raises:
-        NonFiniteScoreError: Scores that are not void are NaN; names the image.
+        ValueError: Scores that are not void are NaN; names detector and scene.
     """
-    ood, in_dist = (_picked(scores, of) for of in (train_ids == ANOMALY, train_ids < ANOMALY))
+    scores, ids = score_pixels(detector, scene, seed, device), scene.train_ids
+    ood, in_dist = (_picked(scores, of) for of in (ids == ANOMALY, ids < ANOMALY))
     if any(bool((own != own).any()) for own in (ood, in_dist)):  # noqa: PLR0124 - NaN
-        split_classes(_here(scores), train_ids == ANOMALY, train_ids != VOID, positive_class, image)
+        try:
+            split_classes(_here(scores), ids == ANOMALY, ids != VOID, positive_class, str(scene.row["id"]))
+        except NonFiniteScoreError as error:
+            raise ValueError(f"detector {detector.name}: {error}") from error
     positive, negative = (ood, in_dist) if positive_class == "ood" else (-in_dist, -ood)
     return _here(positive), negative
 

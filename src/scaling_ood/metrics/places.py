@@ -24,7 +24,7 @@ _CHUNK = 1 << 15
 class Places:
     """Ascending distinct thresholds without NaN, and a table that leads to them.
 
-    Holds a copy of the thresholds, and 5 bytes for each entry of a table, four to fourteen times as many as there are
+    Holds a copy of the thresholds, and 5 bytes for each entry of a table, two to seven times as many as there are
     thresholds, at most 7 million.
 
     Attributes:
@@ -36,7 +36,7 @@ class Places:
         kind = np.result_type(thresholds, np.float32)
         # NaN, which equals no score, before the first; and what no score reaches behind the last.
         self._padded = np.concatenate([[np.nan], thresholds, np.full(_CROWD, np.nan)]).astype(kind)
-        self._bits = int(np.clip(int(thresholds.size).bit_length() + 2, _FEWEST_BITS, _MOST_BITS))
+        self._bits = int(np.clip(int(thresholds.size).bit_length() + 1, _FEWEST_BITS, _MOST_BITS))
         self._bucket = self._mapped(kind)
         self._on_device: dict[str, Any] = {}
         if marks is not None:

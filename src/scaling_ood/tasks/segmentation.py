@@ -405,6 +405,7 @@ class SegmentationTask(Task):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
     ) -> Measured:
@@ -416,7 +417,9 @@ class SegmentationTask(Task):
             assert outputs is not None
             view = partial(self.fit_view, outputs, manifest)
             detectors = {seed: fitted(method, view, seed, manifest) for seed in scores.seeds}
-            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting)
+            metrics, per_scene = measure_scenes(
+                detectors, outputs, manifest, reporting, Forward(runtime.device).torch_device
+            )
         return Measured(summarise_scenes(metrics, scores, manifest.preparation, reporting), per_scene)
 
     def mark(
@@ -438,6 +441,7 @@ class SegmentationTask(Task):
         outputs: Mapping[str, StoredShards],
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
     ) -> Plan[Tensors]:
         """Plan the score maps of the scenes that are shown, and of all where they are to be kept."""
         assert isinstance(reporting, PixelReportingSpec)
@@ -449,6 +453,7 @@ class SegmentationTask(Task):
             {name: own.about["seeds"] for name, own in outputs.items()},
             chosen_scenes(manifest, reporting.examples),
             reporting.keep_score_maps,
+            runtime.device,
         )
         return Plan(make.parts(), make)
 
@@ -639,7 +644,8 @@ def _confusions(
     found = {seed_name(seed): ConfusionMatrix(classes) for seed in seeds}
     for scene in stored_scenes(outputs, manifest, image_set):
         for seed, confusion in found.items():
-            predicted = scene.outputs(seed).logits.argmax(dim=1)[0].numpy()
+            strips = [strip.logits.argmax(dim=1)[0] for _, strip in scene.strips(seed, ("logits",))]
+            predicted = torch.cat(strips).numpy()
             confusion.add(predicted, scene.train_ids, scene.train_ids < classes)
     return list(found.values())
 
