@@ -78,10 +78,11 @@ class Placed(NamedTuple):
 class PooledCounts:
     """Second pass: how many pixels of the other class lie above each distinct score of the positive class.
 
-    Holds 34 bytes per distinct score of single precision, 38 of double, with the table that leads to them, at most
-    35 MB, and about 30 bytes per pixel of one frame; `metrics` needs 90 bytes per distinct score for a moment. With
-    `by_image` 16 KB for each image more, whatever its size. `place` only reads, so that several threads can work on
-    frames, and one takes what they found.
+    Holds 30 bytes per distinct score of single precision, 34 of double, a table of at most 37 MB that leads to them,
+    and for each frame that is looked up 15 bytes a pixel; `metrics` needs 90 bytes per distinct score for a moment. The
+    six million anomalous pixels of BDD-Anomaly: 220 MB while counting, 0.6 GB at the end. With `by_image` 16 KB for
+    each image more, whatever its size. `place` only reads, so that several threads can work on frames, and one takes
+    what they found.
 
     Attributes:
         thresholds: (K,) distinct scores of the positive class, ascending; negated for `"in_dist"`.
