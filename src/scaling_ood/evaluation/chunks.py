@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
 from typing import Any
@@ -203,6 +203,7 @@ class SceneOutputs:
         network: Of which seed.
         needs: What is read of them.
         class_names: Of the network's classes.
+        device: Where they are up-sampled.
     """
 
     shards: StoredShards
@@ -214,8 +215,13 @@ class SceneOutputs:
     class_groups: torch.Tensor | None = None
     targets: torch.Tensor | None = None
     head: LinearHead | None = None
+    device: torch.device = _CPU
+
+    def on(self, device: torch.device) -> SceneOutputs:
+        """The same, up-sampled on a device."""
+        return replace(self, device=device)
 
     def __iter__(self) -> Iterator[Outputs]:
         """Scenes in the order of the manifest."""
         for scene in stored_scenes(self.shards, self.manifest, self.image_set):
-            yield scene.outputs(self.network, self.needs)
+            yield scene.outputs(self.network, self.needs, self.device)

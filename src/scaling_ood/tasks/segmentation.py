@@ -18,7 +18,7 @@ from PIL import Image
 
 from miniatures import rendering_workers
 from miniatures.street import StreetSpec, render_town, street_folders
-from scaling_ood.detectors import Need, OutputsView, field_of, name_of
+from scaling_ood.detectors import Need, field_of, name_of
 from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, stored_scenes
 from scaling_ood.evaluation.facts import (
     detector_run,
@@ -355,7 +355,7 @@ class SegmentationTask(Task):
         chance = float(of_classes.max() / pixels / len(of_classes))
         return better_than_chance(quality, (chance, pixels), network, self.name)
 
-    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> SceneOutputs:
         """What a detector may learn from: the validation scenes."""
         names = manifest.preparation.classes
         return SceneOutputs(outputs, manifest, self.fit_set, seed_name(seed), method.needs, names)
@@ -423,11 +423,11 @@ class SegmentationTask(Task):
         if not scores.gap:
             assert method is not None
             assert outputs is not None
-            view = partial(self.fit_view, outputs, manifest)
-            detectors = {seed: fitted(method, view, seed, manifest) for seed in scores.seeds}
-            metrics, per_scene = measure_scenes(
-                detectors, outputs, manifest, reporting, Forward(runtime.device).torch_device
-            )
+            device, view = Forward(runtime.device).torch_device, partial(self.fit_view, outputs, manifest)
+            detectors = {
+                seed: fitted(method, lambda *own: view(*own).on(device), seed, manifest) for seed in scores.seeds
+            }
+            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting, device)
         return Measured(summarise_scenes(metrics, scores, manifest.preparation, reporting), per_scene)
 
     def mark(
