@@ -89,6 +89,7 @@ bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/scene_storage.py
 	$(BIN)/python benchmarks/scene_memory.py
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/frames.py
 
 lock: $(VENV)/.ready-dev  ## Resolve the versions of all packages
 	$(RESOLVE) --output-file requirements.lock

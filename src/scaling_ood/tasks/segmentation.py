@@ -18,7 +18,7 @@ from PIL import Image
 
 from miniatures import rendering_workers
 from miniatures.street import StreetSpec, render_town, street_folders
-from scaling_ood.detectors import Need, OutputsView, field_of, name_of
+from scaling_ood.detectors import Need, field_of, name_of
 from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, stored_scenes
 from scaling_ood.evaluation.facts import (
     detector_run,
@@ -358,7 +358,7 @@ class SegmentationTask(Task):
         chance = float(of_classes.max() / pixels / len(of_classes))
         return better_than_chance(quality, (chance, pixels), network, self.name)
 
-    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> SceneOutputs:
         """What a detector may learn from: the validation scenes."""
         names = manifest.preparation.classes
         return SceneOutputs(outputs, manifest, self.fit_set, seed_name(seed), method.needs, names)
@@ -416,6 +416,7 @@ class SegmentationTask(Task):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
     ) -> Measured:
@@ -425,9 +426,11 @@ class SegmentationTask(Task):
         if not scores.gap:
             assert method is not None
             assert outputs is not None
-            view = partial(self.fit_view, outputs, manifest)
-            detectors = {seed: fitted(method, view, seed, manifest) for seed in scores.seeds}
-            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting)
+            device, view = Forward(runtime.device).torch_device, partial(self.fit_view, outputs, manifest)
+            detectors = {
+                seed: fitted(method, lambda *own: view(*own).on(device), seed, manifest) for seed in scores.seeds
+            }
+            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting, device)
         return Measured(summarise_scenes(metrics, scores, manifest.preparation, reporting), per_scene)
 
     def mark(
@@ -449,6 +452,7 @@ class SegmentationTask(Task):
         outputs: Mapping[str, StoredShards],
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
     ) -> Plan[Tensors]:
         """Plan the score maps of the scenes that are shown, and of all where they are to be kept."""
         assert isinstance(reporting, PixelReportingSpec)
@@ -460,6 +464,7 @@ class SegmentationTask(Task):
             {name: own.about["seeds"] for name, own in outputs.items()},
             chosen_scenes(manifest, reporting.examples),
             reporting.keep_score_maps,
+            runtime.device,
         )
         return Plan(make.parts(), make)
 
@@ -641,7 +646,8 @@ def _confusions(
     found = {seed_name(seed): ConfusionMatrix(classes) for seed in seeds}
     for scene in stored_scenes(outputs, manifest, image_set):
         for seed, confusion in found.items():
-            predicted = scene.outputs(seed).logits.argmax(dim=1)[0].numpy()
+            strips = [strip.logits.argmax(dim=1)[0] for _, strip in scene.strips(seed, ("logits",))]
+            predicted = torch.cat(strips).numpy()
             confusion.add(predicted, scene.train_ids, scene.train_ids < classes)
     return list(found.values())
 

@@ -219,6 +219,7 @@ class Task(ABC):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
     ) -> Measured:
@@ -241,9 +242,10 @@ class Task(ABC):
         outputs: Mapping[str, StoredShards],
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
     ) -> Plan[Tensors]:
         """Plan the score maps of detectors for pixels."""
-        raise ValueError(f"{self.name} has no pixels ({methods}, {outputs}, {manifest}, {reporting})")
+        raise ValueError(f"{self.name} has no pixels ({methods}, {outputs}, {manifest}, {reporting}, {runtime})")
 
     def shown_networks(self, spec: SettingSpec) -> Sequence[str]:
         """Networks whose outputs the report reads; the shared one is the first."""

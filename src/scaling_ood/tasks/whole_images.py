@@ -454,6 +454,7 @@ class WholeImages(Task):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,  # noqa: ARG002
         method: Method | None,  # noqa: ARG002
         outputs: StoredShards | None,  # noqa: ARG002
     ) -> Measured:

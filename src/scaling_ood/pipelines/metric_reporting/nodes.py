@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from scaling_ood.parameters.common import ReportingSpec
+from scaling_ood.parameters.common import ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.keys import keyed
 from scaling_ood.products.plans import Plan, planned
@@ -37,6 +37,7 @@ def measure_scores(
     scores: Scores,
     manifest: Manifest,
     reporting: ReportingSpec,
+    runtime: RuntimeSpec,
     detector: Method | None = None,
     outputs: StoredShards | None = None,
 ) -> Measured:
@@ -47,10 +48,11 @@ def measure_scores(
         scores: Of the detector.
         manifest: All images.
         reporting: Conventions.
+        runtime: Where scores are made, if they are made here.
         detector: Itself, and
         outputs: what it reads, where scores are made when they are measured.
     """
-    return task.measure(scores, manifest, reporting, detector, outputs)
+    return task.measure(scores, manifest, reporting, runtime, detector, outputs)
 
 
 @planned(manifest=_all_images, silent=["manifest", "reporting"])
@@ -87,6 +89,7 @@ def map_scores(
     methods: Mapping[str, Method],
     manifest: Manifest,
     reporting: ReportingSpec,
+    runtime: RuntimeSpec,
     **products: Any,
 ) -> Plan[Tensors]:
     """Plan the score maps of some scenes, or of all, by every detector that has a meaning.
@@ -96,11 +99,12 @@ def map_scores(
         methods: Detectors that are on.
         manifest: All scenes.
         reporting: How many scenes are shown, and whether all are kept.
+        runtime: Where they are made.
         products: `<detector>_scores`, and `<network>_outputs`.
     """
     present = [name for name, scores in _of_kind("_scores", products).items() if not scores.gap]
     chosen = {name: methods[name] for name in present}
-    return task.plan_maps(chosen, _of_kind("_outputs", products), manifest, reporting)
+    return task.plan_maps(chosen, _of_kind("_outputs", products), manifest, reporting, runtime)
 
 
 @planned(manifest=_all_images, methods=_methods)
