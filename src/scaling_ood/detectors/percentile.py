@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-_HALF = 1 << 16
-_ZERO = 1 << 31
+_BITS = 16
+_HALF = 1 << _BITS
+_MIDDLE = _HALF // 2
+_MAGNITUDE = (1 << 31) - 1
 
 
 def exact_percentile(passes: Callable[[], Iterable[torch.Tensor]], percent: float) -> float:
@@ -28,7 +30,7 @@ def exact_percentile(passes: Callable[[], Iterable[torch.Tensor]], percent: floa
     """
     upper = torch.zeros(_HALF, dtype=torch.int64)
     for values in passes():
-        upper += torch.bincount(_keys(values) // _HALF, minlength=_HALF).cpu()
+        upper += torch.bincount((_keys(values) >> _BITS) + _MIDDLE, minlength=_HALF).cpu()
     total = int(upper.sum())
     if total == 0:
         raise ValueError("there is no percentile of no numbers")
@@ -39,21 +41,22 @@ def exact_percentile(passes: Callable[[], Iterable[torch.Tensor]], percent: floa
     lower = torch.zeros(2, _HALF, dtype=torch.int64)
     for values in passes():
         keys = _keys(values)
-        for which, wanted in enumerate(bins.tolist()):
-            lower[which] += torch.bincount(keys[keys // _HALF == wanted] % _HALF, minlength=_HALF).cpu()
+        inside = keys >> _BITS
+        for which, wanted in enumerate((bins - _MIDDLE).tolist()):
+            lower[which] += torch.bincount(keys[inside == wanted] & (_HALF - 1), minlength=_HALF).cpu()
     rests = ranks - (below - upper)[bins]
     offsets = [int(torch.searchsorted(row.cumsum(0), rest, right=True)) for row, rest in zip(lower, rests, strict=True)]
-    first, second = _values(bins * _HALF + torch.tensor(offsets))
+    first, second = _values((bins - _MIDDLE) * _HALF + torch.tensor(offsets))
     return first + (position - int(position)) * (second - first)
 
 
 def _keys(values: torch.Tensor) -> torch.Tensor:
-    """0 to 2^32 - 1, in the order of the numbers: negative ones are stored as sign and magnitude."""
-    bits = values.detach().float().contiguous().view(-1).view(torch.int32).long()
-    return torch.where(bits >= 0, bits + _ZERO, -1 - bits)
+    """32-bit integers in the order of the numbers: negative ones are stored as sign and magnitude."""
+    bits = values.detach().float().contiguous().view(-1).view(torch.int32)
+    return bits ^ ((bits >> 31) & _MAGNITUDE)
 
 
 def _values(keys: torch.Tensor) -> list[float]:
-    bits = torch.where(keys >= _ZERO, keys - _ZERO, -1 - keys)
-    numbers: list[float] = bits.int().view(torch.float32).tolist()
+    bits = keys.int()
+    numbers: list[float] = (bits ^ ((bits >> 31) & _MAGNITUDE)).view(torch.float32).tolist()
     return numbers
