@@ -20,7 +20,8 @@ def group_mass(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
         groups: (C,) group of each class, 0..G-1.
 
     Returns:
-        (N, G, ...), at least 1 for some group; over its sum it is the probability of each group. Of images it is float64.
+        (N, G, ...), at least 1 for some group; over its sum it is the probability of each group. Of images it is
+        float64.
 
     >>> group_mass(torch.zeros(1, 3), torch.tensor([0, 0, 1])).tolist()
     [[2.0, 1.0]]

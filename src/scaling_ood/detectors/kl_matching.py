@@ -23,8 +23,8 @@ class KLMatching(Detector):
     sum_y p log p - max_k sum_y p log d_k, all templates are compared by one matrix product.
 
     For the images that match a template the two terms nearly cancel. So the product, in single precision, only says
-    which template is the nearest; the divergence from that one is added up in float64, and so is that from all templates
-    where the product cannot tell which is nearer.
+    which template is the nearest. The divergence from that one is added up in float64, and so are those from all
+    templates where the product cannot tell which is nearer.
 
     The template sums become the templates in place, so that C x C numbers are held once in float64 and once in single
     precision, and twice for a moment where a class has no template; besides them there are three arrays of `chunk_rows`

@@ -76,9 +76,8 @@ class Nearest:
         exact[nearer > unsure] = -1  # for sure
         row, place = (nearer.abs() <= unsure).nonzero().unbind(1)
         column = which[row, place]
-        squares = [
-            self._compared(others, lengths, *pair) for pair in zip(*(each.split(_PAIRS) for each in (row, column)))
-        ]
+        pairs = zip(row.split(_PAIRS), column.split(_PAIRS), strict=True)
+        squares = [self._compared(others, lengths, *pair) for pair in pairs]
         exact[row, place] = torch.cat(squares)
         found = exact.kthvalue(k, dim=1).values
         lost = torch.zeros(len(others), dtype=torch.bool, device=others.device)

@@ -40,7 +40,7 @@ class ReAct(Detector):
             NotApplicableError: The last layer is not known, or there is no fit image.
         """
         self.head = head_of(outputs)
-        total, images = torch.zeros(self.head.weight.shape[1]), 0
+        total, images = self.head.bias.new_zeros(self.head.weight.shape[1]), 0
         for chunk in outputs:
             features = self.read(chunk, "features")
             self.head.on(features)  # or they have another width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,8 @@ from scaling_ood.images.scenes import read_labels
 from scaling_ood.models.upsampling import upsample
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.stored import StoredShards, Tensors
+
+_CPU = torch.device("cpu")
 
 
 def seed_name(seed: int) -> str:
@@ -45,6 +47,8 @@ class ImageOutputs:
         class_groups: (C,) group of each class, where classes have groups.
         targets: (N,) class of each image, where that is known.
         class_names: Of the network's classes.
+        device: Where chunks go when they are read, and what is known beside them: the one place that says where
+            detectors fit and score.
     """
 
     shards: StoredShards
@@ -54,6 +58,12 @@ class ImageOutputs:
     class_groups: torch.Tensor | None = None
     targets: torch.Tensor | None = None
     class_names: Sequence[str] | None = None
+    device: torch.device = _CPU
+
+    def on(self, device: torch.device) -> ImageOutputs:
+        """The same, read to a device."""
+        groups, targets = (None if each is None else each.to(device) for each in (self.class_groups, self.targets))
+        return replace(self, device=device, class_groups=groups, targets=targets)
 
     @property
     def head(self) -> LinearHead | None:
@@ -61,7 +71,8 @@ class ImageOutputs:
         stored = self.shards.read(HEADS) if HEADS in self.shards.parts else {}
         if f"{self.network}/weight" not in stored:
             return None
-        return LinearHead(stored[f"{self.network}/weight"], stored[f"{self.network}/bias"])
+        weight, bias = (stored[f"{self.network}/{each}"].to(self.device) for each in ("weight", "bias"))
+        return LinearHead(weight, bias)
 
     @property
     def names(self) -> list[str]:
@@ -72,8 +83,8 @@ class ImageOutputs:
         """Chunks in the order of the manifest."""
         for name in self.names:
             tensors = self.shards.read(name)
-            fields = {field_of(need): tensors[f"{self.network}/{field_of(need)}"].float() for need in self.needs}
-            yield Outputs(**fields)
+            fields = {field_of(need): tensors[f"{self.network}/{field_of(need)}"] for need in self.needs}
+            yield Outputs(**{name: each.to(self.device).float() for name, each in fields.items()})
 
     def logits(self) -> torch.Tensor:
         """(N, C), all of them."""
