@@ -26,6 +26,7 @@ class ASH(Detector):
     needs = frozenset({"features"})
     dense = False
     head: LinearHead
+    columns: torch.Tensor
 
     def __init__(self, variant: Literal["s", "b", "p"] = "s", percentile: float = 90.0) -> None:
         """Set the rule, and how much is removed.
@@ -49,6 +50,7 @@ class ASH(Detector):
             NotApplicableError: The last layer is not known, or there are negative activations, whose sums mean nothing.
         """
         self.head = head_of(outputs)
+        self.columns = self.head.weight.T.contiguous()
         if any(bool((self.read(chunk, "features") < 0).any()) for chunk in outputs):
             raise NotApplicableError("some activations of the fit images are negative, as none after a ReLU is")
         return self
@@ -60,9 +62,10 @@ class ASH(Detector):
             ValueError: The features have another width than the last layer.
         """
         features = self.read(chunk, "features")
-        weight, bias = self.head.on(features)
+        self.head.on(features)  # or they have another width
+        columns, bias = (each.to(features) for each in (self.columns, self.head.bias))
         places, kept = shaped(features, self.variant, float(self.percentile))
-        logits = functional.embedding_bag(places, weight.T.contiguous(), per_sample_weights=kept, mode="sum")
+        logits = functional.embedding_bag(places, columns, per_sample_weights=kept, mode="sum")
         return log_sum_exp(logits.add_(bias)).neg_()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 _IMAGES = 2  # dimensions of (N, C)
+_ROWS = 256
+"""Images at a time: what is computed of them stays in the processor's cache."""
 _SMALL = 1e-30
 
 
@@ -33,8 +35,11 @@ def top_and_rest(logits: torch.Tensor, temperature: float = 1.0) -> tuple[torch.
     >>> [each.tolist() for each in top_and_rest(torch.tensor([[1.0, 1.0, -200.0]]))]
     [[1.0], [1.0]]
     """
-    top = logits.amax(dim=1)
     images = is_of_images(logits)
+    if images and len(logits) > _ROWS:
+        tops, rests = zip(*(top_and_rest(rows, temperature) for rows in torch.split(logits, _ROWS)), strict=True)
+        return torch.cat(tops), torch.cat(rests)
+    top = logits.amax(dim=1)
     rest = _rest(logits, top, temperature, torch.float64 if images else logits.dtype)
     if images and logits.dtype != torch.float64 and bool((small := rest < _SMALL).any()):
         # In single precision it ends at 1e-45.

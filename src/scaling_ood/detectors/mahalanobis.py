@@ -7,11 +7,11 @@ from typing import Literal, Self
 
 import torch
 
+from scaling_ood.detectors import products
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import beside, targets_of
 from scaling_ood.detectors.nearest import Nearest
 from scaling_ood.detectors.outputs import Outputs, OutputsView
-from scaling_ood.detectors.products import add_outer_products, symmetric, times_upper
 
 LOGGER = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Mahalanobis(Detector):
             )
         means, kind = self._class_means(outputs, position, filled)
         covariance, fourth = self._covariance(outputs, position, means)
-        eigenvalues = torch.linalg.eigvalsh(covariance).clamp_min_(0)
+        eigenvalues = products.eigenvalues(covariance).clamp_min_(0)
         level = eigenvalues.mean()
         if level == 0:
             raise NotApplicableError("the fit images of each class have the same features")
@@ -104,7 +104,7 @@ class Mahalanobis(Detector):
         features = self.read(chunk, "features")  # (N, D)
         kind = torch.promote_types(features.dtype, self.centre.dtype)
         centred, whitening = (features - self.centre).to(kind), self.whitening.to(kind)
-        white = times_upper(centred, whitening) if self.triangular else centred @ whitening  # (N, D')
+        white = products.times_upper(centred, whitening) if self.triangular else centred @ whitening  # (N, D')
         return self.means.squared_distance(white, 1)
 
     def diagnostics(self) -> dict[str, float]:
@@ -134,20 +134,18 @@ class Mahalanobis(Detector):
         fourth = 0.0
         for chunk, mine in beside(outputs, position):
             residual = self.read(chunk, "features").double() - means[mine]
-            add_outer_products(scatter, residual)
+            products.add_outer_products(scatter, residual)
             fourth += float(residual.square().sum(dim=1).square().sum())
-        return symmetric(scatter) / len(position), fourth / len(position)
+        return products.symmetric(scatter) / len(position), fourth / len(position)
 
 
 def _whitening(covariance: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, bool]:
     """What makes features vary by 1 in every direction that is kept, (D, D'); whether it is upper triangular."""
-    width = len(covariance)
     if bool(kept.all()):
         factor, failed = torch.linalg.cholesky_ex(covariance)
         if not int(failed):
-            unit = torch.eye(width, dtype=covariance.dtype, device=covariance.device)
-            return torch.linalg.solve_triangular(factor, unit, upper=False).T.contiguous(), True
-    variances, directions = torch.linalg.eigh(covariance)
+            return products.inverse_of_lower(factor).T.contiguous(), True
+    variances, directions = products.eigen(covariance)
     return directions[:, kept] * variances[kept].rsqrt(), False
 
 

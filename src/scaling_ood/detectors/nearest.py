@@ -31,7 +31,10 @@ class Nearest:
         self.integers = _multiplies_integers(rows.device)
         blocks = [slice(start, start + _ROWS) for start in range(0, len(rows), _ROWS)]
         self.centre = rows.new_zeros(rows.shape[1])
-        self.centre = sum(self._centred(rows, lengths, block).sum(dim=0) for block in blocks) / len(rows)
+        total = self.centre.clone()
+        for block in blocks:
+            total += self._centred(rows, lengths, block).sum(dim=0)
+        self.centre = total / len(rows)
         # Groups of equal size; what fills the last one is infinitely far.
         held = len(rows) + -len(rows) % _GROUP
         self.codes = rows.new_zeros(held, rows.shape[1], dtype=torch.int8 if self.integers else torch.float32)
@@ -76,7 +79,7 @@ class Nearest:
         exact[nearer > unsure] = -1  # for sure
         row, place = (nearer.abs() <= unsure).nonzero().unbind(1)
         column = which[row, place]
-        pairs = zip(row.split(_PAIRS), column.split(_PAIRS), strict=True)
+        pairs = zip(torch.split(row, _PAIRS), torch.split(column, _PAIRS), strict=True)
         squares = [self._compared(others, lengths, *pair) for pair in pairs]
         exact[row, place] = torch.cat(squares)
         found = exact.kthvalue(k, dim=1).values
@@ -136,7 +139,7 @@ def _multiplies_integers(device: torch.device) -> bool:
     """Whether 8-bit integers are multiplied several times as fast as floats."""
     return (
         device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     )
 

@@ -31,6 +31,21 @@ def times_upper(rows: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
     return torch.cat([rows[:, : i + _BLOCK] @ upper[: i + _BLOCK, i : i + _BLOCK] for i in starts], dim=1)
 
 
+def inverse_of_lower(factor: torch.Tensor) -> torch.Tensor:
+    """The inverse of a lower triangular matrix (D, D) in float64, lower triangular too."""
+    if factor.device.type != "cpu":
+        unit = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
+        return torch.linalg.solve_triangular(factor, unit, upper=False)
+    return torch.from_numpy(scipy.linalg.lapack.dtrtri(factor.numpy(), lower=1)[0])
+
+
+def eigenvalues(matrix: torch.Tensor) -> torch.Tensor:
+    """Eigenvalues (D,) of a symmetric matrix, in ascending order."""
+    if matrix.device.type != "cpu":
+        return torch.linalg.eigvalsh(matrix)
+    return torch.from_numpy(scipy.linalg.eigvalsh(matrix.numpy(), check_finite=False))
+
+
 def eigen(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Eigenvalues (D,) of a symmetric matrix, in ascending order, and its eigenvectors (D, D), a column each.
 

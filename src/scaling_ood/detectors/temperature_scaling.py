@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from math import exp, log
 from typing import Self
@@ -46,11 +46,12 @@ class TemperatureScaling(Detector):
         slope = cache(
             lambda t: self._slope(outputs, targets, exp(t))
         )  # of the logarithm: it is far from linear in T itself
-        if slope(log(LEAST)) <= 0:
+        low, high = _around(slope)
+        if slope(low) <= 0:
             raise NotApplicableError(f"the fit images become likelier with every lower temperature, down to {LEAST}")
-        if slope(log(MOST)) >= 0:
+        if slope(high) >= 0:
             raise NotApplicableError(f"the fit images become likelier with every higher temperature, up to {MOST:.0f}")
-        self.temperature = exp(brentq(slope, log(LEAST), log(MOST), xtol=1e-9, rtol=1e-9))
+        self.temperature = exp(brentq(slope, low, high, xtol=1e-9, rtol=1e-9))
         self._diagnostics = {
             "temperature": self.temperature,
             "nll": self._nll(outputs, targets, self.temperature),
@@ -90,3 +91,13 @@ class TemperatureScaling(Detector):
                 raise ValueError(f"a fit image is of class {int(mine.max())}, but there are {logits.shape[1]} classes")
             below = logits - logits.amax(dim=1, keepdim=True)
             yield below, below.gather(1, mine[:, None])[:, 0].double()
+
+
+def _around(slope: Callable[[float], float]) -> tuple[float, float]:
+    """Logarithms of two temperatures between which the slope changes its sign, a factor of 4 apart; or the limits."""
+    low = high = 0.0
+    while slope(low) <= 0 and low > log(LEAST):
+        low, high = max(low - log(4), log(LEAST)), low
+    while slope(high) >= 0 and high < log(MOST):
+        low, high = high, min(high + log(4), log(MOST))
+    return low, high
