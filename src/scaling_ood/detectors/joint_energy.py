@@ -30,7 +30,7 @@ class JointEnergy(Detector):
         if not is_of_images(logits):
             return -torch.logaddexp(logits, torch.zeros_like(logits)).sum(dim=1)
         whole = logits.relu().sum(dim=1, dtype=torch.float64)
-        return sum(map(_log_product, logits.split(_CLASSES, dim=1)), whole).neg_()
+        return sum(map(_log_product, torch.split(logits, _CLASSES, dim=1)), whole).neg_()
 
 
 def _log_product(logits: torch.Tensor) -> torch.Tensor:

@@ -60,5 +60,5 @@ class KNN(Detector):
 
 
 def _lengths(features: torch.Tensor) -> torch.Tensor:
-    lengths = torch.linalg.vector_norm(features, dim=1, dtype=torch.float64)
+    lengths: torch.Tensor = torch.linalg.vector_norm(features, dim=1, dtype=torch.float64)
     return lengths.where(lengths > 0, 1)

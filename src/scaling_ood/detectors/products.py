@@ -35,14 +35,16 @@ def inverse_of_lower(factor: torch.Tensor) -> torch.Tensor:
     """The inverse of a lower triangular matrix (D, D) in float64, lower triangular too."""
     if factor.device.type != "cpu":
         unit = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
-        return torch.linalg.solve_triangular(factor, unit, upper=False)
+        inverse: torch.Tensor = torch.linalg.solve_triangular(factor, unit, upper=False)
+        return inverse
     return torch.from_numpy(scipy.linalg.lapack.dtrtri(factor.numpy(), lower=1)[0])
 
 
 def eigenvalues(matrix: torch.Tensor) -> torch.Tensor:
     """Eigenvalues (D,) of a symmetric matrix, in ascending order."""
     if matrix.device.type != "cpu":
-        return torch.linalg.eigvalsh(matrix)
+        values: torch.Tensor = torch.linalg.eigvalsh(matrix)
+        return values
     return torch.from_numpy(scipy.linalg.eigvalsh(matrix.numpy(), check_finite=False))
 
 
@@ -52,6 +54,7 @@ def eigen(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     On a processor LAPACK is SciPy's, which takes two thirds of the time of PyTorch's.
     """
     if matrix.device.type != "cpu":
-        return torch.linalg.eigh(matrix)
+        found: tuple[torch.Tensor, torch.Tensor] = torch.linalg.eigh(matrix)
+        return found
     values, vectors = scipy.linalg.eigh(matrix.numpy(), driver="evr", check_finite=False)
     return torch.from_numpy(values), torch.from_numpy(vectors)

@@ -111,7 +111,9 @@ class ViM(Detector):
         features = self._features(chunk, len(self.residual))
         kind = torch.promote_types(features.dtype, self.residual.dtype)
         centre, residual, shift = (each.to(features.device, kind) for each in (self.centre, self.residual, self.shift))
-        return torch.linalg.vector_norm(torch.addmm(shift, features - centre, residual), dim=1).double()
+        along = torch.addmm(shift, features - centre, residual)
+        lengths: torch.Tensor = torch.linalg.vector_norm(along, dim=1).double()
+        return lengths
 
     def _features(self, chunk: Outputs, width: int) -> torch.Tensor:
         features = self.read(chunk, "features")
@@ -127,7 +129,8 @@ def _origin(head: LinearHead) -> torch.Tensor:
     size = factor.diagonal().abs()
     # Only rows that are plainly independent: the product squares what sets them apart.
     if int(failed) or bool(size.min() < _INDEPENDENT * size.max()):
-        return -(torch.linalg.pinv(weight) @ bias)
+        inverse: torch.Tensor = torch.linalg.pinv(weight)
+        return -(inverse @ bias)
     return -(weight.T @ torch.cholesky_solve(bias[:, None], factor)[:, 0])
 
 
