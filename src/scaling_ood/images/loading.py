@@ -105,7 +105,7 @@ class Loading:
         return DataLoader(
             source,  # type: ignore[arg-type]
             batch_sampler=[
-                range(first, min(first + step, end))
+                range(first, min(first + step, end))  # type: ignore[misc]
                 for start, end in pairwise(ends)
                 for first in range(start, end, step)
             ],
