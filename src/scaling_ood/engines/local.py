@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from scaling_ood.engines.engine import Store
 from scaling_ood.products.plans import Part, Plan
 
 
+@dataclass(frozen=True)
 class Local:
     """The engine of a run on one machine."""
 

@@ -33,11 +33,10 @@ class LostWorkersError(RuntimeError):
 class Worker:
     """Holds a plan, with its networks, in a process of the cluster."""
 
-    def __init__(self, work: tuple[Store, Plan[Any]], folder: str, threads: int) -> None:
-        """Take over a plan.
+    def __init__(self, folder: str, threads: int) -> None:
+        """Be ready for plans.
 
         Args:
-            work: Where parts are stored, and the plan.
             folder: Of the run, which names of files may be relative to.
             threads: That PyTorch may use.
         """
@@ -45,14 +44,17 @@ class Worker:
 
         os.chdir(folder)
         torch.set_num_threads(threads)
-        self._store, self._plan = work
 
-    def ready(self) -> None:
-        """Answers as soon as the process is up."""
+    def hold(self, work: tuple[Store, Plan[Any]] | None) -> None:
+        """Take over a plan, and where its parts are stored; None lets go of the last one."""
+        self._work = work
 
     def make(self, parts: Sequence[Part]) -> Iterator[str]:
-        """Make and store parts; gives the name of each that is stored."""
-        for part in self._store.make(self._plan, parts):
+        """Make and store parts of the plan; gives the name of each that is stored."""
+        if self._work is None:
+            return
+        store, plan = self._work
+        for part in store.make(plan, parts):
             yield part.name
 
 
@@ -81,11 +83,13 @@ class Ray:
         device: As in `runtime.device`; `cpu` asks for no GPU.
         address: Of a cluster; None starts one here.
         cores_each: Cores of a worker.
+        idle: Workers that wait for the next plan: to start a process takes seconds.
     """
 
     device: str = "auto"
     address: str | None = None
     cores_each: int | None = None
+    idle: list[Any] = field(default_factory=list, compare=False)
 
     def mine(self, parts: Sequence[Part]) -> Sequence[Part]:
         """All."""
@@ -100,7 +104,7 @@ class Ray:
         """
         ray = connected(self.address)
         shape = shape_of(ray.nodes(), self.device, self.cores_each)
-        crew = _Crew(ray, shape, ray.put((store, plan)), deque(parts))
+        crew = _Crew(ray, shape, ray.put((store, plan)), deque(parts), self.idle)
         try:
             yield from crew.parts()
         finally:
@@ -169,6 +173,7 @@ class _Crew:
         shape: What each worker gets.
         held: Reference to what each of them holds.
         queue: Parts that nobody is making.
+        idle: Workers without a plan.
         starting: Reference that is there when a worker is up, to the worker.
         busy: A worker's stream of answers, to the worker and the parts that it has not answered yet.
         losses: Part, or None before any, to how many workers were lost at it.
@@ -178,6 +183,7 @@ class _Crew:
     shape: Shape
     held: Any
     queue: deque[Part]
+    idle: list[Any]
     starting: dict[Any, Any] = field(default_factory=dict)
     busy: dict[Any, tuple[Any, deque[Part]]] = field(default_factory=dict)
     losses: Counter[str | None] = field(default_factory=Counter)
@@ -197,14 +203,15 @@ class _Crew:
                     yield part
 
     def dismiss(self) -> None:
-        """End all workers."""
+        """End all workers that are not idle."""
         for worker in [*self.starting.values(), *(worker for worker, _ in self.busy.values())]:
             self.ray.kill(worker)
 
     def _start(self) -> None:
         options = {"num_cpus": self.shape.cores, "num_gpus": self.shape.gpus, "max_restarts": 0}
-        worker = self.ray.remote(**options)(Worker).remote(self.held, os.getcwd(), self.shape.cores)
-        self.starting[worker.ready.remote()] = worker
+        made = self.ray.remote(**options)(Worker)
+        worker = self.idle.pop() if self.idle else made.remote(os.getcwd(), self.shape.cores)
+        self.starting[worker.hold.remote(self.held)] = worker
 
     def _is_up(self, reference: Any) -> None:
         worker = self.starting.pop(reference)
@@ -224,7 +231,8 @@ class _Crew:
             stream = worker.make.options(num_returns="streaming").remote(list(parts))
             self.busy[stream] = worker, parts
         else:
-            self.ray.kill(worker)
+            worker.hold.remote(None)
+            self.idle.append(worker)
 
     def _answer(self, stream: Any) -> Part | None:
         """The part that a worker has stored; None where it has come to an end, or to its own."""
