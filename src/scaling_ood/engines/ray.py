@@ -126,7 +126,13 @@ def connected(address: str | None) -> Any:
     if not ray.is_initialized():
         local = {"address": "local", "include_dashboard": False}
         given = local if address is None else {"address": address}
-        ray.init(**given, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
+        try:
+            ray.init(**given, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"runtime.address: no Ray cluster answers at {address}, or its token is not the one given here "
+                f"(RAY_AUTH_MODE, RAY_AUTH_TOKEN or ~/.ray/auth_token): {error}"
+            ) from error
     return ray
 
 
