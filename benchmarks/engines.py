@@ -1,6 +1,6 @@
 """Who makes the parts: one process, two plain ones (`split`), two workers of Ray; and workers that are killed.
 
-Run: `python benchmarks/engines.py [IMAGES]`, by default 200 images in each of three sets; four minutes on two cores.
+Run: `python benchmarks/engines.py [IMAGES]`, by default 200 images in each of three sets, on two cores.
 The images are those of `score_extraction.py`, through the same network, with one thread in each process. Starting a
 process is not counted, building the network is. Afterwards a Ray worker is killed with SIGKILL at a random moment, five
 times: the stored outputs must be those of one process, byte by byte.
