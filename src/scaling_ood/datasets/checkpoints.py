@@ -26,6 +26,7 @@ from scaling_ood.products.kept_files import (
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import TrainingPlan
 from scaling_ood.products.stored import StoredModel
+from scaling_ood.training.ranks import together
 
 _logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         started = time.perf_counter()
         before = len(state["history"]) if state else 0
         with tqdm(total=data.epochs, initial=before, unit="epoch", desc="training", mininterval=1) as bar:
-            for latest_state in data.run(state):
+            for latest_state in together(data.run, state) if data.epochs else ():
                 state = latest_state
                 if state["history"]:
                     latest = state["history"][-1]
