@@ -42,11 +42,16 @@ def second_process() -> Iterator[subprocess.Popen[str]]:
             ranks.join()
         try:
             yield other
-            ranks.part(done=other.poll() is None)
-        except BaseException:
-            ranks.part(done=False)
+            leave(done=other.poll() is None)
+        finally:
+            leave(done=False)
             other.kill()
-            raise
+
+
+def leave(done: bool) -> None:
+    """Leave the second process, if there is one; it ends well where all is done."""
+    if ranks.current().several:
+        ranks.part(done)
 
 
 def follow() -> None:

@@ -108,9 +108,7 @@ class Ranks:
                 "'auto', 'cuda' or 'cpu'"
             )
         # What a network has and a training does not use has no gradient.
-        return DistributedDataParallel(
-            module, process_group=self.lockstep, broadcast_buffers=False, find_unused_parameters=True
-        )
+        return DistributedDataParallel(module, process_group=self.lockstep, find_unused_parameters=True)
 
     def synchronised(self) -> AbstractContextManager[Any]:
         """Inside, batch norm normalises by the images of all processes."""
