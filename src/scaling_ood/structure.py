@@ -34,6 +34,7 @@ RUN_TIME = {
     "checkpoint": ("the name of a file", "./FILE"),
     "device": ("the name of a device", "cpu"),
     "precision": ("float32 or bf16", "float32"),
+    "part": ("one of several, K/N", "3/16"),
 }
 
 
@@ -121,16 +122,20 @@ def setting_specs() -> dict[str, Setting]:
     return found
 
 
+def runtime() -> RuntimeSpec:
+    """Where and how fast the running session works."""
+    return RuntimeSpec.model_validate(_bound.get("parameters", {}).get("runtime", {}))
+
+
 def typed_parameters() -> dict[str, Any]:
     """What nodes are given under `params:`, by the same names as in the YAML, but checked and typed.
 
     Raises:
         click.ClickException: There is no setting that could run; MLflow's page can be opened all the same.
     """
-    raw = _bound["parameters"]
     if not setting_specs():
         raise click.ClickException(no_setting())
-    typed: dict[str, Any] = {"runtime": RuntimeSpec.model_validate(raw.get("runtime", {}))}
+    typed: dict[str, Any] = {"runtime": runtime()}
     for name, (_, spec) in setting_specs().items():
         own: dict[str, Any] = {"data": spec.data, "extraction": spec.extraction, "reporting": spec.reporting}
         own |= {"fabrication": spec.fabrication} if spec.fabrication else {}

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from scaling_ood.datasets.places import local_path
+from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import (
     content_sum,
@@ -26,7 +27,6 @@ from scaling_ood.products.kept_files import (
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import TrainingPlan
 from scaling_ood.products.stored import StoredModel
-from scaling_ood.training.ranks import together
 
 _logger = logging.getLogger(__name__)
 
@@ -43,6 +43,9 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     Saving a plan whose key the record bears does nothing; a state of the same key is resumed; one of another key is
     replaced. Weights and states that are not what was written are made again.
 
+    Attributes:
+        engine: Who trains.
+
     YAML:
         ```yaml
         "{setting}.{network}.model":
@@ -50,6 +53,8 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
           filepath: data/06_models/model
         ```
     """
+
+    engine: Engine = Local()
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """Remember where it is.
@@ -72,7 +77,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         started = time.perf_counter()
         before = len(state["history"]) if state else 0
         with tqdm(total=data.epochs, initial=before, unit="epoch", desc="training", mininterval=1) as bar:
-            for latest_state in together(data.run, state) if data.epochs else ():
+            for latest_state in self.engine.train(data.run, state) if data.epochs else ():
                 state = latest_state
                 if state["history"]:
                     latest = state["history"][-1]

@@ -6,6 +6,7 @@ import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -90,10 +91,15 @@ class Pass:
         """What is refused."""
         return OutputCheck(self.setting, self.words, self.forward.precision, self.stored)
 
+    @cached_property
     def placed(self) -> dict[str, Network]:
-        """The networks on the device, ready for passes."""
+        """The networks on the device, ready for passes: built once for all calls in a process."""
         placed = {name: self.forward.place(network) for name, network in self.networks().items()}
         return {name: network.requires_grad_(False) for name, network in placed.items()}  # type: ignore[misc]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: the networks are built there."""
+        return {name: value for name, value in vars(self).items() if name != "placed"}
 
     def kept(self, networks: Mapping[str, Network], inputs: torch.Tensor, seed: int) -> Tensors:
         """What is kept of one batch: `<network>/<field>` to a tensor (N, ...) on the device."""
@@ -155,7 +161,7 @@ class ImagePass(Pass):
         Raises:
             NetworkOutputError: The network gives NaN for some images; no shard is stored that has one.
         """
-        networks = self.placed()
+        networks = self.placed
         if any(part.name == HEADS for part in missing):
             yield HEADS, _last_layers(networks)
         shards = [part for part in missing if part.name != HEADS]
@@ -165,7 +171,8 @@ class ImagePass(Pass):
             noise = self.manifest.preparation.noise.get(image_set)
             ready = noise is not None and noise.noise_range == "tensor"
             pin = self.forward.torch_device.type == "cuda"
-            for name, whole in self._shards(networks, mine, self.loading.batches(source, pin), ready):
+            batches = self.loading.batches(source, pin, [part.items for part in mine])
+            for name, whole in self._shards(networks, mine, batches, ready):
                 faults = {key.removeprefix(_FAULTS): whole.pop(key) for key in [*whole] if key.startswith(_FAULTS)}
                 self.check.refuse(faults, [str(next(ids)) for _ in range(_rows(whole))], image_set)
                 yield name, whole
@@ -173,7 +180,7 @@ class ImagePass(Pass):
     def _shards(
         self, networks: Mapping[str, Network], parts: Sequence[Part], batches: Iterable[torch.Tensor], ready: bool
     ) -> Iterator[tuple[str, Tensors]]:
-        """Cut the stream of batches into shards; a batch may end one and begin the next."""
+        """Join the batches of each shard."""
         held: list[Tensors] = []
         queue, dtypes = list(parts), self.dtypes
         for images in batches:
@@ -183,11 +190,9 @@ class ImagePass(Pass):
                 field = name.split("/", 1)[1]
                 block[name], block[_FAULTS + name] = self.check.keep(field, tensor, dtypes[field])
             held.append(block)
-            while queue and sum(_rows(block) for block in held) >= queue[0].items:
-                part = queue.pop(0)
-                whole = {name: torch.cat([block[name] for block in held]) for name in held[0]}
-                yield part.name, {name: tensor[: part.items] for name, tensor in whole.items()}
-                held = [{name: tensor[part.items :] for name, tensor in whole.items()}]
+            if sum(_rows(block) for block in held) == queue[0].items:
+                yield queue.pop(0).name, {name: torch.cat([block[name] for block in held]) for name in held[0]}
+                held = []
 
     def _source(self, image_set: str, parts: Sequence[Part]) -> tuple[ImageSource, Iterator[str]]:
         rows = [self.rows_of(part) for part in parts]
@@ -213,7 +218,7 @@ class HeadPass(Pass):
 
     def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         """As `ImagePass`."""
-        networks = self.placed()
+        networks = self.placed
         for part in missing:
             if part.name == HEADS:
                 yield HEADS, _last_layers(networks)
@@ -257,7 +262,7 @@ class ScenePass(Pass):
         Raises:
             NetworkOutputError: A network gives NaN for some scenes; no shard is stored that has one.
         """
-        networks, dtypes = self.placed(), self.dtypes
+        networks, dtypes = self.placed, self.dtypes
         rows = {part.name: self.rows_of(part) for part in missing}
         files = {name: self.manifest.files(own) for name, own in rows.items()}
         orientation = self.manifest.preparation.orientation

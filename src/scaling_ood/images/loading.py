@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -90,11 +91,25 @@ class Loading:
     batch_images: int = 64
     workers: int = 2
 
-    def batches(self, source: ImageSource, pin_memory: bool) -> DataLoader[torch.Tensor]:
-        """Batches (N, 3, H, W) of a source, in order, the last one possibly smaller."""
+    def batches(self, source: ImageSource, pin_memory: bool, shards: Sequence[int] = ()) -> DataLoader[torch.Tensor]:
+        """Batches (N, 3, H, W) of a source, in order.
+
+        Args:
+            source: All images.
+            pin_memory: For a GPU.
+            shards: Numbers of successive images that no batch reaches over, so that what a network makes of them is the
+                same bit by bit whichever process makes which of them; by default one of all images. The last batch
+                of each is possibly smaller.
+        """
+        ends = [0, *accumulate(shards or [len(source)])]
+        step = self.batch_images
         return DataLoader(
             source,  # type: ignore[arg-type]
-            batch_size=self.batch_images,
+            batch_sampler=[
+                range(first, min(first + step, end))  # type: ignore[misc]
+                for start, end in pairwise(ends)
+                for first in range(start, end, step)
+            ],
             num_workers=min(self.workers, len(source)),
             pin_memory=pin_memory,
             # Of its own: the loader must not take numbers from the one that training uses.
