@@ -10,6 +10,7 @@ import torch
 from toy_ranks import ToyRun
 
 from scaling_ood.engines import Ray
+from scaling_ood.engines.ray_train import Shape, train_together
 from scaling_ood.training import ResumableState
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,7 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trained(run: ToyRun, state: ResumableState | None = None) -> list[ResumableState]:
-    return list(Ray("cpu", cores_each=1).train(run, state))
+    return list(train_together(ray, Shape(cores=1, gpus=0, workers=2), run, state))
 
 
 def close(one: Any, other: Any) -> bool:
@@ -49,6 +50,16 @@ def test_two_workers_go_on_with_what_one_process_began_and_their_states_come_bac
         assert close(mine["models"]["seed1.last"], theirs["models"]["seed1.last"])
         assert mine["history"][-1]["train_loss"] == pytest.approx(theirs["history"][-1]["train_loss"], abs=1e-5)
     assert {path.name for path in tmp_path.iterdir()} == {"classifier-0", "classifier-1"}
+
+
+def test_where_the_cluster_has_no_gpu_this_process_trains(tmp_path: Path) -> None:
+    run = ToyRun("head", tmp_path, epochs=1)
+    (made,) = Ray("auto", cores_each=1).train(run, None)
+    (expected,) = run(None)
+    assert all(
+        torch.equal(made["models"]["seed1.last"][name], each) for name, each in expected["models"]["seed1.last"].items()
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"head-0"}
 
 
 def test_what_a_worker_raises_is_raised_here(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Two processes train as one does: the same global batches, losses, weights and states."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from toy_ranks import ToyRun, alone, second_process
 from toy_trainings import TRAININGS
 
 from scaling_ood.training import ResumableState
-from scaling_ood.training.ranks import Share, current, together
+from scaling_ood.training.ranks import ALONE, Ranks, Share, current, join, together
 
 UNEVEN = [
     ("head", 13, False),  # The last step has one image, so one process has none.
@@ -85,3 +86,31 @@ def test_a_training_goes_on_with_another_number_of_processes(name: str, folder: 
     step = ToyRun(name, folder, epochs=1)
     state = two_processes(step, one_process(step, two_processes(step)))
     assert_close(state, one_process(ToyRun(name, folder)))
+
+
+def test_every_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    with pytest.raises(ValueError, match=r"^device 'cuda:1' with 2 processes: each takes a GPU of its own"):
+        Ranks(Share(0, 2)).parallel(torch.nn.Linear(1, 1), torch.device("cuda:1"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(ValueError, match=r"^process 1 of this machine has no GPU: there are 1\."):
+        join()
+
+
+def test_shares_are_all_images_once_and_as_equal_as_can_be() -> None:
+    for ranks, images, batches in ((3, 7, 1), (8, 2, 4), (5, 2, 1), (4, 3, 2)):
+        seen = []
+        for rank in range(ranks):
+            slices = [Share(rank, ranks).of(images, batches, place) for place in range(batches)]
+            seen.append([place * images + i for place, own in enumerate(slices) for i in range(images)[own]])
+        assert list(chain(*seen)) == list(range(images * batches))
+        assert max(map(len, seen)) - min(map(len, seen)) <= 1
+
+
+def test_one_process_changes_no_number() -> None:
+    assert ALONE.sums([0.1, 0.2]) == ALONE.highest([0.1, 0.2]) == [0.1, 0.2]
+    assert ALONE.weights([3, 0]) == [1.0, 1.0]
+    module = torch.nn.Linear(1, 1)
+    assert ALONE.parallel(module, torch.device("cuda:7")) is module

@@ -14,7 +14,7 @@ from scaling_ood.engines.engine import Store
 from scaling_ood.engines.ray_train import Shape, train_together
 from scaling_ood.optional import library
 from scaling_ood.products.plans import Part, Plan
-from scaling_ood.training.ranks import Run
+from scaling_ood.training.ranks import Run, together
 
 USUAL_CORES = 4
 """Of a worker where there is no GPU."""
@@ -100,15 +100,20 @@ class Ray:
         _make_sure_it_is_seen(store, plan)
 
     def train(self, run: Run, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-        """As `Engine.train`: by as many workers as there is room for, through Ray Train.
+        """As `Engine.train`: by a worker for each GPU, through Ray Train.
+
+        Where the cluster has no GPU this process trains: the same bits as without Ray.
 
         Raises:
             ValueError: No machine of the cluster has room for a worker.
         """
         ray = connected(self.address)
-        while self.idle:  # They hold the cores that the training needs.
+        shape = shape_of(ray.nodes(), self.device, self.cores_each)
+        if not shape.gpus:
+            return together(run, state)
+        while self.idle:  # They hold the GPUs that the training needs.
             ray.kill(self.idle.pop())
-        return train_together(ray, shape_of(ray.nodes(), self.device, self.cores_each), run, state)
+        return train_together(ray, shape, run, state)
 
 
 def connected(address: str | None) -> Any:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from scaling_ood.images.exif import SIDEWAYS, Orientation, orientation_of, turned_by_pillow
 from scaling_ood.images.noise import Noise, to_pixels
-from scaling_ood.images.opening import open_image, read_rgb
+from scaling_ood.images.opening import load, open_image, read_rgb
 from scaling_ood.images.recorded import RecordedFile, path_of, unchanged
 from scaling_ood.images.transforms import Preprocessing
 
@@ -136,10 +136,12 @@ def read_image(file: str | RecordedFile, orientation: Orientation = "stored") ->
 
 
 def image_size(file: str | RecordedFile, orientation: Orientation = "stored") -> tuple[int, int]:
-    """Width and height of what `read_image` gives, which is not decoded; errors are the same."""
+    """Width and height of what `read_image` gives, without decoding it where it can be told; errors are the same."""
     with _as_prepared(file):
         image = open_image(unchanged(file))
-    turn = max(turned_by_pillow(image), orientation_of(image) if orientation == "upright" else 1)
+        if turned_by_pillow(image) > 1:  # Versions of Pillow differ in what they say of its size before they turn it.
+            load(image)
+    turn = orientation_of(image) if orientation == "upright" else 1
     return image.size[::-1] if turn >= SIDEWAYS else image.size
 
 
