@@ -56,18 +56,18 @@ def plans_to_make(pipeline: Pipeline, catalog: DataCatalog, part: str) -> list[N
     def lacks(name: str) -> bool:
         return not name.startswith("params:") and bool(not catalog[name].exists() or graph.reasons(name))
 
-    now, first = [], dict[str, None]()
+    now, first = [], set[str]()
     for node in pipeline.nodes:
         if not any(_planned(catalog, name) and lacks(name) for name in node.outputs):
             continue
         if lacking := [name for name in node.inputs if lacks(name)]:
-            first |= dict.fromkeys(name for name in lacking if not _planned(catalog, name))
+            first |= {name for name in lacking if not _planned(catalog, name)}
         else:
             now.append(node)
     if first and not now:
         raise click.ClickException(
-            f"Part {part} makes nothing yet: what is made by parts here needs {listed(list(first), most=5)}, which one "
-            f"process makes alone: kedro run --to-outputs {','.join(first)}"
+            f"Part {part} makes nothing yet: what is made by parts here needs {listed(sorted(first), most=5)}, which one "
+            f"process makes alone: kedro run --to-outputs {','.join(sorted(first))}"
         )
     return now
 
