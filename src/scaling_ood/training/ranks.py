@@ -212,5 +212,5 @@ def _in_words() -> Iterator[None]:
 def _from_first(value: Any) -> Any:
     """What process 0 gives, on all of them."""
     held = [value]
-    distributed.broadcast_object_list(held, src=0)
+    distributed.broadcast_object_list(held, src=0, device=torch.device("cpu"))
     return held[0]
