@@ -295,6 +295,7 @@ class Pairs(Task):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
     ) -> Measured:

@@ -66,8 +66,8 @@ def plans_to_make(pipeline: Pipeline, catalog: DataCatalog, part: str) -> list[N
             now.append(node)
     if first and not now:
         raise click.ClickException(
-            f"Part {part} makes nothing yet: what is made by parts here needs {listed(sorted(first), most=5)}, which one "
-            f"process makes alone: kedro run --to-outputs {','.join(sorted(first))}"
+            f"Part {part} makes nothing yet: what is made by parts here needs {listed(sorted(first), most=5)}, which "
+            f"one process makes alone: kedro run --to-outputs {','.join(sorted(first))}"
         )
     return now
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,13 +66,14 @@ class Setting(NamedTuple):
         """A node of the setting's graph, named like its function.
 
         Args:
-            function: Takes the task as `task`.
+            function: May take the task, as `task`.
             inputs: Argument to a name within the setting, such as `manifest`, `msp.scores` or `params:data`.
             outputs: The same for what it returns.
             owner: The detector or network that it belongs to.
             fixed: Further arguments that the graph fixes.
         """
         bound = function if isinstance(function, Keyed) else Keyed(function, 1, {})
+        own = {"task": self.task} if "task" in signature(bound.function).parameters else {}
         left: str | list[str] | dict[str, str]
         if isinstance(outputs, str):
             left = self.full(outputs)
@@ -80,7 +82,7 @@ class Setting(NamedTuple):
         else:
             left = [self.full(name) for name in outputs]
         return Node(
-            bound.bind(task=self.task, **fixed),
+            bound.bind(**own, **fixed),
             {argument: self.full(name) for argument, name in inputs.items()},
             left,
             name=bound.__name__,

@@ -35,7 +35,8 @@ class Detector(ABC):
         needs: What is read: names of plain outputs, and needs that have to be made. The class says it for the default
             options; where it depends on them, the constructor sets it.
         sources: Plain outputs in whose place a need is read; see `on_need`.
-        dense: Whether it works on pixels, (N, C, H, W), as well as on images, (N, C).
+        dense: Whether it works on pixels, (N, C, H, W), as well as on images, (N, C). The score of a pixel then depends
+            on this pixel alone: scenes are scored in strips.
         package: Name and version of the package that it comes from; empty for those of this project.
         learns: Whether `fit` passes over images. By default whether there is a `fit`; a class whose `fit` takes only
             what else a view knows says no.

@@ -129,6 +129,10 @@ class Spec(BaseModel):
             if not any(mark is Silent or isinstance(mark, Silent) for mark in field.metadata)
         } | {name: _plain(value) for name, value in (self.model_extra or {}).items()}
 
+    def tells(self) -> dict[str, Any] | None:
+        """All of them, for products that show them."""
+        return self.model_dump(mode="json")
+
 
 def _detailed(error: ErrorDetails, known: Iterable[str]) -> InitErrorDetails:
     own = error["type"] == "extra_forbidden" and len(error["loc"]) == 1
@@ -206,6 +210,9 @@ class RuntimeSpec(Spec):
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    def tells(self) -> None:
+        """Nothing: products say themselves on what they were made."""
 
 
 class SharingSpec(Spec):

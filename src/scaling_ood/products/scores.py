@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from scaling_ood.products.keys import NOT_MADE, Origin
+from scaling_ood.products.tables import WithTables
 
 
 @dataclass(frozen=True)
-class Quality:
+class Quality(WithTables):
     """How good a network is at its own work, before any detector is looked at.
 
     Attributes:
@@ -35,7 +36,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(WithTables):
     """One detector's scores, and all that a reader must know of them.
 
     Attributes:
@@ -75,7 +76,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(WithTables):
     """One detector's metrics.
 
     Attributes:

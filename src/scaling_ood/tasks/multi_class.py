@@ -35,6 +35,7 @@ from scaling_ood.products.preparation import Classes, Manifest, Preparation
 from scaling_ood.products.scores import Quality
 from scaling_ood.products.stored import StoredShards
 from scaling_ood.report import Illustration, dispersal_figure
+from scaling_ood.tasks.drafts import Said
 from scaling_ood.tasks.drafts.whole_images import draft_classes
 from scaling_ood.tasks.image_sets import (
     KnownImages,
@@ -112,9 +113,9 @@ class MultiClassTask(WholeImages):
 
         return prepare_images(data, whose, places, found, roles, {"label": -1}, _refuse, roots, workers, curation)
 
-    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:  # noqa: ARG002
+    def draft(self, folder: Path, said: Said, library: Collection[str]) -> list[str]:
         """Parameters of a new benchmark of the photographs in a folder."""
-        return draft_classes(self.name, folder, in_dist, library)
+        return draft_classes(self.name, folder, said, library)
 
     # Networks
 

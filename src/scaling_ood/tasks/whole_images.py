@@ -47,7 +47,6 @@ from scaling_ood.models import (
     architecture,
     build_head,
     build_network,
-    positions,
     published_digest,
     published_network,
     read_checkpoint,
@@ -273,6 +272,7 @@ class WholeImages(Task):
     ) -> dict[str, Any]:
         """What readers of a network, and of all that is made with it, must know."""
         sha256 = "" if checkpoint is None else checkpoint.sha256
+        classes = self.classes(network, manifest.preparation)
         return {
             "model": network.architecture,
             "architecture": network.architecture,
@@ -281,8 +281,8 @@ class WholeImages(Task):
             "targets": getattr(network, "targets", "classes"),
             "input": self._input(network, manifest.preparation),
             "best_epoch": getattr(network, "best_epoch", "last"),
-            "class_order": self._order(network, manifest.preparation),
-            "told": self.told(network),
+            "class_order": network.outputs_of(classes),
+            "told": {**self.told(network), **network.order_told(classes)},
             "parameters": network.scalars,
         }
 
@@ -293,14 +293,6 @@ class WholeImages(Task):
         own = self.preprocessing(network, prepared)
         shape = "squashed to" if network.squash else f"resize {own.resize_px} px, centre crop"
         return f"{shape} {own.crop_px} px ({own.interpolation}), mean {own.mean}, std {own.std}"
-
-    def _order(self, network: ImageNetworkSpec, prepared: Preparation) -> list[int]:
-        """Which of the network's outputs each class is; empty where they have the data set's order."""
-        classes, own = self.classes(network, prepared), network.registered.class_names
-        if network.class_order:
-            return positions(network.order, classes, network.class_order)
-        named = network.source.start == "published" and not network.source.trains and {*own} == {*classes}
-        return positions(own, classes, network.architecture) if named and own != tuple(classes) else []
 
     # Outputs and scores
 
@@ -385,7 +377,7 @@ class WholeImages(Task):
             raise WrongNetworkError(
                 f"{self.name}: {told} on {images:,} in-distribution images is under the "
                 f"{quality.least:.1%} that {network.architecture} is known for (least_quality): check weights, "
-                "preprocessing and the order of the classes"
+                "preprocessing and the order of the classes (class_order)"
             )
         if values and not network.source.trains:
             quality = better_than_chance(quality, self.chance(quality, manifest), network, self.name)
@@ -459,6 +451,7 @@ class WholeImages(Task):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,  # noqa: ARG002
         method: Method | None,  # noqa: ARG002
         outputs: StoredShards | None,  # noqa: ARG002
     ) -> Measured:

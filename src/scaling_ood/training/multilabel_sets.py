@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import RandomResizedCrop  # type: ignore[import-untyped]
 
 from scaling_ood.images import Loading, Photographs, Preprocessing, image_size, read_image
 from scaling_ood.images.recorded import RecordedFile, path_of
@@ -91,6 +90,8 @@ class RandomCrop:
 
     def draw(self, size: tuple[int, int]) -> Drawn:
         """For an image of a width and height; chance comes from the global generator."""
+        from torchvision.transforms import RandomResizedCrop  # type: ignore[import-untyped]
+
         of_that_size = torch.empty(()).expand(1, *size[::-1])
         top, left, height, width = RandomResizedCrop.get_params(of_that_size, list(self.area), list(self.aspect))
         return Drawn((left, top, left + width, top + height), torch.rand(()).item() < self.flips)

@@ -1,7 +1,8 @@
 """The graph of metric reporting, of each setting; a detector is a namespace in it.
 
     <detector>.scores -> measure_scores -> <detector>.measured
-    all of them -> collect_results -> results, metrics
+    all of them -> collect_results -> results
+                -> collect_metrics -> metrics
                 -> [map_scores -> score_maps]
                 -> draw_report -> report
                 -> record_runs -> runs
@@ -14,13 +15,14 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.pipelines.metric_reporting.nodes import (
+    collect_metrics,
     collect_results,
     draw_report,
     map_scores,
     measure_scores,
     record_runs,
 )
-from scaling_ood.structure import Setting, setting_specs
+from scaling_ood.structure import Setting, runtime, setting_specs
 
 
 def create_pipeline() -> Pipeline:
@@ -34,7 +36,7 @@ def _measure(setting: Setting) -> Pipeline:
         inputs = {"scores": f"{name}.scores", "manifest": "manifest", "reporting": "params:reporting"}
         if setting.spec.dense:
             inputs |= {"outputs": f"{method.network}.outputs", "detector": f"params:detectors.{name}"}
-        nodes.append(setting.node(measure_scores, inputs, f"{name}.measured", owner=name))
+        nodes.append(setting.node(measure_scores, inputs, f"{name}.measured", owner=name, runtime=runtime()))
     return Pipeline(nodes)
 
 
@@ -49,10 +51,15 @@ def _fan_in(setting: Setting) -> Pipeline:
     maps = {"score_maps": "score_maps"} if spec.dense else {}
     # Marks of pixels come from what was measured in each scene, those of images from their scores.
     marked = measured if spec.dense else {**scores, **measured}
-    nodes: list[Node] = [setting.node(collect_results, {**rules, **marked}, ["results", "metrics"])]
+    nodes: list[Node] = [
+        setting.node(collect_results, {**rules, **marked}, "results"),
+        setting.node(collect_metrics, measured, "metrics"),
+    ]
     if spec.dense:
         read = {f"{name}_outputs": f"{name}.outputs" for name in spec.used_networks}
-        nodes.append(setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods))
+        nodes.append(
+            setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods, runtime=runtime())
+        )
     shown = {f"{name}_outputs": f"{name}.outputs" for name in networks}
     told = {**tables, **rules, **scores, **shown, "quality": f"{spec.shared}.quality", **maps}
     told |= {"quarantine": "quarantine"}

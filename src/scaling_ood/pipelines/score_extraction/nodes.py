@@ -12,7 +12,7 @@ from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.setting import ExtractionSpec
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan
+from scaling_ood.products.plans import Plan, planned
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards, Tensors
@@ -59,7 +59,7 @@ def extract_outputs(
     return task.plan_outputs(network, model, manifest, needs, extraction, runtime, features)
 
 
-@keyed(manifest=_passed_images)
+@planned(manifest=_passed_images, silent=["manifest"])
 def check_quality(task: Task, outputs: StoredShards, manifest: Manifest, network: NetworkSpec) -> Quality:
     """How good the networks are at their own work, before any detector is looked at.
 
@@ -69,7 +69,7 @@ def check_quality(task: Task, outputs: StoredShards, manifest: Manifest, network
     return task.check(network, outputs, manifest)
 
 
-@keyed(manifest=_scored_images)
+@planned(manifest=_scored_images, silent=["manifest", "quality"])
 def score_images(task: Task, outputs: StoredShards, quality: Quality, manifest: Manifest, detector: Method) -> Scores:
     """Fit one detector on the fit images and score every test image, for the network of each seed."""
     return task.score(detector, outputs, quality, manifest)
