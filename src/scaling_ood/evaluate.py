@@ -123,8 +123,8 @@ def evaluate_outputs(
     sets = task.passed_sets(network, manifest.preparation)
     outputs = HeldShards.of(plan_given(model, manifest, sets, lambda: provided, spec.extraction, task.name))
     quality = task.check(network, outputs, manifest)
-    scores = {each: task.score(method, outputs, quality, manifest) for each, method in spec.methods.items()}
-    here = RuntimeSpec(device="cpu")
+    here = RuntimeSpec()
+    scores = {each: task.score(method, outputs, quality, manifest, here) for each, method in spec.methods.items()}
     measured = {each: task.measure(one, manifest, spec.reporting, here, None, None) for each, one in scores.items()}
     rows = pd.concat([one.results for one in measured.values()], ignore_index=True)
     results = task.mark(rows, scores, measured, manifest, spec.reporting)

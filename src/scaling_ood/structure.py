@@ -39,7 +39,7 @@ RUN_TIME = {
 }
 
 
-GLOBAL = ("data_root", "params:runtime", "params:benchmark")
+GLOBAL = ("data_root", "params:benchmark")
 """What all settings share; every other name in the graph is a setting's own."""
 
 
@@ -66,14 +66,16 @@ class Setting(NamedTuple):
         """A node of the setting's graph, named like its function.
 
         Args:
-            function: May take the task, as `task`.
+            function: May take the task as `task`, and where it runs as `runtime`.
             inputs: Argument to a name within the setting, such as `manifest`, `msp.scores` or `params:data`.
             outputs: The same for what it returns.
             owner: The detector or network that it belongs to.
             fixed: Further arguments that the graph fixes.
         """
         bound = function if isinstance(function, Keyed) else Keyed(function, 1, {})
-        own = {"task": self.task} if "task" in signature(bound.function).parameters else {}
+        known = {"task": lambda: self.task, "runtime": runtime}
+        wanted = signature(bound.function).parameters
+        own = {name: known[name]() for name in known if name in wanted and name not in inputs}
         left: str | list[str] | dict[str, str]
         if isinstance(outputs, str):
             left = self.full(outputs)
@@ -96,6 +98,11 @@ class Setting(NamedTuple):
             return name
         kind, _, own = name.rpartition(":")
         return f"{kind}:{self.task.name}.{own}" if kind else f"{self.task.name}.{own}"
+
+
+def runtime() -> RuntimeSpec:
+    """Where and how fast; without a session, the defaults."""
+    return RuntimeSpec.model_validate(_bound.get("parameters", {}).get("runtime", {}))
 
 
 _bound: dict[str, Any] = {}
@@ -122,11 +129,6 @@ def setting_specs() -> dict[str, Setting]:
         _bound["settings"] = checked(_bound["parameters"])
     found: dict[str, Setting] = _bound["settings"]
     return found
-
-
-def runtime() -> RuntimeSpec:
-    """Where and how fast the running session works."""
-    return RuntimeSpec.model_validate(_bound.get("parameters", {}).get("runtime", {}))
 
 
 def typed_parameters() -> dict[str, Any]:

@@ -54,6 +54,8 @@ class ImageOutputs:
         class_groups: (C,) group of each class, where classes have groups.
         targets: (N,) class of each image, where that is known.
         class_names: Of the network's classes.
+        device: Where chunks go when they are read, and what is known beside them: the one place that says where
+            detectors fit and score.
     """
 
     shards: StoredShards
@@ -63,6 +65,12 @@ class ImageOutputs:
     class_groups: torch.Tensor | None = None
     targets: torch.Tensor | None = None
     class_names: Sequence[str] | None = None
+    device: torch.device = _CPU
+
+    def on(self, device: torch.device) -> ImageOutputs:
+        """The same, read to a device."""
+        groups, targets = (None if each is None else each.to(device) for each in (self.class_groups, self.targets))
+        return replace(self, device=device, class_groups=groups, targets=targets)
 
     @property
     def head(self) -> LinearHead | None:
@@ -70,7 +78,8 @@ class ImageOutputs:
         stored = self.shards.read(HEADS) if HEADS in self.shards.parts else {}
         if f"{self.network}/weight" not in stored:
             return None
-        return LinearHead(stored[f"{self.network}/weight"], stored[f"{self.network}/bias"])
+        weight, bias = (stored[f"{self.network}/{each}"].to(self.device) for each in ("weight", "bias"))
+        return LinearHead(weight, bias)
 
     @property
     def names(self) -> list[str]:
@@ -81,8 +90,8 @@ class ImageOutputs:
         """Chunks in the order of the manifest."""
         for name in self.names:
             tensors = self.shards.read(name)
-            fields = {field_of(need): tensors[f"{self.network}/{field_of(need)}"].float() for need in self.needs}
-            yield Outputs(**fields)
+            fields = {field_of(need): tensors[f"{self.network}/{field_of(need)}"] for need in self.needs}
+            yield Outputs(**{name: each.to(self.device).float() for name, each in fields.items()})
 
     def logits(self) -> torch.Tensor:
         """(N, C), all of them."""

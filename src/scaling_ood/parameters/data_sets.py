@@ -9,8 +9,10 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     RootModel,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -45,6 +47,14 @@ class ClassSelection(Spec):
     table: str
     column: str = "group"
     value: str | None = None
+
+
+ClassChoice = Annotated[
+    Annotated[ClassSelection, Tag(": by a table")]
+    | Annotated[tuple[str, ...], Field(min_length=1), Tag(": by their names")],
+    Discriminator(lambda given: ": by their names" if isinstance(given, list | tuple) else ": by a table"),
+]
+"""Which classes of a data set count."""
 
 
 class SpeciesSelection(Spec):
@@ -123,7 +133,7 @@ class FolderSpec(Spec):
     layout: Annotated[str, AfterValidator(LAYOUTS.known)]
     folder: str
     splits: tuple[str, ...] | None = None
-    classes: ClassSelection | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    classes: ClassChoice | None = None
     species: SpeciesSelection | None = None
     class_list: Annotated[str, AfterValidator(CLASS_LISTS.known)] | None = None
     published: PublishedSpec | None = None

@@ -47,7 +47,9 @@ class Scores(WithTables):
         options: Of the method.
         about: Of the outputs that it read: network, weights, device, precision, throughput; and the network's quality.
         diagnostics: Numbers about the fitted detector of the first seed.
-        images_per_second: Throughput of scoring alone, on stored outputs.
+        images_per_second: Throughput of scoring alone, on stored outputs, reading them included.
+        fit_seconds: What fitting took, of all seeds together.
+        device: Where the detector was fitted and scored: `cpu`, or the product name of a GPU; empty where it was not.
         origin: What they were made from.
     """
 
@@ -58,6 +60,8 @@ class Scores(WithTables):
     about: Mapping[str, Any] = field(default_factory=dict)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     images_per_second: float = 0.0
+    fit_seconds: float = 0.0
+    device: str = ""
     origin: Origin = NOT_MADE
 
     @property

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from miniatures import MiniatureSpec, folders, render_folder, rendering_workers
-from scaling_ood.detectors import OutputsView
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.evaluation.examples import low_confidence_examples
 from scaling_ood.evaluation.facts import Facts
@@ -211,7 +210,7 @@ class MultiClassTask(WholeImages):
         shown = pd.concat([manifest.of(name)["label"] for name in quality.images]).loc[lambda label: label >= 0]
         return float(shown.value_counts(normalize=True).max()), len(shown)
 
-    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> ImageOutputs:
         """The fit images with their classes, and what the classes have in common."""
         groups = manifest.preparation.of_classes.group_of_class
         coarse = outputs.about["targets"] == "coarse"

@@ -355,7 +355,14 @@ class SegmentationTask(Task):
         names = manifest.preparation.classes
         return SceneOutputs(outputs, manifest, self.fit_set, seed_name(seed), method.needs, names)
 
-    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+    def score(
+        self,
+        method: Method,
+        outputs: StoredShards,
+        quality: Quality,
+        manifest: Manifest,
+        runtime: RuntimeSpec,  # noqa: ARG002
+    ) -> Scores:
         """Whether a detector has a meaning; its scores are made when they are measured."""
         if manifest.preparation.given and not method.gap:
             method = replace(method, gap=lacking(method, manifest.preparation, self.fit_set))

@@ -208,7 +208,9 @@ class Task(ABC):
         return prepared.classes
 
     @abstractmethod
-    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+    def score(
+        self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest, runtime: RuntimeSpec
+    ) -> Scores:
         """Fit a detector and score the test images; of pixels, only whether it has a meaning."""
 
     # Results

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from scaling_ood.detectors import Given, Need, OutputsView, field_of, name_of
+from scaling_ood.detectors import Given, Need, field_of, name_of
 from scaling_ood.detectors.rotation import ROTATIONS, turned
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.evaluation.facts import (
@@ -385,7 +385,7 @@ class WholeImages(Task):
             _logger.warning(quality.warning)
         return quality
 
-    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> ImageOutputs:
         """What a detector may learn from: the fit images."""
         names = self.class_names(outputs, manifest.preparation)
         return ImageOutputs(outputs, self.fit_set, seed_name(seed), method.needs, class_names=names)
@@ -394,13 +394,17 @@ class WholeImages(Task):
         """Names of the classes, or of the groups that they form."""
         return prepared.of_classes.groups if outputs.about["targets"] == "coarse" else prepared.classes
 
-    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+    def score(
+        self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest, runtime: RuntimeSpec
+    ) -> Scores:
         """Fit a detector and score the test images."""
         prepared = manifest.preparation
         if prepared.given and not method.gap:
             method = replace(method, gap=lacking(method, prepared))
         sets = ("test", *prepared.ood)
-        return score_images(method, outputs, quality, manifest, sets, partial(self.fit_view, outputs, manifest))
+        return score_images(
+            method, outputs, quality, manifest, sets, partial(self.fit_view, outputs, manifest), runtime
+        )
 
     # Packaging
 

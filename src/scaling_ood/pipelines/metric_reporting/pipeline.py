@@ -22,7 +22,7 @@ from scaling_ood.pipelines.metric_reporting.nodes import (
     measure_scores,
     record_runs,
 )
-from scaling_ood.structure import Setting, runtime, setting_specs
+from scaling_ood.structure import Setting, setting_specs
 
 
 def create_pipeline() -> Pipeline:
@@ -36,7 +36,7 @@ def _measure(setting: Setting) -> Pipeline:
         inputs = {"scores": f"{name}.scores", "manifest": "manifest", "reporting": "params:reporting"}
         if setting.spec.dense:
             inputs |= {"outputs": f"{method.network}.outputs", "detector": f"params:detectors.{name}"}
-        nodes.append(setting.node(measure_scores, inputs, f"{name}.measured", owner=name, runtime=runtime()))
+        nodes.append(setting.node(measure_scores, inputs, f"{name}.measured", owner=name))
     return Pipeline(nodes)
 
 
@@ -57,9 +57,7 @@ def _fan_in(setting: Setting) -> Pipeline:
     ]
     if spec.dense:
         read = {f"{name}_outputs": f"{name}.outputs" for name in spec.used_networks}
-        nodes.append(
-            setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods, runtime=runtime())
-        )
+        nodes.append(setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods))
     shown = {f"{name}_outputs": f"{name}.outputs" for name in networks}
     told = {**tables, **rules, **scores, **shown, "quality": f"{spec.shared}.quality", **maps}
     told |= {"quarantine": "quarantine"}

@@ -70,6 +70,8 @@ def check_quality(task: Task, outputs: StoredShards, manifest: Manifest, network
 
 
 @planned(manifest=_scored_images, silent=["manifest", "quality"])
-def score_images(task: Task, outputs: StoredShards, quality: Quality, manifest: Manifest, detector: Method) -> Scores:
-    """Fit one detector on the fit images and score every test image, for the network of each seed."""
-    return task.score(detector, outputs, quality, manifest)
+def score_images(
+    task: Task, runtime: RuntimeSpec, outputs: StoredShards, quality: Quality, manifest: Manifest, detector: Method
+) -> Scores:
+    """Fit one detector on the fit images and score every test image, for the network of each seed, on the device."""
+    return task.score(detector, outputs, quality, manifest, runtime)
