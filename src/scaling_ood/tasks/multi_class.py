@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from miniatures import MiniatureSpec, folders, render_folder, rendering_workers
+from scaling_ood.cores import usable_cores
 from scaling_ood.detectors import OutputsView
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.evaluation.examples import low_confidence_examples
@@ -336,6 +337,6 @@ def _place(folder: str) -> str:
 def _render(
     spec: MiniatureSpec, sources: Mapping[str, str], missing: Sequence[Part]
 ) -> Iterator[tuple[str, dict[str, NDArray[np.uint8]]]]:
-    with rendering_workers() as pool:
+    with rendering_workers(usable_cores()) as pool:
         names = [part.name for part in missing]
         yield from zip(names, pool.map(partial(render_folder, spec), [sources[name] for name in names]), strict=True)

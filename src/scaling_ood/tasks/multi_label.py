@@ -20,6 +20,7 @@ from miniatures.composite import (
     instances,
     render_composites,
 )
+from scaling_ood.cores import usable_cores
 from scaling_ood.evaluation.facts import Facts
 from scaling_ood.evaluation.passes import loading_of
 from scaling_ood.images.multi_label import LAYOUTS, is_labelled, list_multi_label, targets
@@ -209,7 +210,7 @@ def _place(folder: str) -> str:
 def _render(spec: CompositeSpec, missing: Sequence[Part]) -> Iterator[tuple[str, ImageFolder]]:
     """Render a few images of a folder at a time, in parallel: one folder may hold most of them."""
     sources = {_place(name): name for name in composite_folders(spec)}
-    with rendering_workers() as pool:
+    with rendering_workers(usable_cores()) as pool:
         for part in missing:
             if part.name == ANNOTATIONS:
                 yield part.name, dict(zip(*_annotations(spec, pool), strict=True))
