@@ -97,7 +97,7 @@ def storage(setting: Setting, manifest: Manifest, outputs: StoredShards) -> None
 
 def variance(manifest: Manifest, make: ScenePass, seed: int) -> None:
     """Print the metrics of both variances."""
-    network, scenes = make.placed()[seed_name(seed)], manifest.preparation.scenes
+    network, scenes = make.placed[seed_name(seed)], manifest.preparation.scenes
     assert scenes is not None
     collected = {name: (PerImageMean(), PooledThresholds()) for name in ("before", "after")}
     scores: dict[str, list[tuple[str, Any, Any, Any]]] = {name: [] for name in collected}

@@ -170,7 +170,7 @@ def main() -> None:
             )  # fmt: skip
 
         plain, odin = passing("features", "logits"), passing("features", "logits", Perturbed())
-        network = plain.placed()[SEED]
+        network = plain.placed[SEED]
         bare_loop(network, plain, paths[:IMAGES] * len(SETS))
         bare = min(bare_loop(network, plain, paths) for _ in range(2))
         own = min(ours(plain, folder / f"outputs{n}", PLAIN) for n in range(2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ from kedro.io import AbstractDataset
 from tqdm import tqdm
 
 from scaling_ood.datasets.places import local_path
+from scaling_ood.datasets.storing import stored_beside
 from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import (
     content_sum,
@@ -91,21 +92,22 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         return missing
 
     def make(self, plan: Plan[Content], parts: Sequence[Part]) -> Iterator[Part]:
-        """Make and store some parts of a plan, one after the other; a process that makes others does not mind."""
+        """Make parts of a plan, and store each while the next is made; a process that makes others does not mind."""
         items = {part.name: part.items for part in parts}
-        started = time.perf_counter()
-        for name, content in plan.make(parts):
+
+        def store(made: tuple[str, Content, float]) -> Part:
+            name, content, seconds = made
             place = self._folder / self._place(name)
             place.parent.mkdir(parents=True, exist_ok=True)
             beside = place.with_name(f".{place.name}.part")
             remove(beside)
             self._write(beside, content)
             put_in_place(beside, place)
-            seconds = time.perf_counter() - started
             about = {"key": plan.key, "items": items[name], "sha256": content_sum(place), "seconds": seconds}
             write_atomically(self._part_record(name), json.dumps(about))
-            yield Part(name, items[name])
-            started = time.perf_counter()
+            return Part(name, items[name])
+
+        return stored_beside(_timed(plan.make(parts)), store)
 
     def load(self) -> StoredParts:
         """The finished product; nothing is read yet."""
@@ -161,3 +163,12 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
             place = self._folder / self._place(name)
             for path in (self._part_record(name), place, place.with_name(f".{place.name}.part")):
                 remove(path)
+
+
+def _timed(made: Iterable[tuple[str, Content]]) -> Iterator[tuple[str, Content, float]]:
+    """With the seconds that each part took."""
+    started = time.perf_counter()
+    for name, content in made:
+        yield name, content, time.perf_counter() - started
+        del content
+        started = time.perf_counter()

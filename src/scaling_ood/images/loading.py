@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import accumulate, pairwise
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from scaling_ood.cores import Workers, workers_of
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.noise import Noise, to_pixels
 from scaling_ood.images.opening import read_rgb
@@ -83,18 +85,43 @@ class Loading:
 
     Attributes:
         batch_images: Images per forward pass.
-        workers: Processes that decode; 0 decodes in the main process.
+        workers: Processes that decode; 0 decodes in the main process, `auto` takes all usable cores.
     """
 
     batch_images: int = 64
-    workers: int = 2
+    workers: Workers = "auto"
 
-    def batches(self, source: ImageSource, pin_memory: bool) -> DataLoader[torch.Tensor]:
-        """Batches (N, 3, H, W) of a source, in order, the last one possibly smaller."""
+    def cut(self, shards: Sequence[int]) -> list[range]:
+        """Indices of the images of each batch.
+
+        Args:
+            shards: Numbers of successive images that no batch reaches over.
+
+        >>> Loading(2).cut([3, 1])
+        [range(0, 2), range(2, 3), range(3, 4)]
+        """
+        ends, step = [0, *accumulate(shards)], self.batch_images
+        return [
+            range(first, min(first + step, end)) for start, end in pairwise(ends) for first in range(start, end, step)
+        ]
+
+    def batches(
+        self, source: ImageSource | Dataset[Any], pin_memory: bool, shards: Sequence[int] = ()
+    ) -> DataLoader[Any]:
+        """Batches (N, 3, H, W) of a source, in order.
+
+        Args:
+            source: All images.
+            pin_memory: For a GPU.
+            shards: Numbers of successive images that no batch reaches over, so that what a network makes of them is the
+                same bit by bit whichever process makes which of them; by default one of all images. The last batch
+                of each is possibly smaller.
+        """
+        batches = self.cut(shards or [len(source)])  # type: ignore[arg-type]
         return DataLoader(
             source,  # type: ignore[arg-type]
-            batch_size=self.batch_images,
-            num_workers=min(self.workers, len(source)),
+            batch_sampler=batches,  # type: ignore[arg-type]
+            num_workers=min(workers_of(self.workers), len(batches)),
             pin_memory=pin_memory,
             # Of its own: the loader must not take numbers from the one that training uses.
             generator=torch.Generator(),

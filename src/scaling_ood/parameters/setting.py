@@ -31,13 +31,13 @@ class ExtractionSpec(Spec):
     """What is stored of the forward pass: what the detectors that are on read, and the logits.
 
     Attributes:
-        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
-            automatic mixed precision.
+        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it; `tf32`,
+            which such GPUs alone have; or `bf16`, automatic mixed precision.
         stored: Type of what is kept. Half precision moves no metric by 0.05 points (`benchmarks/scene_storage.py`).
         shard_images: Images per stored file, which is also what a killed run loses at most.
     """
 
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
     stored: Literal["float32", "float16"] = "float32"
     shard_images: Count = 512
 
