@@ -6,6 +6,7 @@ import pytest
 import torch
 from finished_project import finished, finished_run, project
 from helpers.fixtures import benches
+from helpers.gpu import gpu
 from toy_networks import toy_architecture
 
 
@@ -18,4 +19,4 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-__all__ = ["benches", "finished", "finished_run", "project", "toy_architecture"]
+__all__ = ["benches", "finished", "finished_run", "gpu", "project", "toy_architecture"]
