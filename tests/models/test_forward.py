@@ -101,18 +101,17 @@ def test_a_processor_has_no_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU of NVIDIA")
-def test_tf32_on_a_gpu_rounds_products_and_float32_does_not() -> None:
+def test_tf32_on_a_gpu_rounds_products_and_float32_does_not(gpu: torch.device) -> None:
     images = torch.randn(8, 64, 32, 32, generator=torch.Generator().manual_seed(0))
     weights = torch.randn(64, 64, 3, 3, generator=torch.Generator().manual_seed(1))
     exact = torch.nn.functional.conv2d(images.double(), weights.double())
     errors = {}
     for precision in ("float32", "tf32"):
-        with Forward("cuda", precision).arithmetic():
-            made = torch.nn.functional.conv2d(images.cuda(), weights.cuda())
+        with Forward(str(gpu), precision).arithmetic():
+            made = torch.nn.functional.conv2d(images.to(gpu), weights.to(gpu))
         errors[precision] = float((made.cpu().double() - exact).abs().max() / exact.abs().max())
     assert errors["float32"] < 1e-5
-    if torch.cuda.get_device_capability() >= (8, 0):
+    if gpu.type == "cuda" and torch.cuda.get_device_capability() >= (8, 0):
         assert 1e-5 < errors["tf32"] < 1e-2
 
 

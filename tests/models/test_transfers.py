@@ -67,11 +67,10 @@ def test_a_batch_is_handed_out_when_the_next_was_begun_and_its_copy_has_arrived(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU of NVIDIA")
-def test_on_a_gpu_what_comes_back_is_whole():
-    device = torch.device("cuda")
+def test_on_a_gpu_what_comes_back_is_whole(gpu):
     generator = torch.Generator().manual_seed(0)
-    batches = [(number, torch.rand(512, 2048, generator=generator).pin_memory()) for number in range(20)]
+    batches = [(number, torch.rand(512, 2048, generator=generator)) for number in range(20)]
+    batches = [(number, batch.pin_memory() if gpu.type == "cuda" else batch) for number, batch in batches]
     weight = torch.rand(2048, 1000, generator=generator, dtype=torch.float64)
-    for number, made in passed_through(device, batches, lambda _, x: {"product": x.double() @ weight.to(x.device)}):
+    for number, made in passed_through(gpu, batches, lambda _, x: {"product": x.double() @ weight.to(x.device)}):
         torch.testing.assert_close(made["product"], batches[number][1].double() @ weight, rtol=1e-9, atol=1e-9)
