@@ -411,6 +411,11 @@ def test_a_network_that_cannot_be_is_told_once(path: str, network: dict[str, Any
     assert problem.startswith(path + message)
 
 
+def test_scores_of_pixels_cannot_be_all_that_is_kept() -> None:
+    (problem,) = problems(change("segmentation.extraction.keep", "scores"))
+    assert "extraction.keep: scores cannot be: scores of pixels are never stored" in problem
+
+
 def test_what_two_networks_state_wrongly_is_told_of_both() -> None:
     told = problems(
         change("multi_class.networks.classifier.epochs", 0),

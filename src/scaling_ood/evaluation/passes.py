@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import groupby, islice, product
@@ -358,6 +358,11 @@ def image_set_of(part: str) -> str:
     'test'
     """
     return part.rsplit("-", 1)[0]
+
+
+def of_sets(parts: Iterable[Part], image_sets: Collection[str], *, heads: bool) -> list[Part]:
+    """The shards of some image sets, and the heads where they are wanted."""
+    return [part for part in parts if (heads if part.name == HEADS else image_set_of(part.name) in image_sets)]
 
 
 def loading_of(runtime: RuntimeSpec) -> Loading:

@@ -163,7 +163,7 @@ class MultiLabelTask(WholeImages):
         return lambda: MultiLabel(MultiLabelSets(*map(images, self.training_sets)), recipe, device)
 
     def judge(
-        self, network: MultiLabelNetworkSpec, logits: Callable[[str, int], torch.Tensor], manifest: Manifest
+        self, network: MultiLabelNetworkSpec, judged: Callable[[str, int], torch.Tensor], manifest: Manifest
     ) -> tuple[list[float], Quality]:
         """Mean average precision on the labelled fit and test images.
 
@@ -179,16 +179,16 @@ class MultiLabelTask(WholeImages):
             present = targets(rows[known], manifest.preparation.classes)
             images[image_set] = int(known.sum())
             for seed in network.seeds:
-                own = logits(image_set, seed).numpy()[known]
+                own = judged(image_set, seed).numpy()[known]
                 found = mean_average_precision(own, present, network.averaging).mean
                 by_set.setdefault(image_set, []).append(float(found))
         if not by_set:
             return [], Quality("map", None, network.least)
-        judged = "test" if "test" in by_set else "fit"
+        judging = "test" if "test" in by_set else "fit"
         means = {name: float(np.mean(values)) for name, values in by_set.items()}
         warning = contradiction("mAP", means["test"], means["fit"], "the fit images") if len(means) > 1 else ""
         told = {name: {"map": value} for name, value in means.items()}
-        return by_set[judged], Quality("map", means[judged], network.least, told, images, warning)
+        return by_set[judging], Quality("map", means[judging], network.least, told, images, warning)
 
     def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
         """The mean share of images that show a class."""

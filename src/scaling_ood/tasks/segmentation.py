@@ -315,7 +315,13 @@ class SegmentationTask(Task):
         tell_disk_use(manifest.preparation.images, sizes, needs, make.stored)
         return Plan(make.parts(sets), make, about)
 
-    def check(self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
+    def check(
+        self,
+        network: NetworkSpec,
+        outputs: StoredShards,
+        manifest: Manifest,
+        scored: StoredShards | None = None,  # noqa: ARG002
+    ) -> Quality:
         """Mean IoU on the validation scenes, and on the known pixels of the test scenes.
 
         Of a network that learned something else, what its training found on the validation scenes.
