@@ -64,6 +64,13 @@ def test_another_process_scores_any_part_alike(both):
         assert torch.equal(tensors[key], tensor)
 
 
+def test_a_change_of_a_detector_takes_a_new_pass_of_the_test_images_alone(both, tmp_path):
+    _, alone = both
+    assert alone.stale() == set()
+    changed = variant(alone, tmp_path, detectors__energy={"temperature": 9.0}).stale()
+    assert changed == {f"{alone.spec.shared}.scored", "energy.scores"}
+
+
 def test_the_report_is_made_and_says_what_is_not_there(both):
     _, alone = both
     alone.run("report")

@@ -36,7 +36,7 @@ class ExtractionSpec(Spec):
         stored: Type of what is kept. Half precision moves no metric by 0.05 points (`benchmarks/scene_storage.py`).
         shard_images: Images per stored file, which is also what a killed run loses at most.
         keep: What stays of test images: their `outputs`, for any detector that comes later; or, of whole images, their
-            `scores` alone, by the detectors that are on, which takes a new pass for each change of one.
+            `scores` alone, by the detectors that are on: any change of these takes a new pass.
     """
 
     precision: Literal["float32", "tf32", "bf16"] = "float32"

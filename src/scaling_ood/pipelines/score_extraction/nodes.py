@@ -35,7 +35,7 @@ def _stored_needs(given: Mapping[str, Any]) -> Any:
 
 
 def _options(given: Mapping[str, Any]) -> Any:
-    return {name: method.what_matters() for name, method in given["methods"].items()}
+    return {name: method.what_matters() for name, method in given["detectors"].items()}
 
 
 @keyed(manifest=_passed_images, needs=_stored_needs)
@@ -68,12 +68,12 @@ def extract_outputs(
     )
 
 
-@keyed(manifest=_passed_images, needs=_stored_needs, methods=_options)
+@keyed(manifest=_passed_images, needs=_stored_needs, detectors=_options)
 @alone()
 def pass_and_score(
     task: Task,
     needs: frozenset[str | Need],
-    methods: Mapping[str, Method],
+    detectors: Mapping[str, Method],
     model: StoredModel,
     outputs: StoredShards,
     manifest: Manifest,
@@ -86,7 +86,7 @@ def pass_and_score(
     Args:
         task: Of the setting.
         needs: What its detectors read.
-        methods: The detectors that read the network.
+        detectors: Those that read the network.
         model: The networks.
         outputs: Of the fit images.
         manifest: All images.
@@ -94,7 +94,7 @@ def pass_and_score(
         extraction: What is stored.
         runtime: Device and workers.
     """
-    return task.plan_scores(methods, network, model, outputs, manifest, needs, extraction, runtime)
+    return task.plan_scores(detectors, network, model, outputs, manifest, needs, extraction, runtime)
 
 
 @keyed(manifest=_passed_images)

@@ -43,9 +43,9 @@ def _extract(setting: Setting) -> Pipeline:
         checked = {**inputs, "outputs": f"{name}.outputs"}
         if spec.extraction.keep == "scores":
             passed = {"model": f"{name}.model", **checked, **settings}
-            methods = {own.name: own for own in spec.methods.values() if own.network == name and not own.gap}
+            here = {own.name: own for own in spec.methods.values() if own.network == name and not own.gap}
             nodes.append(
-                setting.node(pass_and_score, passed, f"{name}.scored", owner=name, needs=needs, methods=methods)
+                setting.node(pass_and_score, passed, f"{name}.scored", owner=name, needs=needs, detectors=here)
             )
             checked["scored"] = f"{name}.scored"
         nodes.append(setting.node(check_quality, checked, f"{name}.quality", owner=name))
