@@ -1,4 +1,4 @@
-# From the lock; docs/how-to.md says how to run it.
+# From the lock; docs/running.md says how to run it.
 FROM python:3.11-slim
 
 WORKDIR /project

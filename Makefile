@@ -62,9 +62,10 @@ tables: $(VENV)/.ready  ## The paper's tables, our numbers beside the published 
 	$(BIN)/kedro run --pipelines comparison
 	@echo "Tables: data/08_reporting/tables/tables.html"
 
-benchmark: $(VENV)/.ready  ## A benchmark of your own photographs: NAME=… SETTING=… FROM=DIR [IN_DIST=FOLDER] [ANOMALY=ID]
+benchmark: $(VENV)/.ready  ## A benchmark of your own photographs: NAME=… SETTING=… FROM=DIR [IN_DIST=FOLDER] [OOD="CLASS …"] [ANOMALY=ID]
 	$(BIN)/python -m scaling_ood.new_benchmark "$(NAME)" "$(SETTING)" "$(FROM)" \
-		$(if $(IN_DIST),--in-dist "$(IN_DIST)") $(foreach id,$(ANOMALY),--anomaly $(id))
+		$(if $(IN_DIST),--in-dist "$(IN_DIST)") $(foreach id,$(ANOMALY),--anomaly $(id)) \
+		$(foreach class,$(OOD),--ood $(class))
 
 viz: $(VENV)/.ready  ## The lineage graph (ENV=<benchmark> for another one)
 	PYTHONWARNINGS=ignore KEDRO_ENV=$(or $(ENV),miniature) $(BIN)/kedro viz run --include-hooks
@@ -75,19 +76,20 @@ ui: $(VENV)/.ready  ## MLflow, to compare runs
 docs: $(VENV)/.ready-dev  ## The documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/version>)
-	$(BIN)/python -m scaling_ood.serving $(MODEL)
+serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/version> [PORT=5001])
+	$(BIN)/python -m scaling_ood.serving $(MODEL) $(if $(PORT),--port $(PORT))
 
 bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
 	$(BIN)/python benchmarks/intervals.py
-	$(BIN)/python benchmarks/kl_matching.py
 	$(BIN)/python benchmarks/feeding.py
 	$(BIN)/python benchmarks/score_extraction.py
-	$(BIN)/python benchmarks/fitted_detectors.py
+	$(BIN)/python benchmarks/detectors.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/scene_storage.py
 	$(BIN)/python benchmarks/scene_memory.py
+	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/frames.py
 
 lock: $(VENV)/.ready-dev  ## Resolve the versions of all packages
 	$(RESOLVE) --output-file requirements.lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ ROOT = Path(__file__).parents[1]
 BESIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Pages of the site that lie outside its folder."""
 
+TABLES = "<!-- The tables. -->"
+"""What the page of parameters has where its tables are put."""
+
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that lie beside the folder."""
@@ -21,12 +25,25 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Make links lead where pages lie in the site, and lists what they are on GitHub."""
+    """Make links lead where pages lie in the site, and lists what they are on GitHub; put in what is made here."""
+    if TABLES in markdown:
+        page.meta["hide"] = ["navigation"]  # tables are wide
+        markdown = markdown.replace(TABLES, _parameter_tables())
     if page.parent is None:  # a tab of one page
         page.meta["hide"] = ["navigation"]
     for name, place in BESIDE.items():
         markdown = re.sub(rf"\]\((\.\./)?{re.escape(name)}", f"]({place}", markdown)
     return with_deeper_lists(markdown.replace("](docs/", "]("))
+
+
+def _parameter_tables() -> str:
+    """The tables of `parameter_tables.py`, which lies beside this file; mkdocs imports hooks alone."""
+    specification = importlib.util.spec_from_file_location("parameter_tables", ROOT / "docs" / "parameter_tables.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return str(module.page())
 
 
 def with_deeper_lists(markdown: str) -> str:

@@ -238,3 +238,26 @@ def test_a_file_in_place_of_the_folder_of_photographs(catalog: DataCatalog, tmp_
     (tmp_path / "photographs").write_text("")
     told = message(preparing(), catalog)
     assert f"data_root: {tmp_path / 'photographs'} is a file; name the folder" in told
+
+
+def test_what_is_wrong_with_the_images_of_several_settings_is_one_message(tmp_path: Path) -> None:
+    def prepare(root: str) -> str:
+        raise ValueError(f"{root} is crooked")
+
+    def sound(root: str) -> str:
+        return root
+
+    def node(setting: str, func: Any) -> Node:
+        return Node(func, f"{setting}.root", f"{setting}.manifest", name=f"{setting}.prepare", namespace=setting)
+
+    functions = {"a": sound, "b": prepare, "c": prepare, "d": sound, "e": prepare}
+    nodes = {name: node(name, func) for name, func in functions.items()}
+    roots = {f"{name}.root": MemoryDataset(f"/{name}") for name in "abcd"}
+    catalog = DataCatalog({**roots, "e.root": CheckpointDataset(filepath=str(tmp_path / "not rendered yet"))})
+    hooks = ProjectHooks()
+    hooks.unprepared = {each.name: each for each in nodes.values()}
+    hooks.after_node_run(nodes["a"])
+    with pytest.raises(click.ClickException) as told:
+        hooks.on_node_error(ValueError("/b is crooked"), nodes["b"], catalog)
+    assert told.value.message == "b: /b is crooked\nc: /c is crooked"
+    hooks.on_node_error(ValueError("alone"), nodes["b"], catalog)  # a node that prepares nothing, or the last one

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import click
 import own_photographs as own
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from environments import CONF
 
 from scaling_ood.configuration import ConfigLoader
-from scaling_ood.new_benchmark import main
+from scaling_ood.new_benchmark import main, name_outputs
 from scaling_ood.settings import CONFIG_LOADER_ARGS
 from scaling_ood.structure import checked
 
@@ -109,3 +110,24 @@ def test_a_draft_that_would_not_be_valid_is_taken_back(project, tmp_path, monkey
     assert done.exit_code == 1
     assert "did you mean 'epochs'?" in done.output
     assert not (project / "conf/mine").exists()
+
+
+@pytest.mark.parametrize("environment", ["own_outputs", "own_outputs_multi_label", "own_outputs_segmentation"])
+def test_a_folder_of_outputs_gets_a_valid_benchmark_of_its_own(project, tmp_path, environment):
+    shutil.copytree(CONF / environment, project / "conf" / environment)
+    for folder, name in (("first", "mine"), ("second", "other"), ("first", "mine")):
+        name_outputs(project / "conf", name, environment, tmp_path / folder)
+    assert checked(ConfigLoader("conf", "mine", **CONFIG_LOADER_ARGS)["parameters"])
+    assert yaml.safe_load((project / "conf/mine/globals.yml").read_text()) == {"data_root": f"{tmp_path}/first"}
+    assert yaml.safe_load((project / "conf/other/globals.yml").read_text()) == {"data_root": f"{tmp_path}/second"}
+    assert "#   kedro run --env mine\n" in (project / "conf/mine/parameters.yml").read_text()
+
+
+@pytest.mark.parametrize(("name", "told"), [("mine", "and not of .*second; take another"), ("base", "no benchmark's")])
+def test_the_name_of_another_folder_of_outputs_is_refused(project, tmp_path, name, told):
+    shutil.copytree(CONF / "own_outputs", project / "conf/own_outputs")
+    name_outputs(project / "conf", "mine", "own_outputs", tmp_path / "first")
+    before = {path: path.read_bytes() for path in (project / "conf").rglob("*.yml")}
+    with pytest.raises(click.ClickException, match=told):
+        name_outputs(project / "conf", name, "own_outputs", tmp_path / "second")
+    assert {path: path.read_bytes() for path in (project / "conf").rglob("*.yml")} == before

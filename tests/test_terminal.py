@@ -1,6 +1,7 @@
 """Text is UTF-8 in every locale, and printing never fails: also where the locale knows ASCII alone."""
 
 import ast
+import logging
 import os
 import subprocess
 import sys
@@ -9,6 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+from kedro.runner import SequentialRunner
+
+from scaling_ood.terminal import silence_advice
 
 ROOT = Path(__file__).parents[1]
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -94,3 +100,12 @@ def test_every_text_of_the_catalog_is_utf8(kind, ways):
     assert len(mine) >= 4
     for entry in mine:
         assert all(entry["fs_args"][f"open_args_{way}"]["encoding"] == "utf-8" for way in ways)
+
+
+def test_what_kedro_advises_is_not_shown_and_the_rest_is(caplog):
+    silence_advice()
+    runner = logging.getLogger(SequentialRunner.__module__)
+    with caplog.at_level(logging.INFO, runner.name):
+        SequentialRunner()._suggest_resume_scenario(Pipeline([]), [], DataCatalog())
+        runner.info("Completed node: %s", "a")
+    assert caplog.messages == ["Completed node: a"]

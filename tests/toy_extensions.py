@@ -284,17 +284,18 @@ class Pairs(Task):
         value = float(right.float().mean())
         return Quality("top1", value, network.least, {"test": {"top1": value}}, {"test": len(labels)})
 
-    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+    def score(self, method, outputs, quality, manifest, runtime) -> Scores:
         def view(method: Method, seed: int) -> ImageOutputs:
             return ImageOutputs(outputs, self.fit_set, seed_name(seed), method.needs)
 
-        return score_images(method, outputs, quality, manifest, ("test", *manifest.preparation.ood), view)
+        return score_images(method, outputs, quality, manifest, ("test", *manifest.preparation.ood), view, runtime)
 
     def measure(
         self,
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
     ) -> Measured:

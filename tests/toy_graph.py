@@ -18,8 +18,8 @@ from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredParts, StoredShards
 
 Inputs = dict[str, Any]
-UNKEYED = {"record_trainings", "collect_results", "draw_report", "record_runs"}
-"""Fan-ins whose tables, pages and tracked runs are made anew by every run."""
+UNKEYED = {"record_trainings"}
+"""Its tracked runs are made anew where a network was trained."""
 
 ROWS = pd.DataFrame({"id": [], "path": [], "image_set": [], "data_set": [], "height": [], "width": []})
 
@@ -73,6 +73,9 @@ class KeyedNode:
             "quality": lambda: Quality("top1", 0.5, origin=origin),
             "scores": lambda: Scores("msp", TABLE, origin=origin),
             "measured": lambda: Measured(TABLE, TABLE, origin=origin),
+            "trainings": lambda: {"classifier": {"run_id": "run"}},
+            "score_maps": lambda: StoredShards(origin, {}, {}, Path("maps")),
+            **dict.fromkeys(("results", "metrics", "quarantine"), lambda: TABLE),
         }
         return made[kind]()
 

@@ -29,7 +29,7 @@ FILES = {
     "src/toy/__init__.py": "",
     "src/toy/settings.py": """
         from scaling_ood.session import Session
-        from scaling_ood.tracking import TrackingHooks
+        from scaling_ood.tracking.hooks import TrackingHooks
 
         HOOKS = (TrackingHooks(),)
         DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)

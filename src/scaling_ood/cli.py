@@ -35,13 +35,17 @@ cli.add_command(run)
 
 @cli.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def score(folder: Path) -> None:
+@click.option(
+    "--name", default="", help="Of a benchmark of its own: results of several folders stay beside each other."
+)
+def score(folder: Path, name: str) -> None:
     """Run all post-hoc detectors on the outputs in FOLDER, and report.
 
     The same as `kedro run --env own_outputs --params data_root=FOLDER`, or another of the environments `own_outputs…`:
-    what lies in the folder tells which.
+    what lies in the folder tells which. With a name, `conf/NAME` is written, and run: `kedro run --env NAME`.
     """
     # Kedro's other commands need not wait for torch.
+    from scaling_ood.new_benchmark import name_outputs
     from scaling_ood.provided import ProvidedError
     from scaling_ood.tasks.own_outputs import environment_of
 
@@ -50,6 +54,9 @@ def score(folder: Path) -> None:
     except ProvidedError as error:
         raise click.ClickException(str(error)) from error
     parameters = {"data_root": str(folder.resolve())}
+    if name:
+        name_outputs(_project() / project.settings.CONF_SOURCE, name, environment, folder)
+        environment, parameters = name, {}
     with project.settings.SESSION_CLASS.create(_project(), env=environment, runtime_params=parameters) as session:
         session.run()
 

@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from scaling_ood.detectors import Need, build_detector, detector_names
+from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.outputs import OutputsDataSpec
 from scaling_ood.products.keys import NOT_MADE
 from scaling_ood.products.scores import Scores
@@ -122,8 +123,9 @@ def evaluate_outputs(
     sets = task.passed_sets(network, manifest.preparation)
     outputs = HeldShards.of(plan_given(model, manifest, sets, lambda: provided, spec.extraction, task.name))
     quality = task.check(network, outputs, manifest)
-    scores = {each: task.score(method, outputs, quality, manifest) for each, method in spec.methods.items()}
-    measured = {each: task.measure(one, manifest, spec.reporting, None, None) for each, one in scores.items()}
+    here = RuntimeSpec()
+    scores = {each: task.score(method, outputs, quality, manifest, here) for each, method in spec.methods.items()}
+    measured = {each: task.measure(one, manifest, spec.reporting, here, None, None) for each, one in scores.items()}
     rows = pd.concat([one.results for one in measured.values()], ignore_index=True)
     results = task.mark(rows, scores, measured, manifest, spec.reporting)
     metrics = pd.concat([one.metrics.assign(detector=each) for each, one in measured.items()], ignore_index=True)

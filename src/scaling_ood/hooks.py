@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -16,7 +17,7 @@ from filelock import FileLock, Timeout
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from scaling_ood import structure
 from scaling_ood.downloads import BY_HAND, PAPER
@@ -28,6 +29,8 @@ from scaling_ood.report import in_encoding
 from scaling_ood.tracking.underway import underway
 from scaling_ood.wording import listed
 
+_logger = logging.getLogger(__name__)
+
 Producers = dict[str, tuple[Callable[[Mapping[str, Any]], Origin], Mapping[str, str]]]
 
 
@@ -35,8 +38,9 @@ class ProjectHooks:
     """Tells the graph which settings there are, and stops a run that cannot succeed before it starts."""
 
     def __init__(self) -> None:
-        """Nothing is locked."""
+        """Nothing is locked, nothing is prepared."""
         self.locks: list[FileLock] = []
+        self.unprepared: dict[str, Node] = {}
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -71,6 +75,35 @@ class ProjectHooks:
         if told:
             raise click.ClickException("\n".join(told))
         self._lock(pipeline, catalog)
+        self.unprepared = {node.name: node for node in pipeline.nodes if f"{node.namespace}.manifest" in node.outputs}
+
+    @hook_impl
+    def after_node_run(self, node: Node) -> None:
+        """Remember what is prepared."""
+        self.unprepared.pop(node.name, None)
+
+    @hook_impl
+    def on_node_error(self, error: Exception, node: Node, catalog: DataCatalog) -> None:
+        """Say where it was, and tell what is wrong with the images of every setting at once.
+
+        Raises:
+            click.ClickException: In place of the error of the first setting, where another one has any too.
+        """
+        _logger.error("%s failed", node.name)
+        if self.unprepared.pop(node.name, None) is None or not isinstance(error, ValueError | OSError):
+            return
+        told = {str(node.namespace): str(error)}
+        for other in self.unprepared.values():
+            if not all(catalog[name].exists() for name in other.inputs):
+                continue  # its images are not rendered yet
+            try:
+                other.run({name: catalog.load(name) for name in other.inputs})
+            except (ValueError, OSError) as problem:
+                told[str(other.namespace)] = str(problem)
+        if len(told) > 1:
+            raise click.ClickException(
+                "\n".join(f"{setting}: {problem}" for setting, problem in told.items())
+            ) from error
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:

@@ -17,12 +17,11 @@ from kedro.framework.session import KedroSession
 from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.pipeline import Pipeline
 
-from scaling_ood import structure
-from scaling_ood.products.kept_files import DamagedPartError
+from scaling_ood.terminal import silence_advice
 from scaling_ood.tracking.underway import underway
 from scaling_ood.wording import in_bytes, nearest
 
-USER_ERRORS = (ValueError, ArithmeticError, OSError, DamagedPartError, RuntimeError, DatasetError)
+USER_ERRORS = (ValueError, ArithmeticError, OSError, RuntimeError, DatasetError)
 """What a person can put right. Everything else is a bug and keeps its traceback."""
 
 RUNNERS = ("SequentialRunner", "ThreadRunner")
@@ -54,9 +53,12 @@ class Session(KedroSession):
         """
         if options.get("runner"):
             refuse_runner(type(options["runner"]).__name__)
+        silence_advice()
         try:
             outputs: dict[str, Any] = super().run(*args, **options)
         except Exception as error:
+            from scaling_ood import structure  # with all that a graph is made of: a run has imported it
+
             text = message_of(error, options)
             if isinstance(error, ValueError) and not structure.setting_specs():
                 text = structure.no_setting()

@@ -1,17 +1,16 @@
 """Kedro settings: hooks, the session, and how configuration is merged."""
 
 from scaling_ood.configuration import ConfigLoader
-from scaling_ood.hooks import ProjectHooks
+from scaling_ood.late_hooks import LateHooks
 from scaling_ood.session import Session
 from scaling_ood.terminal import print_in_any_locale
-from scaling_ood.tracking import TrackingHooks
+from scaling_ood.tracking import plugin  # noqa: F401 - before Kedro imports the plugin's commands, with its warning
 
 print_in_any_locale()
 
-# Called last in, first out: parameters are checked before anything is tracked.
-HOOKS = (TrackingHooks(), ProjectHooks())
+HOOKS = (LateHooks(),)
 
-# TrackingHooks takes the place of the plugin's own hook, which it extends.
+# TrackingHooks, which is one of them, takes the place of the plugin's own hook, which it extends.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)
 
 SESSION_CLASS = Session

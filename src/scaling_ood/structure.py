@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ RUN_TIME = {
 }
 
 
-GLOBAL = ("data_root", "params:runtime", "params:benchmark")
+GLOBAL = ("data_root", "params:benchmark")
 """What all settings share; every other name in the graph is a setting's own."""
 
 
@@ -64,13 +65,16 @@ class Setting(NamedTuple):
         """A node of the setting's graph, named like its function.
 
         Args:
-            function: Takes the task as `task`.
+            function: May take the task as `task`, and where it runs as `runtime`.
             inputs: Argument to a name within the setting, such as `manifest`, `msp.scores` or `params:data`.
             outputs: The same for what it returns.
             owner: The detector or network that it belongs to.
             fixed: Further arguments that the graph fixes.
         """
         bound = function if isinstance(function, Keyed) else Keyed(function, 1, {})
+        known = {"task": lambda: self.task, "runtime": runtime}
+        wanted = signature(bound.function).parameters
+        own = {name: known[name]() for name in known if name in wanted and name not in inputs}
         left: str | list[str] | dict[str, str]
         if isinstance(outputs, str):
             left = self.full(outputs)
@@ -79,7 +83,7 @@ class Setting(NamedTuple):
         else:
             left = [self.full(name) for name in outputs]
         return Node(
-            bound.bind(task=self.task, **fixed),
+            bound.bind(**own, **fixed),
             {argument: self.full(name) for argument, name in inputs.items()},
             left,
             name=bound.__name__,
@@ -93,6 +97,11 @@ class Setting(NamedTuple):
             return name
         kind, _, own = name.rpartition(":")
         return f"{kind}:{self.task.name}.{own}" if kind else f"{self.task.name}.{own}"
+
+
+def runtime() -> RuntimeSpec:
+    """Where and how fast; without a session, the defaults."""
+    return RuntimeSpec.model_validate(_bound.get("parameters", {}).get("runtime", {}))
 
 
 _bound: dict[str, Any] = {}
@@ -127,10 +136,9 @@ def typed_parameters() -> dict[str, Any]:
     Raises:
         click.ClickException: There is no setting that could run; MLflow's page can be opened all the same.
     """
-    raw = _bound["parameters"]
     if not setting_specs():
         raise click.ClickException(no_setting())
-    typed: dict[str, Any] = {"runtime": RuntimeSpec.model_validate(raw.get("runtime", {}))}
+    typed: dict[str, Any] = {"runtime": runtime()}
     for name, (_, spec) in setting_specs().items():
         own: dict[str, Any] = {"data": spec.data, "extraction": spec.extraction, "reporting": spec.reporting}
         own |= {"fabrication": spec.fabrication} if spec.fabrication else {}

@@ -1,8 +1,9 @@
-"""What is printed never ends a run: a terminal of another encoding sees escapes in place of what it cannot show."""
+"""What a terminal shows: nothing that ends a run where it cannot show a character, and no advice that misleads."""
 
 from __future__ import annotations
 
 import io
+import logging
 import sys
 
 
@@ -11,3 +12,19 @@ def print_in_any_locale() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+_ADVICE = ("Using synchronous mode", "No nodes ran.", "There are ")
+"""How messages of Kedro's runners begin that say how to run. Here the same command goes on where it stopped."""
+
+_RUNNERS = ("kedro.runner.sequential_runner", "kedro.runner.thread_runner")
+
+
+def silence_advice() -> None:
+    """Drop what Kedro's runners advise."""
+    for name in _RUNNERS:
+        logging.getLogger(name).addFilter(_is_no_advice)
+
+
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_ADVICE)

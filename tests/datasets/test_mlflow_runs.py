@@ -1,6 +1,6 @@
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,8 @@ from mlflow_store import empty_store
 
 from scaling_ood.datasets import MlflowRunsDataset, UnsentRunsDataset
 from scaling_ood.products.kept_files import content_sum
+from scaling_ood.products.keys import Origin
+from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.records import RunRecord, UsedImages
 from scaling_ood.tracking.underway import underway
 from scaling_ood.tracking.views import saved_views
@@ -308,3 +310,44 @@ def test_nothing_is_there_before_the_first_save(dataset: MlflowRunsDataset) -> N
     assert dataset.preview() == "{}"
     with pytest.raises(DatasetError):
         dataset.load()
+
+
+def test_runs_that_would_show_the_same_are_sent_again_and_nothing_is_drawn(dataset: MlflowRunsDataset) -> None:
+    drawn: list[str] = []
+
+    def draw(parts: Sequence[Part]) -> Iterator[tuple[str, dict[str, RunRecord]]]:
+        drawn.append("figures")
+        table = pd.DataFrame({"auroc": [0.75]})
+        figures = {"intervals": go.Figure(go.Bar(y=[1, 2]))}
+        yield parts[0].name, record(metrics={"auroc.mean": 0.75}, figures=figures, tables={"results": table})
+
+    def plan(**origin: Any) -> Plan[dict[str, RunRecord]]:
+        return Plan([Part("runs", 1)], draw, origin=Origin("record_runs", **origin))
+
+    runs = []
+    for _ in range(2):
+        dataset.save(plan())
+        runs.append(logged(dataset))
+    assert drawn == ["figures"]
+    assert runs[0].info.run_id != runs[1].info.run_id
+    assert runs[0].data.metrics == runs[1].data.metrics == {"auroc.mean": 0.75}
+    assert is_latest(*runs) == ["false", "true"]
+    for run in runs:
+        assert {each.path for each in MlflowClient().list_artifacts(run.info.run_id)} == {"figures", "tables"}
+    dataset.save(plan(made_from={"results": "other"}))
+    assert drawn == ["figures"] * 2
+
+
+def test_what_was_kept_and_is_damaged_is_drawn_again(dataset: MlflowRunsDataset, tmp_path: Path) -> None:
+    drawn: list[str] = []
+
+    def draw(parts: Sequence[Part]) -> Iterator[tuple[str, dict[str, RunRecord]]]:
+        drawn.append("figures")
+        yield parts[0].name, record(metrics={"auroc.mean": 0.75})
+
+    for _ in range(2):
+        dataset.save(Plan([Part("runs", 1)], draw, origin=Origin("record_runs")))
+        (kept,) = tmp_path.rglob("runs.sent/msp/run.json")
+        kept.write_text("{}")
+    assert drawn == ["figures"] * 2
+    assert logged(dataset).data.metrics == {"auroc.mean": 0.75}

@@ -16,7 +16,7 @@ from scaling_ood.parameters.detectors import DetectorSpec, methods_of
 from scaling_ood.registry import Registry
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs/how-to.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs/add-detector.md").read_text(encoding="utf-8")
 MARGIN = next(
     code for code in re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL) if "class Margin(" in code
 )

@@ -8,7 +8,7 @@ import torch
 from pytorch_ood.detector import KNN
 from sklearn.neighbors import NearestNeighbors
 
-from scaling_ood.detectors import NotApplicableError, Outputs, OutputsList, build_detector, knn
+from scaling_ood.detectors import NotApplicableError, Outputs, OutputsList, build_detector, nearest
 
 
 def features_of(images, width, seed):
@@ -41,8 +41,8 @@ def test_equals_pytorch_ood():
 def test_blocks_and_chunks_change_no_score(monkeypatch):
     fitted, tests = features_of(200, 9, 4), features_of(70, 9, 5)
     expected = fit(fitted).score(outputs(tests))
-    monkeypatch.setattr(knn, "_BLOCK", 3)  # fewer than the neighbours
-    monkeypatch.setattr(knn, "_ROWS", 11)
+    monkeypatch.setattr(nearest, "_BLOCK", 16)  # fewer than the neighbours
+    monkeypatch.setattr(nearest, "_ROWS", 11)
     torch.testing.assert_close(fit(fitted, size=64).score(outputs(tests)), expected, rtol=1e-9, atol=1e-12)
 
 
@@ -70,7 +70,7 @@ def test_what_is_kept_is_a_copy_of_its_own():
     rows_before = rows.clone()
     rows[10:20] = 0
     assert torch.equal(detector.score(outputs(rows_before)), before)
-    assert sum(block.untyped_storage().nbytes() for block in detector.blocks) == 10 * 5 * 8
+    assert detector.nearest.rows.untyped_storage().nbytes() == 10 * 5 * 8
 
 
 def test_too_few_images_are_a_gap():

@@ -47,7 +47,7 @@ def test_is_the_minimum_that_scipy_finds(factor):
 def test_hand_value():
     """Right three times out of four with a margin of 1: the odds must be 3, so T is 1 / log 3."""
     detector = fit([[1.0, 0.0]] * 4, [0, 0, 0, 1])
-    assert detector.temperature == pytest.approx(1 / math.log(3), rel=1e-8)
+    assert detector.temperature == pytest.approx(1 / math.log(3), rel=1e-6)
     assert detector.score(Outputs(torch.tensor([[1.0, 0.0]]))).item() == pytest.approx(math.log(4 / 3))
 
 
@@ -62,7 +62,7 @@ def test_is_no_worse_than_pytorch_ood():
 def test_the_score_is_msp_at_that_temperature(chunk):
     detector = fit(*guesses(300, 12, 2.0, 2))
     cooled = Outputs(chunk.logits / detector.temperature)
-    assert torch.equal(detector.score(chunk), build_detector("msp").score(cooled))
+    torch.testing.assert_close(detector.score(chunk), build_detector("msp").score(cooled), rtol=1e-5, atol=0)
 
 
 def test_it_passes_over_the_images_under_twenty_times():

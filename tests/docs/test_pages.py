@@ -100,7 +100,9 @@ def test_the_data_page_names_every_set_and_layout():
 
 
 DATA_PAGE = ROOT / "docs" / "data.md"
-GUIDE = ROOT / "docs" / "how-to.md"
+OWN_DATA, NEW_DETECTOR, NEW_PARTS = (
+    ROOT / "docs" / name for name in ("own-data.md", "add-detector.md", "add-parts.md")
+)
 
 
 def row_under(heading, first):
@@ -182,7 +184,7 @@ def test_every_masked_label_map_is_named():
 
 
 BENCHMARKS = re.findall(
-    r"^   ```yaml\n((?:(?!```).)*?^ *data:.*?)^ *```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    r"^   ```yaml\n((?:(?!```).)*?^ *data:.*?)^ *```", OWN_DATA.read_text("utf-8"), re.MULTILINE | re.DOTALL
 )
 
 
@@ -199,7 +201,7 @@ def test_a_benchmark_that_the_guide_shows_is_valid(shown, tmp_path):
 
 DETECTORS = [
     block
-    for block in re.findall(r"^```python\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    for block in re.findall(r"^```python\n(.*?)^```", NEW_DETECTOR.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     if "@detector" in block
 ]
 
@@ -233,7 +235,7 @@ def _of(need, given):
 
 def test_the_layout_that_the_guide_shows_reads_its_folders(tmp_path, monkeypatch):
     monkeypatch.setitem(LAYOUTS, "class_years", None)  # gone again after the test
-    exec(block_of(GUIDE, "python", "class_years"), {})
+    exec(block_of(NEW_PARTS, "python", "class_years"), {})
     for name in ("owl_2019", "owl_2020", "rook_2019"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / name / "1.jpg")
@@ -243,7 +245,7 @@ def test_the_layout_that_the_guide_shows_reads_its_folders(tmp_path, monkeypatch
 
 def test_the_source_of_networks_that_the_guide_shows_makes_features():
     namespace = {}
-    exec(block_of(GUIDE, "python", "SOURCE = "), namespace)
+    exec(block_of(NEW_PARTS, "python", "SOURCE = "), namespace)
     made = namespace["SOURCE"].architecture("ours:tiny")
     assert made.build(False)[0](torch.zeros(2, 3, 64, 64)).shape == (2, made.features)
 
@@ -255,7 +257,7 @@ def test_folders_of_ones_own_are_read_as_the_guide_shows(tmp_path):
             for folder, file in (("photos", f"{name}.jpg"), ("masks", f"{name}_ids.png")):
                 (tmp_path / folder / split / "town").mkdir(parents=True, exist_ok=True)
                 Image.fromarray(np.array([values], np.uint8)).save(tmp_path / folder / split / "town" / file)
-    code = block_of(GUIDE, "python", "paired_folders").replace('"DIR"', f"r'{tmp_path}'")
+    code = block_of(OWN_DATA, "python", "paired_folders").replace('"DIR"', f"r'{tmp_path}'")
     namespace = {}
     exec(code, namespace)
     roles = namespace["manifest"].set_index("id")["image_set"].to_dict()
@@ -281,7 +283,7 @@ def test_a_scraped_data_set_is_curated_as_the_data_page_shows(tmp_path, monkeypa
 
 
 def test_the_scenes_of_ones_own_that_the_guide_shows_are_valid():
-    shown = SceneDataSpec(**yaml.safe_load(block_of(GUIDE, "yaml", "paired_folders"))["data"])
+    shown = SceneDataSpec(**yaml.safe_load(block_of(OWN_DATA, "yaml", "paired_folders"))["data"])
     assert shown.labels().classes == ("road", "sidewalk", "building")
     assert shown.scene_source("DIR").pairings[0].label_suffix == "_gtFine_labelTrainIds"
 

@@ -49,7 +49,11 @@ def test_examples_of_docstrings_are_shown_as_code(site):
     assert not any("<blockquote>" in text for name, text in site.items() if name.startswith("reference"))
 
 
+def test_the_page_of_parameters_has_their_places(site):
+    assert "<code>multi_class.networks.&lt;name&gt;.epochs</code>" in site["reference-parameters.html"]
+
+
 def test_what_belongs_to_a_numbered_line_stays_in_its_list(site):
-    steps = site["how-to.html"].split('id="add-a-benchmark-of-your-own-photographs"')[1].split("<h3")[0]
+    steps = site["own-data.html"].split('id="by-hand"')[1].split("<h2")[0]
     assert (steps.count("<ol>"), steps.count("<li>")) == (1, 3)
     assert not re.search(r"<ol[^>]* start=", steps)

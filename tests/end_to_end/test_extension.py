@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 LINE = "    msp: {}\n"
 KEPT = {"msp", "max_logit"}
-GUIDE = (ROOT / "docs/how-to.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs/add-detector.md").read_text(encoding="utf-8")
 SHOWN = {
     re.search(r"class (\w+)\(Detector", block)[1].lower(): block
     for block in re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)

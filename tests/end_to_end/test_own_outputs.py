@@ -86,9 +86,9 @@ def test_several_classes_an_image(empty, folder):
         own = dict(np.load(folder / f"{name}.npz"))
         np.savez(folder / f"{name}.npz", logits=own["logits"], targets=(own["logits"] > 0).astype(int))
     (folder / "head.npz").unlink()
-    outcome = command(empty, folder)
+    outcome = command(empty, folder, "--name", "mine")
     assert outcome.exit_code == 0, outcome.output
-    results = empty.results("multi_label", "own_outputs_multi_label")
+    results = empty.results("multi_label", "mine")
     assert set(results["positive_class"]) == {"in_dist", "ood"}
     assert results.set_index("detector")["gap"].isna()["joint_energy"].all()
 
@@ -116,9 +116,9 @@ def test_logits_of_scenes_that_cannot_be_are_told_at_once(empty, tmp_path):
     outcome.refused("test/001: no logits", "of another shape than the label image: test/000 16 x 12 on 96 x 128")
 
 
-def command(project: Project, folder: Path):
+def command(project: Project, folder: Path, *options: str):
     with as_if_alone(project.path):
-        return CliRunner().invoke(cli, ["score", str(folder)])
+        return CliRunner().invoke(cli, ["score", str(folder), *options])
 
 
 def scenes(folder: Path) -> Path:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 DETECTOR = {"multi_class": "mahalanobis", "multi_label": "isolation_forest", "segmentation": "max_logit"}
-PRODUCTION = (ROOT / "docs/how-to.md").read_text("utf-8").split("\n## In production\n")[1].split("\n## ")[0]
+PRODUCTION = (ROOT / "docs/production.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,17 @@ import pytest
 import torch
 from helpers.stored import spoilt, stored
 from PIL import Image
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from scaling_ood.detectors import build_detector
+from scaling_ood.evaluation import chunks, scene_tables
 from scaling_ood.evaluation.chunks import SceneOutputs, stored_scenes
 from scaling_ood.evaluation.scene_maps import chosen_scenes, scene_examples
 from scaling_ood.evaluation.scene_tables import mark_scene_ties, measure_scenes, score_pixels, summarise_scenes
 from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import detection_metrics, tpr_at_fpr
 from scaling_ood.models.upsampling import upsample
-from scaling_ood.parameters.common import PixelReportingSpec
+from scaling_ood.parameters.common import PixelReportingSpec, RuntimeSpec
 from scaling_ood.products.records import METRICS, RESULT_COLUMNS
 from scaling_ood.products.scores import Scores
 
@@ -87,6 +89,70 @@ def test_scales_are_averaged_at_the_size_of_the_labels(tmp_path, manifest):
         torch.testing.assert_close(found[field], expected if channels else expected[:, 0])
 
 
+@pytest.fixture
+def narrow_strips(monkeypatch):
+    """Strips of a few rows of these small scenes."""
+    monkeypatch.setattr(chunks, "_STRIP", 5 * 64 * 2)
+
+
+@pytest.mark.parametrize("name", ["msp", "max_logit", "energy", "logit_avg", "background", "autoencoder"])
+def test_strips_are_parts_of_the_whole_and_the_same_whatever_is_wanted(outputs, manifest, name, narrow_strips):
+    detector = build_detector(name)
+    for scene in stored_scenes(outputs, manifest, "test"):
+        wanted = scene.train_ids == ANOMALY
+        strips = dict(enumerate(scene.strips("seed0", detector.needs)))
+        some = [rows for rows, _ in scene.strips("seed0", detector.needs, wanted=wanted)]
+        assert [rows.start for rows, _ in strips.values()] == list(range(0, len(wanted), strips[0][0].stop))
+        assert some == [rows for rows, _ in strips.values() if wanted[rows].any()]
+        scores, of_some = (score_pixels(detector, scene, 0, wanted=each) for each in (None, wanted))
+        if wanted.any():
+            assert len(some) < len(strips)
+            assert torch.equal(scores[wanted], of_some[wanted])
+        whole = detector.score(scene.outputs("seed0", detector.needs))[0]
+        torch.testing.assert_close(scores, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_outputs_are_up_sampled_whole_on_a_gpu(outputs, manifest):
+    scene = next(stored_scenes(outputs, manifest, "test"))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        ((rows, strip),) = scene.strips("seed0", ("logits", "confidence"), torch.device("cuda"))
+    assert rows == slice(0, 48)
+    assert {strip[name].device.type for name in strip.fields} == {"cuda"}
+    assert [tuple(strip[name].shape) for name in strip.fields] == [(1, 2, 48, 64), (1, 48, 64)]
+
+
+@pytest.mark.parametrize("positive_class", ["ood", "in_dist"])
+@pytest.mark.parametrize("way", ["threads", "tensors"])
+def test_metrics_depend_neither_on_threads_nor_on_where_pixels_are_ranked(
+    outputs, manifest, monkeypatch, positive_class, way, narrow_strips
+):
+    reporting = REPORTING.model_copy(update={"positive_class": positive_class})
+    expected = measure_scenes({0: build_detector("msp")}, outputs, manifest, reporting)
+    if way == "threads":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    else:  # as they are on a GPU
+        monkeypatch.setattr(scene_tables, "_picked", lambda scores, of: scores[torch.from_numpy(of)])
+    found = measure_scenes({0: build_detector("msp")}, outputs, manifest, reporting)
+    for mine, theirs in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+
+
+@pytest.mark.parametrize("positive_class", ["ood", "in_dist"])
+def test_nan_scores_are_told_with_detector_scene_and_count(outputs, manifest, positive_class):
+    detector = build_detector("max_logit")
+    detector.score = lambda chunk: chunk.logits[:, 0].masked_fill(chunk.logits[:, 0] > 4, torch.nan)
+    told = set()
+    for scene in stored_scenes(outputs, manifest, "test"):
+        known = scene.train_ids != VOID
+        bad = (scene.outputs("seed0").logits[0, 0].numpy() > 4) & known
+        told.add(f"detector max_logit: {bad.sum()} of {known.sum()} scores of image {scene.row['id']} are NaN")
+    with pytest.raises(ValueError, match="are NaN") as caught:
+        measure_scenes(
+            {0: detector}, outputs, manifest, REPORTING.model_copy(update={"positive_class": positive_class})
+        )
+    assert str(caught.value).split(" (the first")[0] in told
+
+
 def flat(field):
     return lambda maps, size: upsample(maps[f"seed0/{field}/0"][:, None], size)[0, 0].numpy()
 
@@ -113,16 +179,17 @@ def test_metrics_are_those_of_the_upsampled_outputs(outputs, manifest, name):
         if (known := scene.train_ids != VOID).any()
     ]
     expected = [detection_metrics(score, is_ood) for score, is_ood in frames if is_ood.any()]
+    # Two pixels whose scores differ by rounding may change places: 2e-5 of an AUPR of so few anomalous ones.
     rows, columns = metrics.set_index("aggregation"), ["auroc", "aupr", "fpr95"]
     assert len(per_scene) == len(expected) == 2
     assert rows.loc["per_image", "skipped"] == 1
-    np.testing.assert_allclose(rows.loc["per_image", columns].astype(float), np.mean(expected, axis=0), atol=1e-6)
+    np.testing.assert_allclose(rows.loc["per_image", columns].astype(float), np.mean(expected, axis=0), atol=1e-4)
     caught = np.mean([tpr_at_fpr(*frame) for frame in frames if frame[1].any()])
-    assert rows.loc["per_image", "tpr_at_5_fpr"] == pytest.approx(caught, abs=1e-6)
+    assert rows.loc["per_image", "tpr_at_5_fpr"] == pytest.approx(caught, abs=1e-4)
     joined = [np.concatenate([frame[part] for frame in frames]) for part in (0, 1)]
-    assert rows.loc["pooled", "tpr_at_5_fpr"] == pytest.approx(tpr_at_fpr(*joined), abs=1e-6)
+    assert rows.loc["pooled", "tpr_at_5_fpr"] == pytest.approx(tpr_at_fpr(*joined), abs=1e-4)
     pooled = detection_metrics(*joined)
-    np.testing.assert_allclose(rows.loc["pooled", columns].astype(float), pooled, atol=1e-6)
+    np.testing.assert_allclose(rows.loc["pooled", columns].astype(float), pooled, atol=1e-4)
     assert rows.loc["pooled", "n_out"] == sum(int(is_ood.sum()) for _, is_ood in frames)
 
 
@@ -227,7 +294,7 @@ def kept(benches):
         reporting = own.spec.reporting.model_copy(update={"keep_score_maps": keep})
         methods = {name: own.spec.methods[name] for name in ("max_logit", "autoencoder")}
         stored_outputs = {name: own.outputs(name) for name in ("segmenter", "autoencoder")}
-        return own.task.plan_maps(methods, stored_outputs, own.manifest, reporting)
+        return own.task.plan_maps(methods, stored_outputs, own.manifest, reporting, RuntimeSpec(device="cpu"))
 
     return own, plan
 

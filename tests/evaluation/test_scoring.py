@@ -12,6 +12,7 @@ from scaling_ood.detectors import detector_class
 from scaling_ood.evaluation import scoring
 from scaling_ood.evaluation.scoring import DetectorError
 from scaling_ood.metrics import NonFiniteScoreError
+from scaling_ood.parameters.common import RuntimeSpec
 
 SETS = {"multi_class": ("test", "greens", "static", "raw_static"), "multi_label": ("test", "wild", "static")}
 
@@ -24,7 +25,9 @@ def own(request, benches):
 def score(own, detector, outputs=None):
     method = own.spec.methods[detector]
     quality = own.load(f"{method.network}.quality")
-    return own.task.score(method, outputs or own.outputs(method.network), quality, own.manifest)
+    return own.task.score(
+        method, outputs or own.outputs(method.network), quality, own.manifest, RuntimeSpec(device="cpu")
+    )
 
 
 FORMULAS = {
@@ -76,6 +79,8 @@ def test_what_is_known_of_outputs_and_network_goes_with_the_scores(own):
     assert scores.about["device"] == "cpu"
     assert scores.seeds == (0, 1)
     assert scores.images_per_second > 0
+    assert scores.fit_seconds > 0
+    assert scores.device == "cpu"
 
 
 def test_a_nan_score_ends_with_detector_set_image_and_count(own, monkeypatch):

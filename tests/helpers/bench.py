@@ -25,6 +25,7 @@ from scaling_ood.datasets import (
 from scaling_ood.detectors import detector_names
 from scaling_ood.parameters.setting import SettingSpec
 from scaling_ood.pipeline_registry import whole_graph
+from scaling_ood.products.plans import Plan
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.staleness import Graph
 from scaling_ood.products.stored import StoredModel, StoredShards
@@ -34,11 +35,15 @@ RUNTIME = {"device": "cpu", "batch_images": 7, "workers": 0, "channels_last": Fa
 
 
 class Kept(MemoryDataset):
-    """Stays in the catalog after the run."""
+    """Stays in the catalog after the run; what is planned as a whole is made."""
 
     def __init__(self, data: Any = None) -> None:
         """Hold a value as it is."""
         super().__init__(*(() if data is None else (data,)), copy_mode="assign")
+
+    def save(self, data: Any) -> None:
+        """Make what is planned."""
+        super().save(data.whole() if isinstance(data, Plan) else data)
 
     def release(self) -> None:
         """Keep it."""

@@ -241,7 +241,10 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width, h
     assert len(content) < 200_000 < MOST_PIXELS
     (tmp_path / "a.png").write_bytes(content)
     problem = check_image(tmp_path / "a.png").problem
-    assert "has 10,000 x 10,000 pixels, more than the 89,478,485" in problem or "decompression bomb" in problem
+    assert (
+        "has 10,000 x 10,000 pixels, more than the 89,478,485" in problem
+        or "more than the 89,478,485 pixels" in problem
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (3, 3 * MOST_STRETCHED + 1)])

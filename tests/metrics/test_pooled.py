@@ -173,7 +173,7 @@ def test_counts_do_not_overflow_at_the_size_of_a_whole_benchmark():
     counts = PooledCounts(np.array([0.0, 1.0]), np.array([6_000_000, 6_000_000]))
     counts.add(np.array([-1.0, 0.5]), np.zeros(2, bool), np.ones(2, bool))
     counts.n_positive, counts.n_negative = 12_000_000, 1_400_000_000
-    counts._reached[:] = [700_000_000, 700_000_000, 0]
+    counts._tally.reached[:] = [700_000_000, 700_000_000, 0]
     assert counts.metrics().auroc == 0.75
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling_ood.models import positions, read_class_order
+from scaling_ood.models import named_positions, positions, read_class_order
 
 
 def test_a_file_names_one_class_a_line(tmp_path: Path) -> None:
@@ -35,3 +35,33 @@ def test_classes_that_are_not_the_data_sets_are_named_with_the_nearest() -> None
     )
     with pytest.raises(ValueError, match=message):
         positions(["ant", "bees", "cow"], ["ant", "bee"], "order.txt")
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (["School Bus", "fire-engine", "cab"], [2, 1, 0]),
+        (["cab", "fire_engine", "school_bus"], []),
+        (["CAB", "fire engine", "School-Bus"], []),
+        (["taxi", "truck", "coach"], []),
+        (["cab", "fire_engine"], []),
+        (["taxi", "fire engine", "school_bus"], []),
+    ],
+)
+def test_the_order_is_that_of_names_which_belong_to_one_alone(own: list[str], expected: list[int]) -> None:
+    assert named_positions(own, ["cab", "fire_engine", "school_bus"], "hf:mine") == expected
+
+
+def test_names_that_only_in_part_are_the_data_sets_and_in_another_order_are_refused() -> None:
+    message = (
+        r"hf:mine names its classes, and has them in another order than the data set: school_bus \(class 2 of the "
+        r"data, output 0\)\. It has no name for cab, fire_engine.* state class_order"
+    )
+    with pytest.raises(ValueError, match=message):
+        named_positions(["School Bus", "coach", "lorry"], ["cab", "fire_engine", "school_bus"], "hf:mine")
+
+
+def test_names_that_only_spelling_tells_apart_are_not_mixed_up() -> None:
+    assert positions(["a_b", "A-B"], ["A-B", "a_b"], "order.txt") == [1, 0]
+    with pytest.raises(ValueError, match=r"lacks ab; did you mean 'a_b'\?"):
+        positions(["AB", "a_b", "c"], ["ab", "a b", "c"], "order.txt")

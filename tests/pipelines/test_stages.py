@@ -45,7 +45,8 @@ def test_the_nodes_are_those_of_the_documented_graph_each_in_the_namespace_of_it
             *(f"{name}.score_images" for name in detectors),
         },
         "metric_reporting": {
-            "collect_results", "draw_report", "record_runs", *maps, *(f"{name}.measure_scores" for name in detectors),
+            "collect_results", "collect_metrics", "draw_report", "record_runs", *maps,
+            *(f"{name}.measure_scores" for name in detectors),
         },
     }  # fmt: skip
     assert {name: names(stage) for name, stage in stages.items()} == {

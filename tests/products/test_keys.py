@@ -37,6 +37,7 @@ def test_the_toy_has_every_kind_of_node() -> None:
         *("extract_features", "train_networks"),
         *("extract_outputs", "check_quality", "score_images"),
         *("measure_scores", "map_scores"),
+        *("collect_results", "collect_metrics", "draw_report", "record_runs"),
     }
     given = {argument for each in NODES.values() for argument in each.node._inputs}
     assert {"fabricated", "curation", "features", "checkpoint"} <= given
@@ -98,7 +99,10 @@ READS_IMAGES = {
     "extract_outputs": lambda task, network, record: task.passed_sets(network, record),
     "check_quality": lambda task, network, record: task.passed_sets(network, record),
     "score_images": lambda task, network, record: record.digests,
-    "measure_scores": lambda task, network, record: record.digests,
+    **dict.fromkeys(
+        ("measure_scores", "collect_results", "draw_report", "record_runs"),
+        lambda task, network, record: record.digests,
+    ),
 }
 
 

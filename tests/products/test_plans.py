@@ -2,13 +2,24 @@
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from toy_graph import KeyedNode, keyed_nodes, toy
 
 from scaling_ood.products.keys import NOT_MADE, Origin
-from scaling_ood.products.plans import Part, Plan, TrainingPlan
+from scaling_ood.products.plans import Part, Plan, TrainingPlan, planned
+
+
+@dataclass(frozen=True)
+class Told:
+    """What counts in no key, and is told."""
+
+    word: str
+
+    def tells(self) -> str:
+        return self.word
 
 
 def planning() -> Iterator[KeyedNode]:
@@ -35,6 +46,32 @@ def test_another_process_can_be_given_the_maker_of_every_plan(node: KeyedNode) -
 
 def named(node: KeyedNode) -> dict[str, Any]:
     return {name: node.value(name) for name in node.sources.values()}
+
+
+@planned(silent=["silent"])
+def make_table(told: Told, silent: Told, **others: Told) -> list[str]:
+    """A product."""
+    return [told.word, silent.word, *others]
+
+
+def test_a_planned_node_does_nothing_before_its_product_is_asked_for() -> None:
+    given = {"told": Told("cpu"), "silent": Told("x")}
+    plan = make_table.bind()(**given)
+    assert [(part.name, part.items) for part in plan.parts] == [("make_table", 1)]
+    assert plan.whole() == make_table(**given) == ["cpu", "x"]
+    sent = pickle.loads(pickle.dumps(plan))
+    assert sent.origin == plan.origin
+    assert sent.whole() == plan.whole()
+
+
+def test_what_is_told_is_beside_the_key_and_the_order_of_others_counts() -> None:
+    given = {"told": Told("cpu"), "silent": Told("x"), "a": Told("a"), "b": Told("b")}
+    origin = make_table.origin(given)
+    cuda, silent = (make_table.origin(given | {name: Told("cuda")}) for name in ("told", "silent"))
+    turned = make_table.origin({name: given[name] for name in ("told", "silent", "b", "a")})
+    assert {each.key for each in (cuda, silent, turned)} == {origin.key}
+    assert [each.told == origin.told for each in (cuda, silent, turned)] == [False, True, False]
+    assert make_table.origin(dict(sorted(given.items(), reverse=True, key=lambda item: item[0] < "c"))) == origin
 
 
 def test_what_is_told_of_a_product_is_no_part_of_its_key() -> None:

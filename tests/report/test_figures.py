@@ -38,6 +38,13 @@ def test_the_legend_names_each_detector_once(frames):
     assert shown == list(frames)
 
 
+def test_a_legend_of_several_lines_takes_no_room_of_the_panels():
+    frame = pd.DataFrame({"image_set": ["test"] * 4 + ["x"] * 3, "score": [1, 2, 3, 4, 2, 4, 5]})
+    few, many = (roc_figure({f"detector_{k}": frame for k in range(count)}, ["x"]).layout for count in (1, 20))
+    assert many.margin.t > few.margin.t + 100
+    assert many.height - many.margin.t == few.height - few.margin.t
+
+
 def test_every_panel_marks_the_recall(frames):
     figure = roc_figure(frames, list(OOD_SETS))
     assert sum(shape.y0 == shape.y1 == 0.95 for shape in figure.layout.shapes) == len(OOD_SETS)

@@ -15,6 +15,7 @@ from scaling_ood.report import (
     render_report,
     roc_figure,
 )
+from scaling_ood.report.results import arranged
 from scaling_ood.report.table import DASH
 
 EVIL = '<script>alert("x")</script>&amp;'
@@ -110,6 +111,24 @@ def test_each_convention_has_its_intervals_above_its_table():
     assert [page.html.index(title) for title in titles] == sorted(page.html.index(title) for title in titles)
     assert page.html.count('<table class="results">') == 2
     assert " ".join(page.text.split()).count("No number: knn; the reasons") == 2
+
+
+def test_the_table_has_the_order_of_the_figure():
+    table = results()
+    order = [row.detector for row in arranged(table)[0].by_auroc()]
+    assert order != [row.detector for row in arranged(table)[0].rows]
+    html = page_of(table).html
+    places = [html.index(f">{name}<", html.index('<table class="results">')) for name in order]
+    assert places == sorted(places)
+
+
+def test_a_gap_of_every_convention_is_told_once():
+    tables = [results(aggregation="per_image"), results(aggregation="pooled")]
+    everywhere = [gap_rows(table, "knn", KL_GAP) for table in tables]
+    page = page_of(pd.concat([*tables, *everywhere, gap_rows(tables[0], "vim", "no head")]))
+    told = page.html[page.html.index('class="gaps"') :]
+    assert told.count("knn") == 1
+    assert "vim (aggregation: per_image)" in told
 
 
 def test_numbers_without_an_interval_have_none_below_them():

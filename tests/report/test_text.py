@@ -133,6 +133,16 @@ def test_gaps_have_their_reason_and_no_number():
     assert not any(line.startswith("knn") for line in text.splitlines())
 
 
+def test_gaps_that_several_conventions_share_are_told_once():
+    first, second = results(), results(positive_class="in_dist")
+    both = pd.concat([first, gap_rows(first, "knn", KL_GAP), second, gap_rows(second, "knn", KL_GAP)])
+    text = results_text(both)
+    assert text.count("No number") == 1
+    assert text.endswith(f"No number\n  knn: {KL_GAP}\n")
+    only_one = results_text(pd.concat([first, gap_rows(first, "knn", KL_GAP), second]))
+    assert only_one.index("No number") < only_one.rindex("benchmark: ")
+
+
 def test_positive_classes_have_tables_of_their_own():
     text = results_text(pd.concat([results(), results(positive_class="in_dist")]))
     assert text.count("AUROC %") == 2

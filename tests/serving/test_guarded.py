@@ -66,6 +66,29 @@ def test_what_breaks_before_the_model_is_the_clients_error_and_the_models_own_st
     assert ask(b"model") == (500, b"5", 1)
 
 
+def test_of_an_error_only_the_reason_is_told():
+    async def refusing(scope, receive, send):
+        told = "Failed to predict data ' image\n0 http://a/Error: x'. \nError: Failed to enforce. Error: row 0 is empty"
+        content = json.dumps({"error_code": "INVALID_PARAMETER_VALUE", "message": told}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": 400, "headers": headers})
+        await send({"type": "http.response.body", "body": content[:9], "more_body": True})
+        await send({"type": "http.response.body", "body": content[9:]})
+
+    status, content, _ = ask(b"1", app=refusing)
+    assert status == 400
+    assert json.loads(content) == {"error_code": "INVALID_PARAMETER_VALUE", "message": "row 0 is empty"}
+
+
+@pytest.mark.parametrize("content", [b'["no message"]', b"no json", b'{"detail": "x"}'])
+def test_other_errors_are_passed_on(content):
+    async def refusing(scope, receive, send):
+        await send({"type": "http.response.start", "status": 415, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": content})
+
+    assert ask(b"1", app=refusing)[:2] == (415, content)
+
+
 def test_an_error_without_any_answer_is_not_hidden():
     with pytest.raises(RecursionError):
         ask(b"raises")

@@ -8,14 +8,14 @@ import yaml
 from PIL import Image
 
 from scaling_ood.tasks import tasks
-from scaling_ood.tasks.drafts import DraftError
+from scaling_ood.tasks.drafts import DraftError, Said
 
 TASKS = {task.name: task for task in tasks()}
 LIBRARY = ("raccoon", "insects", "gaussian")
 
 
-def drafted(setting, root, in_dist="", anomalies=()):
-    return yaml.safe_load("\n".join(TASKS[setting].draft(root, in_dist, anomalies, LIBRARY)))
+def drafted(setting, root, in_dist="", anomalies=(), ood=()):
+    return yaml.safe_load("\n".join(TASKS[setting].draft(root, Said(in_dist, ood, anomalies), LIBRARY)))
 
 
 def refused(setting, root, *given):
@@ -91,6 +91,27 @@ def test_which_set_is_in_distribution_is_asked_where_several_may_be(tmp_path):
     assert "unknown folder 'insect'; did you mean 'insects'?" in refused("multi_class", tmp_path, "insect")
 
 
+@pytest.mark.parametrize("splits", [False, True])
+def test_classes_that_are_ood_may_lie_beside_the_others(splits, tmp_path):
+    own.split_folders(tmp_path) if splits else own.class_folders(tmp_path, 25)
+    found = drafted("multi_class", tmp_path, ood=("blue",))
+    name = found["multi_class"]["data"]["in_dist"]
+    where = {"layout": "image_folder", "splits": ["train", "val"]} if splits else {"layout": "class_folders"}
+    entry = {"source": "photographs", "folder": ".", **where}
+    assert found["data_sets"] == {
+        name: {**entry, "classes": ["green", "red"]},
+        "blue": {**entry, "classes": ["blue"]},
+    }
+    assert found["multi_class"]["data"]["ood"] == ["blue"]
+    told = refused("multi_class", tmp_path, "", (), ("blu",))
+    assert "unknown class 'blu'; did you mean 'blue'?" in told
+
+
+def test_what_means_nothing_in_a_setting_is_refused(tmp_path):
+    assert "ANOMALY means nothing" in refused("multi_class", tmp_path, "", (7,))
+    assert "IN_DIST, OOD means nothing" in refused("segmentation", tmp_path, "a", (), ("b",))
+
+
 def test_what_lies_beside_the_classes_of_an_ood_set_is_no_reason_to_stop(tmp_path):
     own.split_folders(tmp_path / "birds")
     own.class_folders(tmp_path / "more", 2)
@@ -100,7 +121,9 @@ def test_what_lies_beside_the_classes_of_an_ood_set_is_no_reason_to_stop(tmp_pat
 
 def test_images_without_classes_are_no_in_distribution_set(tmp_path):
     own.flat(tmp_path)
-    assert "no folder holds folders of classes with images" in refused("multi_class", tmp_path)
+    told = refused("multi_class", tmp_path)
+    assert "no folder holds folders of classes with images" in told
+    assert 'OOD="CLASS CLASS"' in told
 
 
 def test_a_class_with_too_few_images_for_its_roles_is_named(tmp_path):

@@ -19,13 +19,16 @@ def classifier(**fields):
     return {"networks": {"classifier": {"weights": "published", **fields}}, **UNTRAINED}
 
 
-def brought(tmp_path, names=CLASSES, *, named=False):
-    """A folder of Hugging Face whose network tells the colours apart, with its outputs in the order of `names`."""
+def brought(tmp_path, names=CLASSES, *, named=()):
+    """A folder of Hugging Face whose network tells the colours apart, with its outputs in the order of `names`.
+
+    It calls them `named`, if anything.
+    """
     plain = bench("multi_class", tmp_path / "plain", detectors=only("msp"))
     rows = plain.manifest.rows[lambda r: r["label"] >= 0]
     paths = [file.path for file in plain.manifest.files(rows)]
     place = torch.tensor([list(names).index(name) for name in rows["class_name"]])
-    model = resnet(len(names), names if named else ())
+    model = resnet(len(names), named)
     fit_head(model, prepared(paths), torch.nn.functional.one_hot(place, len(names)))
     save(model, tmp_path / "mine")
     return plain.photographs, f"hf:{tmp_path / 'mine'}", model
@@ -47,9 +50,17 @@ def test_a_folder_of_hugging_face_is_run_as_it_is_with_features_and_odin(tmp_pat
 
 @pytest.mark.parametrize("names", [CLASSES, CLASSES[::-1]])
 def test_outputs_follow_the_names_that_the_network_has_for_its_classes(tmp_path, names):
-    photographs, name, _ = brought(tmp_path, names, named=True)
+    photographs, name, _ = brought(tmp_path, names, named=names)
     own = bench("multi_class", tmp_path / "own", photographs, **classifier(architecture=name))
     assert own.load("classifier.quality").value == 1.0
+
+
+def test_names_may_be_spelled_otherwise_and_the_report_says_so(tmp_path):
+    photographs, name, _ = brought(tmp_path, CLASSES[::-1], named=[f"{each.title()} -" for each in CLASSES[::-1]])
+    own = bench("multi_class", tmp_path / "own", photographs, **classifier(architecture=name))
+    assert own.load("classifier.quality").value == 1.0
+    told = own.load("classifier.outputs").about["told"]["Order of the classes"]
+    assert told.startswith("of its own names; 4 differ in spelling: ")
 
 
 def test_outputs_follow_the_file_of_the_class_order_and_are_wrong_without_it(tmp_path):

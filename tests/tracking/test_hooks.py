@@ -19,8 +19,7 @@ from pydantic import BaseModel
 from tracking_project import make_project
 
 from scaling_ood.parameters.detectors import Method
-from scaling_ood.tracking import TrackingHooks
-from scaling_ood.tracking.hooks import used_parameters
+from scaling_ood.tracking.hooks import TrackingHooks, used_parameters
 
 
 class Model(BaseModel):

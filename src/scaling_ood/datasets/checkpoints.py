@@ -70,7 +70,14 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         state = self._unfinished(data.key)
         started = time.perf_counter()
         before = len(state["history"]) if state else 0
-        with tqdm(total=data.epochs, initial=before, unit="epoch", desc="training", mininterval=1) as bar:
+        with tqdm(
+            total=data.epochs,
+            initial=before,
+            unit="epoch",
+            desc="training",
+            mininterval=1,
+            disable=not data.epochs,
+        ) as bar:
             for latest_state in data.run(state):
                 state = latest_state
                 if state["history"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -20,7 +21,9 @@ from mlflow.tracking import MlflowClient
 from mlflow.tracking.fluent import _get_experiment_id
 
 from scaling_ood.datasets.places import local_path
+from scaling_ood.datasets.vouching import Voucher
 from scaling_ood.products.kept_files import read_record, remove, write_atomically
+from scaling_ood.products.plans import Plan
 from scaling_ood.products.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_inputs, log_metrics, log_parameters
 from scaling_ood.tracking.networks import log_network_used, log_trained
@@ -31,13 +34,16 @@ from scaling_ood.tracking.views import save_views
 UNSENT = ".unsent"
 """Ending of the folder beside the file, with what MLflow has not taken: of each run `run.json`, figures and tables."""
 
+SENT = ".sent"
+"""Ending of the folder with what it has taken: a run that would show the same is sent from there, and nothing drawn."""
+
 _COMPARED = ("kind", "setting", "benchmark")
 """Tags of the runs of which those of one file are the latest; the others lose that."""
 
 _logger = logging.getLogger(__name__)
 
 
-class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]):
+class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[str, RunRecord]], dict[str, Any]]):
     """MLflow runs under that of the `kedro run`, and a JSON file about them for later stages and for people.
 
     Each record makes one run. Loading gives the content of the file: by the records' names `run_id`, `name`, `tags`,
@@ -50,7 +56,7 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]
     trained again keeps its run, as long as that run is in the store.
 
     Records are plain files first. What the store does not take stays there, with an empty `run_id`, until the next save
-    or `kedro run --pipelines upload`.
+    or `kedro run --pipelines upload`. Those of a plan are made where the files are not what it would make.
 
     YAML:
         ```yaml
@@ -68,11 +74,35 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]
             metadata: For Kedro-Viz; not used here.
         """
         self._path = local_path(filepath)
-        self._unsent = self._path.with_suffix(UNSENT)
+        self._unsent, self._sent = (self._path.with_suffix(ending) for ending in (UNSENT, SENT))
+        self._record = Voucher(self._path.parent, self._path.name)
         self.metadata = metadata
 
-    def save(self, data: Mapping[str, RunRecord]) -> None:
+    def save(self, data: Mapping[str, RunRecord] | Plan[Mapping[str, RunRecord]]) -> None:
         """Write the file, then send the runs."""
+        if isinstance(data, Plan):
+            self._put_back()
+            if not self._record.vouches_for(data.origin):
+                self._record.withdraw()
+                self._write(data.whole())
+                self._record.write(data.origin, sorted(self._unsent.iterdir()))
+        else:
+            self._write(data)
+        self.send()
+
+    def _put_back(self) -> None:
+        """Have all that was sent waiting again."""
+        content = read_record(self._path)
+        for name in content:
+            if (self._sent / name).is_dir() and not (self._unsent / name).is_dir():
+                self._unsent.mkdir(exist_ok=True)
+                os.replace(self._sent / name, self._unsent / name)
+            content[name]["run_id"] = ""
+        remove(self._sent)
+        if content:
+            write_atomically(self._path, json.dumps(content, indent=1))
+
+    def _write(self, data: Mapping[str, RunRecord]) -> None:
         before = read_record(self._path)
         remove(self._unsent)
         content = {}
@@ -84,7 +114,6 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]
             else:
                 content[name] = _keep(record, self._unsent / name)
         write_atomically(self._path, json.dumps(content, indent=1))
-        self.send()
 
     def send(self) -> None:
         """Make runs of what is kept. Ends well whatever the store does; what it takes is removed here."""
@@ -97,10 +126,19 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]
                     continue
                 content[name] = sent
                 write_atomically(self._path, json.dumps(content, indent=1))
-                remove(self._unsent / name)
+                self._keep_sent(name)
         underway.attempt(partial(_mark_latest, list(content.values())))
         if self._unsent.is_dir() and not any(self._unsent.iterdir()):
             self._unsent.rmdir()
+
+    def _keep_sent(self, name: str) -> None:
+        """What was planned can be sent again, under the next `kedro run`."""
+        remove(self._sent / name)
+        if self._record.is_there:
+            self._sent.mkdir(exist_ok=True)
+            os.replace(self._unsent / name, self._sent / name)
+        else:
+            remove(self._unsent / name)
 
     def load(self) -> dict[str, Any]:
         """What was logged."""

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pandas as pd
 import pyarrow as pa
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 from kedro.utils import find_kedro_project
 from kedro_datasets._typing import TablePreview
 from pydantic import BaseModel
 
 from scaling_ood.datasets.places import local_path
-from scaling_ood.products.kept_files import content_sum, damaged, is_intact, put_in_place, read_record, remove
+from scaling_ood.products.kept_files import (
+    DamagedPartError,
+    content_sum,
+    damaged,
+    is_intact,
+    put_in_place,
+    read_record,
+    remove,
+)
 from scaling_ood.products.keys import Origin, digest
+from scaling_ood.products.plans import Plan
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Measured, Quality, Scores
+from scaling_ood.products.tables import WithTables
 
-KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Manifest, Quality, Scores, Measured)}
+KINDS: dict[str, type[WithTables]] = {each.__name__: each for each in (Manifest, Quality, Scores, Measured)}
 """What can be stored so, by the name in its record."""
 
 RECORD = "record.json"
@@ -29,6 +41,9 @@ _SHOWN_ROWS = 20
 
 class RecordedDataset(AbstractDataset[Any, Any]):
     """A folder with a Parquet file for each table of a product, and `record.json` with all else and their checksums.
+
+    A plan is made where the folder does not hold, whole, what it would make. Loading checks the files; a table is read
+    when it is asked for.
 
     YAML:
         ```yaml
@@ -57,6 +72,10 @@ class RecordedDataset(AbstractDataset[Any, Any]):
 
     def save(self, data: Any) -> None:
         """Write the folder beside its place, then give it its name."""
+        if isinstance(data, Plan):
+            if self._holds(data.origin):
+                return
+            data = data.whole()
         beside = self._folder.with_name(f".{self._folder.name}.part")
         remove(beside)
         beside.mkdir(parents=True)
@@ -79,21 +98,16 @@ class RecordedDataset(AbstractDataset[Any, Any]):
             DamagedPartError: It is not what was written.
         """
         record = self._record()
-        tables: dict[str, Any] = {}
-        for name, written in record["sums"].items():
-            place = self._folder / f"{name}.parquet"
-            if not is_intact(place, written):
+        places = {name: self._folder / f"{name}.parquet" for name in record["sums"]}
+        for name, place in places.items():
+            if not is_intact(place, record["sums"][name]):
                 raise damaged(place)
-            try:
-                tables[name] = pd.read_parquet(place)
-            except (pa.ArrowException, OSError, ValueError) as error:
-                raise damaged(place, str(error)) from error
-        return self._made(record, tables)
+        return self._made(record, {name: partial(_read, place) for name, place in places.items()})
 
     def peek(self) -> Any:
         """The product without the rows of its tables: what its record tells."""
         record = self._record()
-        return self._made(record, {name: pd.DataFrame() for name in record["sums"]})
+        return self._made(record, dict.fromkeys(record["sums"], pd.DataFrame))
 
     def preview(self) -> TablePreview:
         """The first rows of its first table, for Kedro-Viz."""
@@ -101,7 +115,14 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         frame = pd.read_parquet(files[0]).head(_SHOWN_ROWS) if files else pd.DataFrame()
         return TablePreview(json.loads(frame.to_json(orient="split")))
 
-    def _made(self, record: dict[str, Any], tables: dict[str, Any]) -> Any:
+    def _holds(self, origin: Origin) -> bool:
+        """Whether what is there is whole, and was made from this."""
+        try:
+            return bool(self.load().origin == origin)
+        except (DatasetError, DamagedPartError, FileNotFoundError):
+            return False
+
+    def _made(self, record: dict[str, Any], tables: Mapping[str, Callable[[], pd.DataFrame]]) -> Any:
         kind = KINDS[record["kind"]]
         hints = get_type_hints(kind)
         fields = {
@@ -109,7 +130,7 @@ class RecordedDataset(AbstractDataset[Any, Any]):
             for name, value in record["fields"].items()
         }
         roots = {"roots": self._roots} if "roots" in hints else {}
-        return kind(**fields, **tables, **roots, origin=Origin.of_record(record))
+        return kind.reading(tables, **fields, **roots, origin=Origin.of_record(record))
 
     def _record(self) -> dict[str, Any]:
         place = self._folder / RECORD
@@ -125,6 +146,13 @@ class RecordedDataset(AbstractDataset[Any, Any]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
+
+
+def _read(place: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(place)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise damaged(place, str(error)) from error
 
 
 def _values(data: Any) -> dict[str, Any]:

@@ -13,14 +13,19 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import PlotlyPreview
 
 from scaling_ood.datasets.places import local_path
-from scaling_ood.products.kept_files import write_atomically, write_bytes_atomically
+from scaling_ood.datasets.vouching import Voucher
+from scaling_ood.products.kept_files import write_bytes_atomically
+from scaling_ood.products.keys import NOT_MADE
+from scaling_ood.products.plans import Plan
 
 PREVIEWED = "overview.json"
 _DPI = 150
 
 
-class ReportDataset(AbstractDataset[Mapping[str, Any], dict[str, Path]]):
+class ReportDataset(AbstractDataset[Mapping[str, Any] | Plan[Mapping[str, Any]], dict[str, Path]]):
     """A folder with a file for each part of a report; other files in it stay.
+
+    A plan is made where the files are not what it would make.
 
     Text is saved under its own name, such as `report.html`; a Plotly figure gets the ending `.json`, a Matplotlib one
     `.png`, a table `.csv`. Loads as the files that are there, by name.
@@ -41,21 +46,32 @@ class ReportDataset(AbstractDataset[Mapping[str, Any], dict[str, Path]]):
             metadata: For Kedro-Viz; not used here.
         """
         self._folder = local_path(filepath)
+        self._record = Voucher(self._folder, "report")
         self.metadata = metadata
 
-    def save(self, data: Mapping[str, Any]) -> None:
+    def save(self, data: Mapping[str, Any] | Plan[Mapping[str, Any]]) -> None:
         """Write each file as a whole."""
-        for name, content in data.items():
-            if isinstance(content, str):
-                write_atomically(self._folder / name, content)
-            elif isinstance(content, pd.DataFrame):
-                write_atomically(self._folder / f"{name}.csv", content.to_csv(index=False))
-            elif hasattr(content, "to_json"):
-                write_atomically(self._folder / f"{name}.json", content.to_json())
-            else:
-                image = io.BytesIO()
-                content.savefig(image, format="png", dpi=_DPI)
-                write_bytes_atomically(self._folder / f"{name}.png", image.getvalue())
+        origin = data.origin if isinstance(data, Plan) else NOT_MADE
+        if isinstance(data, Plan):
+            if self._record.vouches_for(origin):
+                return
+            data = data.whole()
+        self._record.withdraw()
+        self._record.write(origin, [self._write(name, content) for name, content in data.items()])
+
+    def _write(self, name: str, content: Any) -> Path:
+        if isinstance(content, str):
+            place, written = self._folder / name, content.encode()
+        elif isinstance(content, pd.DataFrame):
+            place, written = self._folder / f"{name}.csv", content.to_csv(index=False).encode()
+        elif hasattr(content, "to_json"):
+            place, written = self._folder / f"{name}.json", content.to_json().encode()
+        else:
+            image = io.BytesIO()
+            content.savefig(image, format="png", dpi=_DPI)
+            place, written = self._folder / f"{name}.png", image.getvalue()
+        write_bytes_atomically(place, written)
+        return place
 
     def load(self) -> dict[str, Path]:
         """Name to file."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Literal, Self
 
 import torch
+from torch.nn import functional
 
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import head_of
 from scaling_ood.detectors.head import LinearHead
+from scaling_ood.detectors.log_sums import log_sum_exp
 from scaling_ood.detectors.outputs import Outputs, OutputsView
 from scaling_ood.wording import check_choice
 
@@ -18,11 +20,13 @@ class ASH(Detector):
     """-log sum_k exp(W s(f) + b)_k, with s(f) the largest activations of the image, shaped by one of three rules.
 
     Fitting passes once over the images, to see that no activation is negative. Holds the last layer.
+    The kept activations alone are multiplied with it.
     """
 
     needs = frozenset({"features"})
     dense = False
     head: LinearHead
+    columns: torch.Tensor
 
     def __init__(self, variant: Literal["s", "b", "p"] = "s", percentile: float = 90.0) -> None:
         """Set the rule, and how much is removed.
@@ -46,30 +50,52 @@ class ASH(Detector):
             NotApplicableError: The last layer is not known, or there are negative activations, whose sums mean nothing.
         """
         self.head = head_of(outputs)
+        self.columns = self.head.weight.T.contiguous()
         if any(bool((self.read(chunk, "features") < 0).any()) for chunk in outputs):
             raise NotApplicableError("some activations of the fit images are negative, as none after a ReLU is")
         return self
 
     def score(self, chunk: Outputs) -> torch.Tensor:
-        """Free energy of the shaped features, in float64; range: any real number."""
-        shaped = shape(self.read(chunk, "features").double(), self.variant, float(self.percentile))
-        return -self.head.logits(shaped).logsumexp(dim=1)
+        """Free energy of the shaped features, added up in float64; range: any real number.
+
+        Raises:
+            ValueError: The features have another width than the last layer.
+        """
+        features = self.read(chunk, "features")
+        self.head.on(features)  # or they have another width
+        columns, bias = (each.to(features) for each in (self.columns, self.head.bias))
+        places, kept = shaped(features, self.variant, float(self.percentile))
+        logits = functional.embedding_bag(places, columns, per_sample_weights=kept, mode="sum")
+        return log_sum_exp(logits.add_(bias)).neg_()
 
 
-def shape(features: torch.Tensor, variant: Literal["s", "b", "p"], percentile: float) -> torch.Tensor:
-    """Features (N, D) of which only the largest of each image are kept, at least one; of equal ones, the first.
+def shaped(
+    features: torch.Tensor, variant: Literal["s", "b", "p"], percentile: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest activations of features (N, D), at least one; of equal ones, the first.
 
-    >>> shape(torch.tensor([[1.0, 0.0, 2.0, 1.0]]), "b", 50).tolist()
-    [[2.0, 0.0, 2.0, 0.0]]
+    Returns:
+        Where they are, (N, kept), in no order; and what they become.
+
+    >>> places, kept = shaped(torch.tensor([[1.0, 0.0, 2.0, 1.0]]), "b", 50)
+    >>> places.sort().values.tolist(), kept.tolist()
+    ([[0, 2]], [[2.0, 2.0]])
     """
     width = features.shape[1]
     kept = max(width - round(width * percentile / 100), 1)
-    order = features.sort(dim=1, descending=True, stable=True).indices[:, :kept]  # (N, kept)
-    largest = features.gather(1, order)
-    before, after = features.sum(dim=1, keepdim=True), largest.sum(dim=1, keepdim=True)
+    largest, places = features.topk(kept, dim=1, sorted=False)  # (N, kept)
+    least = largest.amin(dim=1, keepdim=True)
+    tied = (features >= least).sum(dim=1) > kept
+    if variant != "b":  # which zeros are kept makes no difference
+        tied &= least[:, 0] != 0
+    if bool(tied.any()):  # which of equal ones `topk` takes is not said
+        places[tied] = features[tied].sort(dim=1, descending=True, stable=True).indices[:, :kept]
+        largest = features.gather(1, places)
+    before = features.sum(dim=1, keepdim=True, dtype=torch.float64)
+    after = largest.sum(dim=1, keepdim=True, dtype=torch.float64)
     if variant == "b":
-        largest = (before / kept).expand_as(largest)
+        largest = (before / kept).to(largest).expand_as(largest)
     elif variant == "s":
         # An image without any activation keeps none.
-        largest = largest * (before / after.where(after > 0, 1)).exp()
-    return torch.zeros_like(features).scatter_(1, order, largest)
+        largest = largest * (before / after.where(after > 0, 1)).exp().to(largest)
+    return places, largest

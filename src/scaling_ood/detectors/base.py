@@ -28,14 +28,16 @@ class Detector(ABC):
     """One method of telling in-distribution from OOD.
 
     A score is higher for what is more anomalous, always. Scores of one image never depend on the other images of its
-    chunk, nor on the chunk's size.
+    chunk, nor on the chunk's size. A detector works on the device where its chunks are, and its scores are there.
 
     Attributes:
         name: Registry name; the file's name.
         needs: What is read: names of plain outputs, and needs that have to be made. The class says it for the default
             options; where it depends on them, the constructor sets it.
         sources: Plain outputs in whose place a need is read; see `on_need`.
-        dense: Whether it works on pixels, (N, C, H, W), as well as on images, (N, C).
+        dense: Whether it works on pixels, (N, C, H, W), as well as on images, (N, C). The score of a pixel then depends
+            on this pixel alone: scenes are scored in strips.
+        on_processor: Whether it fits and scores on the processor wherever its chunks are.
         package: Name and version of the package that it comes from; empty for those of this project.
         learns: Whether `fit` passes over images. By default whether there is a `fit`; a class whose `fit` takes only
             what else a view knows says no.
@@ -46,6 +48,7 @@ class Detector(ABC):
     sources: Mapping[str, Need] = {}
     dense: ClassVar[bool] = True
     learns: ClassVar[bool] = False
+    on_processor: ClassVar[bool] = False
     package: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:

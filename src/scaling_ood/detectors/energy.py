@@ -7,6 +7,7 @@ from math import inf
 import torch
 
 from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.log_sums import log_sum_exp
 from scaling_ood.detectors.outputs import Outputs
 
 
@@ -25,5 +26,7 @@ class Energy(Detector):
         self.temperature = temperature
 
     def score(self, chunk: Outputs) -> torch.Tensor:
-        """Free energy; range: any real number."""
-        return -self.temperature * (self.read(chunk, "logits") / self.temperature).logsumexp(dim=1)
+        """Free energy, of images in float64; range: any real number."""
+        logits = self.read(chunk, "logits")
+        scaled = logits if self.temperature == 1 else logits / self.temperature
+        return log_sum_exp(scaled).mul_(-self.temperature)

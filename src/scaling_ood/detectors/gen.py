@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 
 from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.largest import largest_of
+from scaling_ood.detectors.log_sums import top_and_rest
 from scaling_ood.detectors.outputs import Outputs
+
+_SMALL = 1e-30
 
 
 @detector
@@ -36,13 +40,22 @@ class GEN(Detector):
         """Generalised entropy, in (0, M^(1 - g)]."""
         logits = self.read(chunk, "logits")
         classes = logits.shape[1]
-        ordered = logits.topk(min(self.top or classes, classes), dim=1).values  # (N, M, ...)
-        log_p = ordered - logits.logsumexp(dim=1, keepdim=True)
-        top = logits.argmax(dim=1, keepdim=True)
-        others = logits.scatter(1, top, -torch.inf).logsumexp(dim=1, keepdim=True)
+        top, rest = (each.unsqueeze(1) for each in top_and_rest(logits))  # (N, 1, ...)
+        log_others = _log_odds(logits, top, rest) - rest.log1p()
+        largest = largest_of(logits, min(self.top or classes, classes)).to(rest)  # (N, M, ...)
+        log_p = (largest - top).sub_(rest.log1p())
         # Only the first probability can be near 1, where 1 - p is known from the other classes alone.
-        log_rest = torch.cat([others - logits.logsumexp(dim=1, keepdim=True), _log1m_exp(log_p[:, 1:])], dim=1)
-        return (self.gamma * (log_p + log_rest)).exp().sum(dim=1)
+        log_rest = torch.where(largest == top, log_others, _log1m_exp(log_p))
+        return log_p.add_(log_rest).mul_(self.gamma).exp_().sum(dim=1)
+
+
+def _log_odds(logits: torch.Tensor, top: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+    """Log of the mass of all but the most probable class over its own, (N, 1, ...), however small."""
+    small = rest < _SMALL
+    if not bool(small.any()):
+        return rest.log()
+    others = (logits - top).scatter(1, logits.argmax(dim=1, keepdim=True), -torch.inf)
+    return torch.where(small, others.logsumexp(dim=1, keepdim=True).to(rest), rest.log())
 
 
 def _log1m_exp(log_p: torch.Tensor) -> torch.Tensor:

@@ -5,27 +5,31 @@ from __future__ import annotations
 from typing import Self
 
 import torch
+from torch.nn import functional
 
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
-from scaling_ood.detectors.msp import negative_log_top_probability
+from scaling_ood.detectors.log_sums import is_of_images
 from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 
-def group_log_mass(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
-    """Unnormalised log mass of each group: log of the sum of exp(logit) over its classes.
+def group_mass(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    """Mass of each group: the sum of exp(logit) over its classes, as a multiple of the most probable class's.
 
     Args:
         logits: (N, C, ...), at least float32.
-        groups: (C,) group of each class, 0..G-1; every group has at least one class.
+        groups: (C,) group of each class, 0..G-1.
 
     Returns:
-        (N, G, ...); its softmax over dimension 1 is the probability of each group.
+        (N, G, ...), at least 1 for some group; over its sum it is the probability of each group. Of images it is
+        float64.
 
-    >>> group_log_mass(torch.zeros(1, 3), torch.tensor([0, 0, 1])).softmax(1).tolist()
-    [[0.6666666865348816, 0.3333333432674408]]
+    >>> group_mass(torch.zeros(1, 3), torch.tensor([0, 0, 1])).tolist()
+    [[2.0, 1.0]]
     """
-    count = int(groups.max()) + 1
-    return torch.stack([logits[:, groups == group].logsumexp(dim=1) for group in range(count)], dim=1)
+    below = logits - logits.amax(dim=1, keepdim=True)
+    ratios = (below.double() if is_of_images(logits) else below).exp_()
+    member = functional.one_hot(groups).to(ratios)  # (C, G)
+    return torch.einsum("nc...,cg->ng...", ratios, member)
 
 
 @detector
@@ -52,4 +56,7 @@ class GroupedMSP(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Negative log of the top group's probability, in [0, log G]."""
-        return negative_log_top_probability(group_log_mass(self.read(chunk, "logits"), self.groups))
+        logits = self.read(chunk, "logits")
+        mass = group_mass(logits, self.groups.to(logits.device))
+        top, best = mass.max(dim=1, keepdim=True)
+        return (mass.scatter_(1, best, 0).sum(dim=1) / top.squeeze(1)).log1p_()

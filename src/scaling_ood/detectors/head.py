@@ -29,8 +29,8 @@ class LinearHead(NamedTuple):
         bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
         return cls(layer.weight.detach().cpu().clone(), bias.detach().cpu().clone())
 
-    def logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits (N, C) of features (N, D), in float64.
+    def on(self, features: torch.Tensor) -> LinearHead:
+        """The layer on the device of features (N, D) and of their type.
 
         Raises:
             ValueError: The features have another width than the layer.
@@ -39,5 +39,23 @@ class LinearHead(NamedTuple):
             raise ValueError(
                 f"the features have {features.shape[1]:,} dimensions, but the last layer takes {self.weight.shape[1]:,}"
             )
-        weight, bias = (each.to(features.device).double() for each in self)
-        return torch.addmm(bias, features.double(), weight.T)
+        return LinearHead(self.weight.to(features), self.bias.to(features))
+
+    def around(self, centre: torch.Tensor) -> tuple[LinearHead, float]:
+        """The layer for features from which a centre (D,) was taken off, and what has to be added to its logits.
+
+        Where features have a large offset, its logits keep the digits that tell images apart.
+        """
+        base = centre.double() @ self.weight.to(centre.device).double().T + self.bias.to(centre.device).double()  # (C,)
+        top = base.max()
+        return LinearHead(self.weight.to(centre.device), base - top), float(top)
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits (N, C) of features (N, D), of their type, at least float32.
+
+        Raises:
+            ValueError: The features have another width than the layer.
+        """
+        wide = features.to(torch.promote_types(features.dtype, torch.float32))
+        weight, bias = self.on(wide)
+        return torch.addmm(bias, wide, weight.T)

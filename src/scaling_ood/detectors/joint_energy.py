@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 
 from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.log_sums import is_of_images
 from scaling_ood.detectors.outputs import Outputs
+
+_CLASSES = 1000
+"""Whose product of numbers up to 2 is below the largest in float64."""
+_SMALL = 1e-3
+"""Below which 1 + x loses too much of x."""
 
 
 @detector
@@ -19,6 +25,19 @@ class JointEnergy(Detector):
     """
 
     def score(self, chunk: Outputs) -> torch.Tensor:
-        """Sum of the free energies, at most 0."""
+        """Sum of the free energies, of images in float64; at most 0."""
         logits = self.read(chunk, "logits")
-        return -torch.logaddexp(logits, torch.zeros_like(logits)).sum(dim=1)
+        if not is_of_images(logits):
+            return -torch.logaddexp(logits, torch.zeros_like(logits)).sum(dim=1)
+        whole = logits.relu().sum(dim=1, dtype=torch.float64)
+        return sum(map(_log_product, torch.split(logits, _CLASSES, dim=1)), whole).neg_()
+
+
+def _log_product(logits: torch.Tensor) -> torch.Tensor:
+    """sum_k log(1 + exp(-|f_k|)), (N,) float64: the log of one product, which is quicker than a sum of logs."""
+    odds = logits.abs().double().neg_().exp_()
+    small = odds.sum(dim=1) < _SMALL
+    logs = (odds + 1).prod(dim=1).log_()
+    if bool(small.any()):
+        logs[small] = odds[small].log1p().sum(dim=1)
+    return logs

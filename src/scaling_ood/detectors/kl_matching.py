@@ -11,6 +11,8 @@ from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 MINIMUM_IMAGES_PER_CLASS = 5
+_ROUNDING = 1e-5
+"""Relative, of a product in single precision: a sum of terms that all have the same sign."""
 
 
 @detector
@@ -20,9 +22,13 @@ class KLMatching(Detector):
     No label is used. Classes that no fitting image is predicted as have no template. Written as
     sum_y p log p - max_k sum_y p log d_k, all templates are compared by one matrix product.
 
-    Everything is in float64: the two terms nearly cancel for the images that match a template. The template sums become
-    the templates in place, so that C x C numbers are held once, and twice for a moment where a class has no template;
-    besides them there are three arrays of `chunk_rows` x C. See `docs/detectors.md` for 11,221 classes.
+    For the images that match a template the two terms nearly cancel. So the product, in single precision, only says
+    which template is the nearest. The divergence from that one is added up in float64, and so are those from all
+    templates where the product cannot tell which is nearer.
+
+    The template sums become the templates in place, so that C x C numbers are held once in float64 and once in single
+    precision, and twice for a moment where a class has no template; besides them there are three arrays of `chunk_rows`
+    x C. See `docs/detectors.md` for 11,221 classes.
     """
 
     dense = False
@@ -33,6 +39,7 @@ class KLMatching(Detector):
             raise ValueError(f"chunk_rows must be an integer of at least 1, not {chunk_rows!r}")
         self.chunk_rows = chunk_rows
         self.log_templates = torch.empty(0, 0, dtype=torch.float64)
+        self.search = torch.empty(0, 0)
         self.images_per_template = torch.empty(0, dtype=torch.int64)
         self.classes = 0
 
@@ -65,6 +72,7 @@ class KLMatching(Detector):
         templates = sums if bool(filled.all()) else sums[filled]  # (K, C)
         templates /= self.images_per_template[:, None]
         self.log_templates = templates.clamp_min_(torch.finfo(torch.float64).tiny).log_()
+        self.search = self.log_templates.float()
         return self
 
     def score(self, chunk: Outputs) -> torch.Tensor:
@@ -75,11 +83,18 @@ class KLMatching(Detector):
         return torch.split(self.read(chunk, "logits", finite=finite), self.chunk_rows)
 
     def _nearest(self, logits: torch.Tensor) -> torch.Tensor:
-        log_posterior = logits.double().log_softmax(dim=1)  # (N, C)
-        posterior = log_posterior.exp()
+        wide = logits.double().log_softmax(dim=1)  # (N, C)
+        posterior = wide.exp()
         # 0 log 0 = 0: a posterior that underflows to 0 has a finite logarithm here, so the product is 0 by itself.
-        negative_entropy = (posterior * log_posterior).sum(dim=1)
-        return negative_entropy - (posterior @ self.log_templates.T).amax(dim=1)
+        likeness = posterior.float() @ self.search.T  # (N, K), at most 0
+        best, which = likeness.topk(min(2, likeness.shape[1]), dim=1)
+        found = wide.sub(self.log_templates[which[:, 0]]).mul_(posterior).sum(dim=1)
+        close = best[:, 0] - best[:, -1] <= _ROUNDING * best[:, 0].abs().clamp_min(1e-30)
+        if best.shape[1] > 1 and bool(close.any()):
+            own = posterior[close]
+            products = own @ self.log_templates.T
+            found[close] = (own * wide[close]).sum(dim=1) - products.amax(dim=1)
+        return found
 
     def diagnostics(self) -> dict[str, float]:
         """How many classes have a template, and of how many images."""

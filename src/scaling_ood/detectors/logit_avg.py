@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.log_sums import is_of_images
 from scaling_ood.detectors.outputs import Outputs
 
 
@@ -17,5 +18,6 @@ class LogitAvg(Detector):
     """
 
     def score(self, chunk: Outputs) -> torch.Tensor:
-        """Negative mean over the classes; range: any real number."""
-        return -self.read(chunk, "logits").mean(dim=1)
+        """Negative mean over the classes, of images in float64; range: any real number."""
+        logits = self.read(chunk, "logits")
+        return logits.mean(dim=1, dtype=torch.float64 if is_of_images(logits) else None).neg_()

@@ -7,25 +7,22 @@ from typing import Literal
 import torch
 
 from scaling_ood.detectors.base import Detector, detector
+from scaling_ood.detectors.log_sums import top_and_rest
 from scaling_ood.detectors.outputs import Outputs
 from scaling_ood.wording import check_choice
 
 
-def negative_log_top_probability(logits: torch.Tensor) -> torch.Tensor:
-    """-log max_k softmax(logits)_k over dimension 1, without saturation.
-
-    The top probability of a confident network rounds to 1 and thousands of images tie. The mass of the *other* classes
-    does not: log1p of its ratio to the top keeps them apart down to the smallest floating-point number.
+def negative_log_top_probability(logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+    """-log max_k softmax(logits / T)_k over dimension 1, without saturation; see `top_and_rest`.
 
     Args:
         logits: (N, C, ...), at least float32.
+        temperature: T, above 0.
 
     Returns:
-        (N, ...), in [0, log C]; 0 = certain.
+        (N, ...), in [0, log C]; 0 = certain. Of images it is float64.
     """
-    top = logits.argmax(dim=1, keepdim=True)
-    ratios = (logits - logits.gather(1, top)).exp()  # p_k / p_top
-    return ratios.scatter_(1, top, 0.0).sum(dim=1).log1p()
+    return top_and_rest(logits, temperature)[1].log1p_()
 
 
 @detector

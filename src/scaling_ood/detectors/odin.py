@@ -76,7 +76,7 @@ class ODIN(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Negative log of the top probability, in [0, log C]."""
-        return negative_log_top_probability(self.read(chunk, "odin_logits").double() / self.temperature)
+        return negative_log_top_probability(self.read(chunk, "odin_logits").double(), self.temperature)
 
 
 def perturbed_logits(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-_HALF = 1 << 16
-_ZERO = 1 << 31
+_BITS = 16
+_HALF = 1 << _BITS
+_MIDDLE = _HALF // 2
+_MAGNITUDE = (1 << 31) - 1
 
 
 def exact_percentile(passes: Callable[[], Iterable[torch.Tensor]], percent: float) -> float:
@@ -26,34 +30,40 @@ def exact_percentile(passes: Callable[[], Iterable[torch.Tensor]], percent: floa
     >>> exact_percentile(lambda: [torch.tensor([4.0, 1.0]), torch.tensor([2.0])], 75)
     3.0
     """
-    upper = torch.zeros(_HALF, dtype=torch.int64)
-    for values in passes():
-        upper += torch.bincount(_keys(values) // _HALF, minlength=_HALF).cpu()
+    upper = sum((_counted((_keys(values) >> _BITS) + _MIDDLE) for values in passes()), np.zeros(_HALF, np.int64))
     total = int(upper.sum())
     if total == 0:
         raise ValueError("there is no percentile of no numbers")
     position = percent / 100 * (total - 1)
-    ranks = torch.tensor([int(position), min(int(position) + 1, total - 1)])
-    below = upper.cumsum(0)
-    bins = torch.searchsorted(below, ranks, right=True)
-    lower = torch.zeros(2, _HALF, dtype=torch.int64)
+    ranks = np.array([int(position), min(int(position) + 1, total - 1)])
+    below = upper.cumsum()
+    bins = below.searchsorted(ranks, side="right")
+    lower = {int(wanted): np.zeros(_HALF, np.int64) for wanted in bins - _MIDDLE}
     for values in passes():
         keys = _keys(values)
-        for which, wanted in enumerate(bins.tolist()):
-            lower[which] += torch.bincount(keys[keys // _HALF == wanted] % _HALF, minlength=_HALF).cpu()
+        inside = keys >> _BITS
+        for wanted, counts in lower.items():
+            lower[wanted] = counts + _counted(keys[inside == wanted] & (_HALF - 1))
     rests = ranks - (below - upper)[bins]
-    offsets = [int(torch.searchsorted(row.cumsum(0), rest, right=True)) for row, rest in zip(lower, rests, strict=True)]
-    first, second = _values(bins * _HALF + torch.tensor(offsets))
+    found = [
+        wanted * _HALF + int(lower[wanted].cumsum().searchsorted(rest, side="right"))
+        for wanted, rest in zip((bins - _MIDDLE).tolist(), rests, strict=True)
+    ]
+    first, second = (_value(key) for key in found)
     return first + (position - int(position)) * (second - first)
 
 
+def _counted(places: torch.Tensor) -> NDArray[np.int64]:
+    counts: NDArray[np.int64] = torch.bincount(places, minlength=_HALF).cpu().numpy()
+    return counts
+
+
 def _keys(values: torch.Tensor) -> torch.Tensor:
-    """0 to 2^32 - 1, in the order of the numbers: negative ones are stored as sign and magnitude."""
-    bits = values.detach().float().contiguous().view(-1).view(torch.int32).long()
-    return torch.where(bits >= 0, bits + _ZERO, -1 - bits)
+    """32-bit integers in the order of the numbers: negative ones are stored as sign and magnitude."""
+    bits = values.detach().float().contiguous().view(-1).view(torch.int32)
+    return bits ^ ((bits >> 31) & _MAGNITUDE)
 
 
-def _values(keys: torch.Tensor) -> list[float]:
-    bits = torch.where(keys >= _ZERO, keys - _ZERO, -1 - keys)
-    numbers: list[float] = bits.int().view(torch.float32).tolist()
-    return numbers
+def _value(key: int) -> float:
+    bits = key if key >= 0 else key ^ _MAGNITUDE
+    return float(np.array(bits, np.int32).view(np.float32))

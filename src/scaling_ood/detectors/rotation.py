@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from typing import ClassVar
 
 import torch
@@ -66,7 +67,7 @@ class Rotation(Detector):
         if not self.with_posterior:
             return loss
         logits = self.read(chunk, "logits").double()
-        uniform = logits.logsumexp(dim=1) - logits.mean(dim=1) - torch.tensor(logits.shape[1]).double().log()
+        uniform = logits.logsumexp(dim=1) - logits.mean(dim=1) - log(logits.shape[1])
         return loss - uniform
 
 

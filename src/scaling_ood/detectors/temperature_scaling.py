@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from math import exp, log
 from typing import Self
@@ -11,6 +11,7 @@ import torch
 
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import beside, targets_of
+from scaling_ood.detectors.log_sums import top_and_rest
 from scaling_ood.detectors.msp import negative_log_top_probability
 from scaling_ood.detectors.outputs import Outputs, OutputsView
 
@@ -21,7 +22,7 @@ LEAST, MOST = 0.01, 100.0
 class TemperatureScaling(Detector):
     """-log max_k softmax(f / T)_k, with T the temperature at which the true classes of the fit images are most likely.
 
-    The likelihood has one maximum in T, which is found in some fifteen passes over the images. Nothing is held.
+    The likelihood has one maximum in T, which is found in some ten passes over the images. Nothing is held.
     """
 
     def __init__(self) -> None:
@@ -45,11 +46,12 @@ class TemperatureScaling(Detector):
         slope = cache(
             lambda t: self._slope(outputs, targets, exp(t))
         )  # of the logarithm: it is far from linear in T itself
-        if slope(log(LEAST)) <= 0:
+        low, high = _around(slope)
+        if slope(low) <= 0:
             raise NotApplicableError(f"the fit images become likelier with every lower temperature, down to {LEAST}")
-        if slope(log(MOST)) >= 0:
+        if slope(high) >= 0:
             raise NotApplicableError(f"the fit images become likelier with every higher temperature, up to {MOST:.0f}")
-        self.temperature = exp(brentq(slope, log(LEAST), log(MOST), xtol=1e-9, rtol=1e-9))
+        self.temperature = exp(brentq(slope, low, high, xtol=1e-9, rtol=1e-9))
         self._diagnostics = {
             "temperature": self.temperature,
             "nll": self._nll(outputs, targets, self.temperature),
@@ -59,7 +61,7 @@ class TemperatureScaling(Detector):
 
     def score(self, chunk: Outputs) -> torch.Tensor:
         """Negative log of the top probability, in [0, log C]."""
-        return negative_log_top_probability(self.read(chunk, "logits") / self.temperature)
+        return negative_log_top_probability(self.read(chunk, "logits"), self.temperature)
 
     def diagnostics(self) -> dict[str, float]:
         """The temperature, and the mean negative log-likelihood of the fit images with and without it."""
@@ -68,20 +70,34 @@ class TemperatureScaling(Detector):
     def _slope(self, outputs: OutputsView, targets: torch.Tensor, temperature: float) -> float:
         """Derivative of the mean negative log-likelihood by 1 / T: expected minus true logit. It falls with T."""
         total = 0.0
-        for logits, true in self._wide(outputs, targets):
-            total += float(((logits / temperature).softmax(dim=1) * (logits - true)).sum())
+        for below, true in self._below(outputs, targets):
+            ratios = (below / temperature).exp_()
+            mass = ratios.sum(dim=1, dtype=torch.float64)
+            total += float((torch.linalg.vecdot(ratios, below).double() / mass - true).sum())
         return total / len(targets)
 
     def _nll(self, outputs: OutputsView, targets: torch.Tensor, temperature: float) -> float:
         total = 0.0
-        for logits, true in self._wide(outputs, targets):
-            total += float(((logits - true) / temperature).logsumexp(dim=1).sum())
+        for below, true in self._below(outputs, targets):
+            rest = top_and_rest(below, temperature)[1]
+            total += float((rest.log1p() - true / temperature).sum())
         return total / len(targets)
 
-    def _wide(self, outputs: OutputsView, targets: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Logits (N, C) in float64, and those of the true classes, (N, 1)."""
+    def _below(self, outputs: OutputsView, targets: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """By how much logits (N, C) are below the largest of their image, and those of the true classes, (N,)."""
         for chunk, mine in beside(outputs, targets):
-            logits = self.read(chunk, "logits", finite=True).double()
+            logits = self.read(chunk, "logits", finite=True)
             if len(mine) and mine.max() >= logits.shape[1]:
                 raise ValueError(f"a fit image is of class {int(mine.max())}, but there are {logits.shape[1]} classes")
-            yield logits, logits.gather(1, mine[:, None])
+            below = logits - logits.amax(dim=1, keepdim=True)
+            yield below, below.gather(1, mine[:, None])[:, 0].double()
+
+
+def _around(slope: Callable[[float], float]) -> tuple[float, float]:
+    """Logarithms of two temperatures between which the slope changes its sign, a factor of 4 apart; or the limits."""
+    low = high = 0.0
+    while slope(low) <= 0 and low > log(LEAST):
+        low, high = max(low - log(4), log(LEAST)), low
+    while slope(high) >= 0 and high < log(MOST):
+        low, high = high, min(high + log(4), log(MOST))
+    return low, high

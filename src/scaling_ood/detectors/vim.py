@@ -8,9 +8,15 @@ import torch
 
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import head_of
+from scaling_ood.detectors.head import LinearHead
+from scaling_ood.detectors.log_sums import log_sum_exp
 from scaling_ood.detectors.outputs import Outputs, OutputsView
+from scaling_ood.detectors.products import add_outer_products, eigen, symmetric
 
 _WIDE, _MIDDLE = 2048, 768
+_SINGLE = 1e-4
+"""Share of the fit images' spread that the residual directions must hold for lengths in single precision."""
+_INDEPENDENT = 1e-4
 
 
 @detector
@@ -19,6 +25,9 @@ class ViM(Detector):
 
     u = -W^+ b is the point at which all logits of the last layer are nearest to 0, R the directions in which the fit
     images vary least around it, and a matches scales: mean largest logit over mean |R'(f - u)| of the fit images.
+
+    Fitting is in float64. Lengths are in single precision, after the features' centre was taken off, which keeps them
+    exact where features have a large offset.
 
     Fitting passes twice over the images and holds D x D in float64: 0.1 GB for 2,048.
     """
@@ -35,8 +44,9 @@ class ViM(Detector):
         if not (dimensions is None or (isinstance(dimensions, int) and dimensions >= 1)):
             raise ValueError(f"dimensions must be an integer of at least 1, or none, not {dimensions!r}")
         self.dimensions = dimensions
-        self.origin = torch.empty(0, dtype=torch.float64)
-        self.residual = torch.empty(0, 0, dtype=torch.float64)
+        self.centre = torch.empty(0)
+        self.residual = torch.empty(0, 0)
+        self.shift = torch.empty(0)
         self.scale = 0.0
         self.fit_images = 0
 
@@ -53,27 +63,39 @@ class ViM(Detector):
         principal = self.dimensions or _principal(width)
         if principal >= width:
             raise ValueError(f"dimensions must be under the {width:,} of the features, not {principal:,}")
-        self.origin = -(torch.linalg.pinv(head.weight.double()) @ head.bias.double())  # (D,)
-        moment, logits, images = torch.zeros(width, width, dtype=torch.float64), 0.0, 0
+        origin = _origin(head)  # (D,)
+        moment, total = origin.new_zeros(width, width), origin.new_zeros(width)
+        logits, images, kind = 0.0, 0, torch.float32
         for chunk in outputs:
-            centred = self._centred(chunk)
-            moment += (centred.T @ centred).to(moment.device)
-            logits += float(self.read(chunk, "logits", finite=True).double().amax(dim=1).sum())
+            features = self._features(chunk, width)
+            kind = features.dtype
+            origin, moment, total = (each.to(features.device) for each in (origin, moment, total))
+            centred = features.double() - origin
+            add_outer_products(moment, centred)
+            total += centred.sum(dim=0)
+            logits += float(self.read(chunk, "logits", finite=True).amax(dim=1).double().sum())
             images += len(chunk)
         if images <= principal:
             raise NotApplicableError(f"too few fit images ({images:,}; at least {principal + 1:,})")
-        self.residual = torch.linalg.eigh(moment).eigenvectors[:, : width - principal].contiguous()  # (D, D - d)
-        lengths = sum(float(self._residual_length(chunk).sum()) for chunk in outputs)
-        if lengths <= torch.finfo(torch.float64).eps * float(moment.trace()) ** 0.5 * images:
+        variances, directions = eigen(symmetric(moment))
+        left = variances[: width - principal].clamp_min(0).sum()
+        if left <= width * torch.finfo(torch.float64).eps * variances.sum():
             raise NotApplicableError(f"the {principal:,} principal directions explain the fit images wholly")
         if logits <= 0:
             raise NotApplicableError("the largest logits of the fit images are negative on average")
-        self.scale, self.fit_images = logits / lengths, images
+        around = variances.sum() - total.square().sum() / images
+        if left < _SINGLE * around:
+            kind = torch.float64
+        residual = directions[:, : width - principal]  # (D, D - d)
+        self.centre = (origin + total / images).to(kind)
+        self.residual, self.shift = residual.to(kind), ((self.centre - origin) @ residual).to(kind)
+        self.scale = logits / sum(float(self._residual_length(chunk).sum()) for chunk in outputs)
+        self.fit_images = images
         return self
 
     def score(self, chunk: Outputs) -> torch.Tensor:
-        """Virtual logit minus log sum of exp of the logits, in float64; range: any real number."""
-        return self.scale * self._residual_length(chunk) - self.read(chunk, "logits").double().logsumexp(dim=1)
+        """Virtual logit minus log sum of exp of the logits, added up in float64; range: any real number."""
+        return self._residual_length(chunk).mul_(self.scale).sub_(log_sum_exp(self.read(chunk, "logits")))
 
     def diagnostics(self) -> dict[str, float]:
         """Numbers of directions and images, and the scale of the virtual logit."""
@@ -86,17 +108,30 @@ class ViM(Detector):
         }
 
     def _residual_length(self, chunk: Outputs) -> torch.Tensor:
-        centred = self._centred(chunk)
-        lengths: torch.Tensor = torch.linalg.vector_norm(centred @ self.residual.to(centred.device), dim=1)
+        features = self._features(chunk, len(self.residual))
+        kind = torch.promote_types(features.dtype, self.residual.dtype)
+        centre, residual, shift = (each.to(features.device, kind) for each in (self.centre, self.residual, self.shift))
+        along = torch.addmm(shift, features - centre, residual)
+        lengths: torch.Tensor = torch.linalg.vector_norm(along, dim=1).double()
         return lengths
 
-    def _centred(self, chunk: Outputs) -> torch.Tensor:
-        features = self.read(chunk, "features").double()
-        if features.shape[1] != len(self.origin):
-            raise ValueError(
-                f"the features have {features.shape[1]:,} dimensions, but the last layer takes {len(self.origin):,}"
-            )
-        return features - self.origin.to(features.device)
+    def _features(self, chunk: Outputs, width: int) -> torch.Tensor:
+        features = self.read(chunk, "features")
+        if features.shape[1] != width:
+            raise ValueError(f"the features have {features.shape[1]:,} dimensions, but the last layer takes {width:,}")
+        return features
+
+
+def _origin(head: LinearHead) -> torch.Tensor:
+    """-W^+ b, (D,) float64."""
+    weight, bias = (each.double() for each in head)
+    factor, failed = torch.linalg.cholesky_ex(weight @ weight.T)
+    size = factor.diagonal().abs()
+    # Only rows that are plainly independent: the product squares what sets them apart.
+    if int(failed) or bool(size.min() < _INDEPENDENT * size.max()):
+        inverse: torch.Tensor = torch.linalg.pinv(weight)
+        return -(inverse @ bias)
+    return -(weight.T @ torch.cholesky_solve(bias[:, None], factor)[:, 0])
 
 
 def _principal(width: int) -> int:

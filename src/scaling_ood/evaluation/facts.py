@@ -94,6 +94,7 @@ def detector_run(
         "network": str(about["network"]),
         "training_run": training_run_id,
         "device": str(about["device"]),
+        "scoring_device": scores.device,
         "gap": scores.gap,
         "scores_key": scores.origin.key,
     }
@@ -124,6 +125,7 @@ def detector_run(
     values["extraction_images_per_second"] = about["outputs_per_second"]
     # Of pixels, whose scores are made when they are measured, nothing is known.
     values["scoring_images_per_second"] = scores.images_per_second or nan
+    values["fit_seconds"] = scores.fit_seconds if scores.images_per_second else nan
     known = {name: float(value) for name, value in values.items() if not isnan(value)}
     name = f"{prepared.setting}.{scores.detector}"
     return RunRecord(name, tags, parameters, known, {}, figures, {"results": results}, used_images(prepared))

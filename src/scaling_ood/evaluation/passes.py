@@ -408,8 +408,7 @@ def tell_disk_use(
         _logger.info("Outputs of %s: %s images, %s", name, f"{images[name]:,}", in_bytes(size))
     too_fine = {each.name for each in needs if isinstance(each, Need) and each.float32 and stored != torch.float32}
     _logger.info(
-        "Outputs take %s on disk when all are there: %s (%s). extraction.stored: float16 halves single precision, and "
-        "what only a detector that is off would read is not kept",
+        "Outputs take %s on disk when all are there: %s (%s)",
         in_bytes(sum(sizes.values())),
         ", ".join(f"{name} (float32)" if name in too_fine else name for name in sorted(map(name_of, needs))),
         str(stored).removeprefix("torch."),

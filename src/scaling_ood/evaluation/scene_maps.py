@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from scaling_ood.detectors import Detector, OutputsView
-from scaling_ood.evaluation.chunks import seed_name, shards_of, stored_scenes
+from scaling_ood.detectors import Detector
+from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, shards_of, stored_scenes
 from scaling_ood.evaluation.scene_tables import score_pixels
 from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.images import Orientation, RecordedFile, read_image
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels
+from scaling_ood.models import Forward
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.plans import Part
 from scaling_ood.products.preparation import Manifest
@@ -41,15 +41,17 @@ class ScoreMaps:
         seeds: Network to its seeds.
         shown: Ids of the scenes that are shown.
         kept: Whether all test scenes' maps are stored.
+        device: Where they are made.
     """
 
     manifest: Manifest
     methods: Mapping[str, Method]
     outputs: Mapping[str, StoredShards]
-    fit_view: Callable[[StoredShards, Manifest, Method, int], OutputsView]
+    fit_view: Callable[[StoredShards, Manifest, Method, int], SceneOutputs]
     seeds: Mapping[str, Sequence[int]]
     shown: Sequence[str]
     kept: bool
+    device: str = "cpu"
 
     def parts(self) -> list[Part]:
         """`<detector>/examples`, of the first seed, and `<detector>/<seed>-<shard>` of what is kept."""
@@ -65,6 +67,7 @@ class ScoreMaps:
     def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         """Score maps (H, W) by scene id."""
         detectors: dict[tuple[str, int], Detector] = {}
+        device = Forward(self.device).torch_device
         for part in missing:
             name, rest = part.name.split("/", 1)
             method = self.methods[name]
@@ -74,12 +77,15 @@ class ScoreMaps:
                 number, shard = rest.split("-", 1)
                 seed, shown = int(number.removeprefix("seed")), self._of_shard(shard, outputs)
             if (name, seed) not in detectors:
-                detectors[name, seed] = fitted(
-                    method, partial(self.fit_view, outputs, self.manifest), seed, self.manifest
-                )
+                view = partial(self._fit_view, outputs)
+                detectors[name, seed] = fitted(method, view, seed, self.manifest)
             scenes = stored_scenes(outputs, self.manifest, "test", shown)
-            maps = {str(s.row["id"]): score_pixels(detectors[name, seed], s, seed) for s in scenes}
-            yield part.name, {scene: torch.from_numpy(scores) for scene, scores in maps.items()}
+            detector = detectors[name, seed]
+            maps = {str(s.row["id"]): score_pixels(detector, s, seed, device).cpu() for s in scenes}
+            yield part.name, maps
+
+    def _fit_view(self, outputs: StoredShards, method: Method, seed: int) -> SceneOutputs:
+        return self.fit_view(outputs, self.manifest, method, seed).on(Forward(self.device).torch_device)
 
     def _of_shard(self, shard: str, outputs: StoredShards) -> list[str]:
         """Ids of the scenes in a shard of outputs."""

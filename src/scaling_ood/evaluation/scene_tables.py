@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from scaling_ood.detectors import Detector
-from scaling_ood.evaluation.chunks import StoredScene, seed_name, stored_scenes
+from scaling_ood.evaluation.chunks import StoredScene, seed_name, stored_scenes, unread_scenes
+from scaling_ood.evaluation.side_by_side import side_by_side
 from scaling_ood.evaluation.tables import all_estimates, bounds_of, fixed_columns, mark_column, over_seeds
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
 from scaling_ood.metrics import (
     DetectionEstimates,
     DetectionMetrics,
     Estimate,
+    ImageResult,
     NonFiniteScoreError,
     PerImageMean,
     PooledThresholds,
     mean_over_scenes,
 )
+from scaling_ood.metrics.pixels import PositiveClass, split_classes
+from scaling_ood.metrics.pooled import Placed
 from scaling_ood.parameters.common import PixelReportingSpec
 from scaling_ood.products.preparation import Manifest, Preparation
 from scaling_ood.products.records import CAUGHT, MEASURED, METRICS, RESULT_COLUMNS
@@ -32,19 +38,43 @@ WHOLE = "test"
 """Name of all test scenes together, in the column of OOD sets."""
 
 AGGREGATIONS = ("per_image", "pooled")
+_CPU = torch.device("cpu")
 SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *MEASURED)
 
 
-def score_pixels(detector: Detector, scene: StoredScene, seed: int) -> NDArray[Any]:
-    """Scores (H, W) at the label image's own size: outputs are up-sampled first, exactly as the network would."""
+def score_pixels(
+    detector: Detector,
+    scene: StoredScene,
+    seed: int,
+    device: torch.device = _CPU,
+    wanted: NDArray[np.bool_] | None = None,
+) -> torch.Tensor:
+    """Scores (H, W) at the label image's own size, strip by strip: outputs are up-sampled, as the network would.
+
+    Args:
+        detector: Fitted.
+        scene: Of which pixels.
+        seed: Of the network.
+        device: Where outputs are up-sampled and scored, and scores remain.
+        wanted: (H, W) the pixels whose scores are needed; strips without any are not scored, and hold anything.
+    """
+    scores = torch.empty(0)
     try:
-        return np.asarray(detector.score(scene.outputs(seed_name(seed), detector.needs))[0].numpy())
+        for rows, outputs in scene.strips(seed_name(seed), detector.needs, device, wanted):
+            strip = detector.score(outputs)[0]
+            scores = scores if len(scores) else strip.new_empty(scene.train_ids.shape)
+            scores[rows] = strip
     except (ValueError, RuntimeError, ArithmeticError) as error:
         raise ValueError(f"detector {detector.name}, scene {scene.row['id']}, {seed_name(seed)}: {error}") from error
+    return scores
 
 
 def measure_scenes(
-    detectors: Mapping[int, Detector], outputs: StoredShards, manifest: Manifest, reporting: PixelReportingSpec
+    detectors: Mapping[int, Detector],
+    outputs: StoredShards,
+    manifest: Manifest,
+    reporting: PixelReportingSpec,
+    device: torch.device = _CPU,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory per seed.
 
@@ -53,6 +83,7 @@ def measure_scenes(
         outputs: Of the network that it reads.
         manifest: All scenes.
         reporting: How to measure.
+        device: Where outputs are up-sampled, scored and ranked.
 
     Returns:
         `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped,
@@ -63,7 +94,7 @@ def measure_scenes(
     Raises:
         NonFiniteScoreError: A score is NaN; names detector, scene and count.
     """
-    found = {seed: _measure_seed(one, outputs, manifest, reporting, seed) for seed, one in detectors.items()}
+    found = {seed: _measure_seed(one, outputs, manifest, reporting, seed, device) for seed, one in detectors.items()}
     metrics = pd.concat([one[0].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
     per_scene = pd.concat([one[1].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
     bounds = [
@@ -75,27 +106,38 @@ def measure_scenes(
 
 
 def _measure_seed(
-    detector: Detector, outputs: StoredShards, manifest: Manifest, reporting: PixelReportingSpec, seed: int
+    detector: Detector,
+    outputs: StoredShards,
+    manifest: Manifest,
+    reporting: PixelReportingSpec,
+    seed: int,
+    device: torch.device,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, Estimate]]]:
     """Rows of one seed, its scenes, and the estimate behind each row."""
     members = {name: _members(manifest.rows, name) for name in manifest.preparation.ood}
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
     thresholds = {name: PooledThresholds(reporting.positive_class) for name in members}
     infinite = dict.fromkeys(members, 0)
-    for name, frame in frames(detector, outputs, manifest, seed):
-        try:
-            mean.add(name, *frame)
-        except NonFiniteScoreError as error:
-            raise ValueError(f"detector {detector.name}: {error}") from error
-        for subset, collected in thresholds.items():
-            if name in members[subset]:
-                collected.add(*frame, image=name)
-                infinite[subset] += int(np.isinf(frame[0][frame[2]]).sum())
+    collect = partial(_positive, detector, seed, reporting.positive_class, device)
+    for name, positive in side_by_side(collect, unread_scenes(outputs, manifest, "test"), device):
+        for subset in (subset for subset, ids in members.items() if name in ids):
+            thresholds[subset].take(positive)
     counts = {name: collected.counts(by_image=True) for name, collected in thresholds.items()}
-    for name, frame in frames(detector, outputs, manifest, seed):
-        for subset, counted in counts.items():
-            if name in members[subset]:
-                counted.add(*frame, image=name)
+    del thresholds
+
+    def rank(read: Callable[[], StoredScene]) -> tuple[str, ImageResult | str, int, dict[str, Placed]]:
+        scene = read()
+        name = str(scene.row["id"])
+        both = _both_classes(detector, scene, seed, reporting.positive_class, device)
+        infinities = sum(int((abs(each) == np.inf).sum()) for each in both)
+        placed = {subset: counts[subset].place(*both) for subset, ids in members.items() if name in ids}
+        return name, mean.measure(*both), infinities, placed
+
+    for name, result, infinities, placed in side_by_side(rank, unread_scenes(outputs, manifest, "test"), device):
+        mean.take(name, result)
+        for subset, frame in placed.items():
+            counts[subset].take(frame, name)
+            infinite[subset] += infinities
     per_scene = pd.DataFrame(
         [
             (name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr, r.tpr)
@@ -177,8 +219,55 @@ def frames(
 ) -> Iterator[tuple[str, tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]]]:
     """Of each test scene its id, and its scores (H, W) with two masks: anomalous, and not void."""
     for scene in stored_scenes(outputs, manifest, "test"):
-        ids = scene.train_ids
-        yield str(scene.row["id"]), (score_pixels(detector, scene, seed), ids == ANOMALY, ids != VOID)
+        ids, scores = scene.train_ids, score_pixels(detector, scene, seed).numpy()
+        yield str(scene.row["id"]), (scores, ids == ANOMALY, ids != VOID)
+
+
+def _positive(
+    detector: Detector,
+    seed: int,
+    positive_class: PositiveClass,
+    device: torch.device,
+    read: Callable[[], StoredScene],
+) -> tuple[str, NDArray[Any]]:
+    """A scene's id, and its scores of the positive class; strips without any are not scored."""
+    scene = read()
+    wanted = scene.train_ids == ANOMALY if positive_class == "ood" else scene.train_ids < ANOMALY
+    picked = np.empty(0, np.float32)
+    if wanted.any():
+        picked = _here(_picked(score_pixels(detector, scene, seed, device, wanted), wanted))
+    if np.isnan(picked).any():
+        _both_classes(detector, scene, seed, positive_class, device)
+    return str(scene.row["id"]), picked if positive_class == "ood" else -picked
+
+
+def _both_classes(
+    detector: Detector, scene: StoredScene, seed: int, positive_class: PositiveClass, device: torch.device
+) -> tuple[NDArray[Any], Any]:
+    """What `split_classes` gives of a scene; scores of the negative class stay on a GPU, as a tensor.
+
+    Raises:
+        ValueError: Scores that are not void are NaN; names detector and scene.
+    """
+    scores, ids = score_pixels(detector, scene, seed, device), scene.train_ids
+    ood, in_dist = (_picked(scores, of) for of in (ids == ANOMALY, ids < ANOMALY))
+    if any(bool((own != own).any()) for own in (ood, in_dist)):  # noqa: PLR0124 - NaN
+        try:
+            split_classes(_here(scores), ids == ANOMALY, ids != VOID, positive_class, str(scene.row["id"]))
+        except NonFiniteScoreError as error:
+            raise ValueError(f"detector {detector.name}: {error}") from error
+    positive, negative = (ood, in_dist) if positive_class == "ood" else (-in_dist, -ood)
+    return _here(positive), negative
+
+
+def _picked(scores: torch.Tensor, of: NDArray[np.bool_]) -> Any:
+    """Some of the scores: an array of those of a processor, a tensor of those of a GPU."""
+    on_processor = scores.device.type == "cpu"
+    return scores.numpy()[of] if on_processor else scores[torch.from_numpy(of).to(scores.device)]
+
+
+def _here(scores: Any) -> NDArray[Any]:
+    return np.asarray(scores.cpu() if isinstance(scores, torch.Tensor) else scores)
 
 
 def _members(manifest: pd.DataFrame, name: str) -> frozenset[str]:

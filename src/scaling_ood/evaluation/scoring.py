@@ -17,6 +17,8 @@ from scaling_ood.detectors import Detector, NonFiniteOutputError, NotApplicableE
 from scaling_ood.detectors.outputs import no_numbers
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.metrics import NonFiniteScoreError
+from scaling_ood.models import Forward
+from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Quality, Scores
@@ -56,9 +58,10 @@ def score_images(
     quality: Quality,
     manifest: Manifest,
     image_sets: Sequence[str],
-    fit_view: FitView,
+    fit_view: Callable[[Method, int], ImageOutputs],
+    runtime: RuntimeSpec,
 ) -> Scores:
-    """Fit on the fit images, score every image of the sets, for the network of each seed.
+    """Fit on the fit images, score every image of the sets, for the network of each seed, on the device.
 
     Raises:
         DetectorError: The detector cannot work with the outputs.
@@ -69,22 +72,29 @@ def score_images(
         return Scores(method.name, no_scores(), method.gap, method.options, about)
     blocks: list[pd.DataFrame] = []
     diagnostics: dict[str, float] = {}
-    started = time.perf_counter()
+    forward = Forward(runtime.device)
+    device = forward.torch_device
+    fitting = scoring = 0.0
     for seed in about["seeds"]:
         detector = method.build()
+        started = time.perf_counter()
         try:
-            fit(detector, method, fit_view(method, seed), manifest)
+            fit(detector, method, fit_view(method, seed).on(device), manifest)
         except NotApplicableError as reason:
             gap = f"not applicable: {reason}"
             return Scores(method.name, no_scores(), gap, method.options, about)
+        fitted_at = time.perf_counter()
+        fitting += fitted_at - started
         diagnostics = diagnostics or dict(detector.diagnostics())
         for image_set in image_sets:
-            view = ImageOutputs(outputs, image_set, seed_name(seed), detector.needs)
+            view = ImageOutputs(outputs, image_set, seed_name(seed), detector.needs, device=device)
             block = score_set(detector, method.name, view, manifest.of(image_set)["id"].to_numpy())
             blocks.append(block.assign(image_set=image_set, seed=seed))
+        scoring += time.perf_counter() - fitted_at
     frame = pd.concat(blocks, ignore_index=True)[list(SCORE_COLUMNS)]
-    speed = len(frame) / (time.perf_counter() - started)
-    return Scores(method.name, frame, "", method.options, about, diagnostics, speed)
+    where = "cpu" if detector.on_processor else forward.device_name
+    speed = len(frame) / scoring
+    return Scores(method.name, frame, "", method.options, about, diagnostics, speed, fitting, where)
 
 
 def score_later(
@@ -127,7 +137,7 @@ def score_set(detector: Detector, name: str, view: ImageOutputs, ids: Any) -> pd
     what = f"{name}, {view.image_set}, {view.network}"
     chunks = tqdm(view, what, len(view.names), unit="shard", mininterval=1, delay=_SLOW_SECONDS)
     with naming(name, view, list(ids)):
-        score = torch.cat([detector.score(chunk) for chunk in chunks]).double().numpy()
+        score = torch.cat([detector.score(chunk).double().cpu() for chunk in chunks]).numpy()
     frame = pd.DataFrame({"id": ids, "score": score})
     missing = frame["score"].isna()
     if missing.any():

@@ -14,7 +14,7 @@ import torch
 from scaling_ood.detectors import Detector, NotApplicableError
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name, shards_of
 from scaling_ood.evaluation.passes import ImagePass, image_set_of
-from scaling_ood.evaluation.scoring import SCORE_COLUMNS, FitView, fitted, score_set
+from scaling_ood.evaluation.scoring import SCORE_COLUMNS, fitted, score_set
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.plans import Part
 from scaling_ood.products.preparation import Manifest
@@ -41,17 +41,21 @@ class ScoringPass:
     methods: Mapping[str, Method]
     outputs: StoredShards
     manifest: Manifest
-    fit_view: FitView
+    fit_view: Callable[[Method, int], ImageOutputs]
     judged: Callable[[torch.Tensor], torch.Tensor]
 
     @cached_property
     def detectors(self) -> dict[tuple[int, str], Detector]:
-        """Seed and name to a fitted detector; without those that have no meaning here."""
-        found = {}
+        """Seed and name to a detector fitted on the device of the pass; without those that have no meaning here."""
+        found, device = {}, self.make.forward.torch_device
+
+        def view(method: Method, seed: int) -> ImageOutputs:
+            return self.fit_view(method, seed).on(device)
+
         for seed in self.outputs.about["seeds"]:
             for name, method in self.methods.items():
                 try:
-                    found[seed, name] = fitted(method, self.fit_view, seed, self.manifest)
+                    found[seed, name] = fitted(method, view, seed, self.manifest)
                 except NotApplicableError:
                     continue
         return found
@@ -75,9 +79,10 @@ class ScoringPass:
     def _scored(self, part: Part, tensors: Tensors) -> Tensors:
         ids, image_set = self.make.rows_of(part)["id"].to_numpy(), image_set_of(part.name)
         held = HeldShards(self.outputs.origin, self.outputs.about, {part.name: {}}, Path(), {part.name: tensors})
+        device = self.make.forward.torch_device
         scored: Tensors = {}
         for (seed, name), detector in self.detectors.items():
-            view = ImageOutputs(held, image_set, seed_name(seed), detector.needs)
+            view = ImageOutputs(held, image_set, seed_name(seed), detector.needs, device=device)
             scored[f"{seed_name(seed)}/{name}"] = torch.tensor(score_set(detector, name, view, ids)["score"].to_numpy())
         for seed in self.outputs.about["seeds"] if image_set == "test" else ():
             scored[f"{JUDGED}/{seed_name(seed)}"] = self.judged(ImageOutputs(held, image_set, seed_name(seed)).logits())

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import scipy.io
-
 from scaling_ood.images.folders import class_folders, entries_in, first_there, subfolders
 from scaling_ood.images.layouts import LayoutError
 from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
@@ -123,7 +121,9 @@ def _devkit_truth(path: Path) -> dict[str, str]:
     meta = path.parent / "meta.mat"
     if not meta.is_file():
         raise FileNotFoundError(f"no {meta}, which says what the class numbers of {path.name} mean")
-    synsets = scipy.io.loadmat(meta, squeeze_me=True)["synsets"]
+    from scipy.io import loadmat
+
+    synsets = loadmat(meta, squeeze_me=True)["synsets"]
     wnids = {int(number): str(wnid) for number, wnid in zip(synsets["ILSVRC2012_ID"], synsets["WNID"], strict=True)}
     numbers = [int(line) for line in path.read_text(encoding="ascii").split()]
     unknown = sorted(set(numbers) - set(wnids))

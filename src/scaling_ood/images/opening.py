@@ -73,15 +73,18 @@ def as_rgb(image: ImageFile, orientation: Orientation = "stored") -> Image.Image
     return turned(to_rgb(image), turn)
 
 
-def open_content(content: bytes) -> ImageFile:
-    """An image from the bytes of its file, not decoded yet.
+def open_content(content: bytes, most_pixels: int = MOST_PIXELS) -> ImageFile:
+    """An image from the bytes of its file, not decoded yet, of at most so many pixels.
 
     Raises:
         RefusedImageError: It is none that is read.
     """
     with _in_words():
-        image = Image.open(io.BytesIO(content), formats=readable_formats())
-        _refuse_sizes(*image.size)
+        try:
+            image = Image.open(io.BytesIO(content), formats=readable_formats())
+        except Image.DecompressionBombError:
+            raise RefusedImageError(f"has more than the {most_pixels:,} pixels that are read of an image") from None
+        _refuse_sizes(*image.size, most_pixels)
         if image.format in JPEGS and content.count(_SCAN) > MOST_SCANS:
             raise RefusedImageError(f"has more than {MOST_SCANS} scans, each of which is one pass over all pixels")
         image.info["stored"] = _stored(image)
@@ -145,11 +148,9 @@ def _in_words() -> Iterator[None]:
         raise RefusedImageError(words or f"cannot be decoded ({type(error).__name__})") from error
 
 
-def _refuse_sizes(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise RefusedImageError(
-            f"has {width:,} x {height:,} pixels, more than the {MOST_PIXELS:,} that are read of an image"
-        )
+def _refuse_sizes(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise RefusedImageError(f"has {width:,} x {height:,} pixels, more than the {most:,} that are read of an image")
     if max(width, height) > MOST_STRETCHED * min(width, height):
         raise RefusedImageError(
             f"has {width:,} x {height:,} pixels: one side is more than {MOST_STRETCHED} times as long as the other"

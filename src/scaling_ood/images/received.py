@@ -16,7 +16,7 @@ from PIL import Image
 
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.files import read_file
-from scaling_ood.images.opening import RefusedImageError, as_rgb, open_content, to_rgb
+from scaling_ood.images.opening import MOST_PIXELS, RefusedImageError, as_rgb, open_content, to_rgb
 
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _CHANNELS = 3
@@ -111,9 +111,7 @@ def _from_content(content: bytes, limits: Limits, orientation: Orientation) -> I
     if len(content) > _most_bytes(limits):
         raise RefusedImageError(f"has more than {limits.megabytes:g} MB")
     try:
-        image = open_content(content)
-        _refuse_pixels(image.size, limits)
-        return as_rgb(image, orientation)
+        return as_rgb(open_content(content, min(MOST_PIXELS, int(limits.megapixels * 1e6))), orientation)
     except RefusedImageError as error:
         raise RefusedImageError(f"is no image that is read ({error})") from error
 

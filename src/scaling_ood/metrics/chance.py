@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy import stats
-
 ONE_IN = 1000
 """Of networks that know nothing one in so many is above the bound."""
 
@@ -21,4 +19,6 @@ def chance_bound(level: float, judged: int) -> float:
     >>> chance_bound(0.001, 1000)
     0.005
     """
+    from scipy import stats  # takes longer to import than most commands take
+
     return float(stats.binom.isf(1 / ONE_IN, judged, level)) / judged

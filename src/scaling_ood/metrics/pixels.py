@@ -102,22 +102,32 @@ class PerImageMean:
         Raises:
             ValueError: The image was added before.
         """
-        self._refuse_known(image)
-        positive, negative = split_classes(score, is_ood, valid, self.positive_class, image)
+        result = self.measure(*split_classes(score, is_ood, valid, self.positive_class, image))
+        self.take(image, result)
+        return result.metrics if isinstance(result, ImageResult) else None
+
+    def measure(self, positive: NDArray[Any], negative: Any) -> ImageResult | str:
+        """What `take` takes, of the scores that `split_classes` gave: a result, or why there is none."""
         counts = _counts(positive, negative)
-        n_in, n_ood = negative.size, positive.size
-        if self.positive_class == "in_dist":
-            n_in, n_ood = n_ood, n_in
-        if counts is not None:
-            metrics = metrics_of(counts, self.recall, self.fpr_rule)
-            tpr = float(counts.tpr(mirrored=self.positive_class == "in_dist"))
-            self.results[image] = ImageResult(metrics, n_in, n_ood, tpr)
-            return metrics
-        if n_in:
-            self.skipped[image] = "no OOD pixel"
+        mirrored = self.positive_class == "in_dist"
+        n_in, n_ood = (len(positive), len(negative)) if mirrored else (len(negative), len(positive))
+        if counts is None:
+            return "no OOD pixel" if n_in else "only OOD pixels" if n_ood else "only void"
+        return ImageResult(
+            metrics_of(counts, self.recall, self.fpr_rule), n_in, n_ood, float(counts.tpr(mirrored=mirrored))
+        )
+
+    def take(self, image: str, result: ImageResult | str) -> None:
+        """Hold what was measured in one image.
+
+        Raises:
+            ValueError: The image was added before.
+        """
+        self._refuse_known(image)
+        if isinstance(result, ImageResult):
+            self.results[image] = result
         else:
-            self.skipped[image] = "only OOD pixels" if n_ood else "only void"
-        return None
+            self.skipped[image] = result
 
     def merge(self, other: PerImageMean) -> None:
         """Take over the images of another process.
@@ -187,12 +197,12 @@ def split_classes(
     return (ood, in_dist) if positive_class == "ood" else (-in_dist, -ood)
 
 
-def _counts(positive: NDArray[Any], negative: NDArray[Any]) -> RankCounts | None:
+def _counts(positive: NDArray[Any], negative: Any) -> RankCounts | None:
     """What the metrics of two groups of scores follow from, or None where one is empty."""
-    if not (positive.size and negative.size):
+    if not (len(positive) and len(negative)):
         return None
     thresholds, positive_at = distinct_scores(positive)
-    return RankCounts(negative.size, positive_at, *count_above(negative, thresholds))
+    return RankCounts(len(negative), positive_at, *count_above(negative, thresholds))
 
 
 def metrics_of(counts: RankCounts, recall: float, fpr_rule: FprRule) -> DetectionMetrics:

@@ -8,13 +8,14 @@ under 1 % of street scenes, and does not grow with the number of frames.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_ood.metrics.estimates import DetectionEstimates, Estimate, scene_estimates, scene_tpr
 from scaling_ood.metrics.pixels import PositiveClass, metrics_of, split_classes
+from scaling_ood.metrics.places import Places, Tally
 from scaling_ood.metrics.ranking import (
     FALSE_ALARMS,
     DetectionMetrics,
@@ -44,7 +45,10 @@ class PooledThresholds:
 
     def add(self, score: ArrayLike, is_ood: ArrayLike, valid: ArrayLike, image: str = "") -> None:
         """Collect from one frame; arguments and errors as in `image_metrics`."""
-        positive, _ = split_classes(score, is_ood, valid, self.positive_class, image)
+        self.take(split_classes(score, is_ood, valid, self.positive_class, image)[0])
+
+    def take(self, positive: NDArray[Any]) -> None:
+        """Collect scores of the positive class, as `split_classes` gives them."""
         if positive.size:
             self.parts.append(positive)
 
@@ -60,12 +64,25 @@ class PooledThresholds:
         return PooledCounts(*distinct_scores(scores), self.positive_class, by_image=by_image)
 
 
+class Placed(NamedTuple):
+    """Where the pixels of one frame lie among the thresholds: what `PooledCounts.take` adds up."""
+
+    n_positive: int
+    n_negative: int
+    found: tuple[Any, Any]
+    """What `Places.find` found of the negative class, where the scores are."""
+    by_mark: tuple[NDArray[np.int64], NDArray[np.int64]] | None
+    """Pixels of the positive and of the negative class by the marks that they reach, if images are counted apart."""
+
+
 class PooledCounts:
     """Second pass: how many pixels of the other class lie above each distinct score of the positive class.
 
-    Holds 28 bytes per distinct score of single precision, 32 of double, and about 45 bytes per pixel of one frame;
-    `metrics` needs 90 bytes per distinct score for a moment. The six million anomalous pixels of BDD-Anomaly: 170 MB
-    while counting, 0.6 GB at the end. With `by_image` 16 KB for each image more, whatever its size.
+    Holds 30 bytes per distinct score of single precision, 34 of double, a table of at most 37 MB that leads to them,
+    and for each frame that is looked up 15 bytes a pixel; `metrics` needs 90 bytes per distinct score for a moment. The
+    six million anomalous pixels of BDD-Anomaly: 220 MB while counting, 0.6 GB at the end. With `by_image` 16 KB for
+    each image more, whatever its size. `place` only reads, so that several threads can work on frames, and one takes
+    what they found.
 
     Attributes:
         thresholds: (K,) distinct scores of the positive class, ascending; negated for `"in_dist"`.
@@ -82,33 +99,42 @@ class PooledCounts:
         by_image: bool = False,
     ) -> None:
         """Start with no pixel counted."""
-        self.thresholds, self.positive_at, self.positive_class = thresholds, positive_at, positive_class
+        self.positive_at, self.positive_class = positive_at, positive_class
         self.n_negative = self.n_positive = 0
-        # A histogram over the K + 1 gaps is touched only where a frame has scores; the counts above each threshold
-        # would be rewritten, all K, for every frame: four times as slow with the six million of BDD-Anomaly.
-        self._reached = np.zeros(thresholds.size + 1, dtype=np.int64)
-        self._equal = np.zeros(thresholds.size + 1, dtype=np.int64)
         self.images: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._marks = _some_of(positive_at) if by_image and thresholds.size else None
+        self._places, self._tally = Places(thresholds, self._marks), Tally(thresholds.size)
+
+    @property
+    def thresholds(self) -> NDArray[Any]:
+        """(K,) distinct scores of the positive class, ascending; negated for `"in_dist"`."""
+        return self._places.thresholds
 
     def add(self, score: ArrayLike, is_ood: ArrayLike, valid: ArrayLike, image: str = "") -> None:
         """Count one frame; arguments and errors as in `image_metrics`."""
-        positive, negative = split_classes(score, is_ood, valid, self.positive_class, image)
-        self.n_positive += positive.size
-        self.n_negative += negative.size
-        ordered = np.sort(negative)
-        reached = np.searchsorted(self.thresholds, ordered, "right")  # thresholds at or below each score
-        _tally(self._reached, reached)
-        _tally(self._equal, reached[self._meets(ordered, reached)])
-        if self._marks is not None and (positive.size or negative.size):
+        self.take(self.place(*split_classes(score, is_ood, valid, self.positive_class, image)), image)
+
+    def place(self, positive: NDArray[Any], negative: Any) -> Placed:
+        """Where the pixels of one frame lie, of the scores that `split_classes` gave; negative ones may be on a GPU."""
+        found, by_mark = self._places.find(negative), None
+        if self._marks is not None:
+            below = np.searchsorted(np.sort(positive), self.thresholds[self._marks], "left")
+            by_mark = np.diff(below, append=positive.size), self._places.by_mark(found[0])
+        return Placed(len(positive), len(negative), found, by_mark)
+
+    def take(self, placed: Placed, image: str = "") -> None:
+        """Count one frame.
+
+        Raises:
+            ValueError: It was counted before.
+        """
+        self.n_positive += placed.n_positive
+        self.n_negative += placed.n_negative
+        self._tally.add(*placed.found)
+        if placed.by_mark is not None and (placed.n_positive or placed.n_negative):
             if image in self.images:
                 raise ValueError(f"Image {image!r} was counted before; its pixels would count twice.")
-            below = np.searchsorted(np.sort(positive), self.thresholds[self._marks], "left")
-            under = np.searchsorted(reached, self._marks + 1, "left")
-            self.images[image] = (
-                np.diff(below, append=positive.size),
-                np.diff(under, prepend=0, append=negative.size),
-            )
+            self.images[image] = placed.by_mark
 
     def merge(self, other: PooledCounts) -> None:
         """Add what another process counted in other frames.
@@ -121,8 +147,7 @@ class PooledCounts:
             raise ValueError("Counts at different thresholds cannot be merged: both need the same first pass.")
         self.n_negative += other.n_negative
         self.n_positive += other.n_positive
-        self._reached += other._reached
-        self._equal += other._equal
+        self._tally.merge(other._tally)
         self.images |= other.images
 
     @property
@@ -153,8 +178,7 @@ class PooledCounts:
             )
         if not (self.n_in and self.n_ood):
             raise OneClassError(self.n_in, self.n_ood)
-        at_least = np.cumsum(self._reached[:0:-1])[::-1]  # (K,)
-        return RankCounts(self.n_negative, self.positive_at, at_least - self._equal[1:], at_least)
+        return RankCounts(self.n_negative, self.positive_at, *self._tally.tails())
 
     def tpr(self, rate: float = FALSE_ALARMS) -> float:
         """Share of the OOD pixels that are caught with at most that share of false alarms, see `tpr_at_fpr`.
@@ -189,13 +213,6 @@ class PooledCounts:
         names = sorted(self.images)
         positive, negative = (np.stack([self.images[name][kind] for name in names]) for kind in (0, 1))
         return positive, negative
-
-    def _meets(self, ordered: NDArray[Any], reached: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which scores equal the highest threshold that they reach."""
-        if not self.thresholds.size:
-            return np.zeros(ordered.size, dtype=np.bool_)
-        # Scores under every threshold look at the last one, which they cannot equal.
-        return np.asarray(self.thresholds[reached - 1] == ordered)
 
 
 def pooled_metrics(
@@ -240,9 +257,3 @@ def _some_of(positive_at: NDArray[np.int64]) -> NDArray[np.intp]:
     wanted = np.concatenate([np.linspace(1, at_least[-1], _MARKS // 2), np.geomspace(1, at_least[-1], _MARKS // 2)])
     from_top = np.append(np.searchsorted(at_least, np.floor(wanted)), positive_at.size - 1)
     return np.unique(positive_at.size - 1 - np.minimum(from_top, positive_at.size - 1))
-
-
-def _tally(histogram: NDArray[np.int64], ordered: NDArray[np.intp]) -> None:
-    """Add one to the histogram for each of these ascending positions, touching no other."""
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    histogram[ordered[starts]] += np.diff(starts, append=ordered.size)

@@ -1,19 +1,19 @@
 """Exact ranking metrics of an anomaly score: AUROC, AUPR and the false-positive rate at a recall.
 
 All three change only where an OOD score lies, so they follow from two counts per distinct OOD score: the
-in-distribution scores above it, and those above or equal. The in-distribution values are sorted without their indices,
-in large sets only those near an OOD score, and the few OOD scores are looked up in them; a generic implementation
-sorts the indices of everything, once per metric. The counts of two disjoint sets of in-distribution scores add up, so a
-set that does not fit in memory can be counted part by part against the same thresholds.
+in-distribution scores above it, and those above or equal. Small sets are sorted without their indices, and the few OOD
+scores are looked up in them; of large ones each score's place among the OOD scores is found (`places`). A generic
+implementation sorts the indices of everything, once per metric. The counts of two disjoint sets of in-distribution
+scores add up, so a set that does not fit in memory can be counted part by part against the same thresholds.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scaling_ood.metrics.places import Places, Tally
 from scaling_ood.wording import check_choice
 
 FprRule = Literal["nearest", "first"]
@@ -22,14 +22,8 @@ FprRule = Literal["nearest", "first"]
 FALSE_ALARMS = 0.05
 """Share of in-distribution scores that may be flagged, where nothing else is said; see `tpr_at_fpr`."""
 
-_LINEAR = 1 << 17
-_OCTAVES = 24
-_OCTAVE_BITS = 12
-_BUCKETS = _LINEAR + (_OCTAVES << _OCTAVE_BITS)
-# Bounds the temporary arrays of positions, whatever the size of the set.
-_CHUNK = 1 << 18
-# With more thresholds than this most values would share a bucket with one, and sorting them all is as quick.
-_MOST_THRESHOLDS = 1 << 14
+# Fewer values are sorted in less time than a table is made.
+_MANY = 1 << 17
 _FEWEST_POINTS = 2
 
 
@@ -321,11 +315,11 @@ def distinct_scores(score: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64
     return ordered[starts], np.diff(starts, append=ordered.size).astype(np.int64)
 
 
-def count_above(values: NDArray[Any], thresholds: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def count_above(values: Any, thresholds: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count how many values are greater than each threshold, and how many are greater or equal.
 
     Args:
-        values: Scores without NaN, shape `(n,)`, in any order.
+        values: Scores without NaN, shape `(n,)`, in any order; a tensor of a GPU is counted there.
         thresholds: Ascending distinct scores without NaN, shape `(K,)`, K >= 1.
 
     Returns:
@@ -335,12 +329,16 @@ def count_above(values: NDArray[Any], thresholds: NDArray[Any]) -> tuple[NDArray
         >>> count_above(np.array([5.0, 1.0, 2.0, 2.0]), np.array([2.0, 3.0]))
         (array([1, 1]), array([3, 1]))
     """
-    values, thresholds = widened(values), widened(thresholds)
-    if values.size < thresholds.size:
-        return _count_by_value(values, thresholds)
-    if values.size < _BUCKETS or thresholds.size > _MOST_THRESHOLDS:
-        return _count_by_sorting(values, thresholds)
-    return _count_by_bucket(values, thresholds)
+    thresholds = widened(thresholds)
+    if isinstance(values, np.ndarray):
+        values = widened(values)
+        if values.size < thresholds.size:
+            return _count_by_value(values, thresholds)
+        if values.size < _MANY or values.dtype != thresholds.dtype or values.dtype.kind != "f":
+            return _count_by_sorting(values, thresholds)
+    tally = Tally(thresholds.size)
+    tally.add(*Places(thresholds).find(values))
+    return tally.tails()
 
 
 def widened(score: NDArray[Any]) -> NDArray[Any]:
@@ -369,64 +367,6 @@ def _count_by_sorting(values: NDArray[Any], thresholds: NDArray[Any]) -> tuple[N
     in_above = ordered.size - np.searchsorted(ordered, thresholds, "right")
     in_at_least = ordered.size - np.searchsorted(ordered, thresholds, "left")
     return in_above, in_at_least
-
-
-def _count_by_bucket(values: NDArray[Any], thresholds: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sort only the values that share a bucket with a threshold; elsewhere the bucket's total is all that matters.
-
-    Exact, because a bucket's number never falls as the value rises: a value in a higher bucket than a threshold's is
-    greater, one in a lower bucket is less.
-    """
-    bucket = _buckets_between(thresholds[0], thresholds[-1], np.result_type(values, thresholds, np.float32))
-    if bucket is None:
-        return _count_by_sorting(values, thresholds)
-    own = bucket(thresholds)
-    shared = np.zeros(_BUCKETS, dtype=bool)
-    shared[own] = True
-    totals = np.zeros(_BUCKETS, dtype=np.int64)
-    contested = []
-    for start in range(0, values.size, _CHUNK):
-        part = values[start : start + _CHUNK]
-        buckets = bucket(part)
-        totals += np.bincount(buckets, minlength=_BUCKETS)
-        contested.append(part[shared[buckets]])
-    totals[shared] = 0
-    higher = np.cumsum(totals[::-1])[::-1][own]
-    in_above, in_at_least = _count_by_sorting(np.concatenate(contested), thresholds)
-    return in_above + higher, in_at_least + higher
-
-
-def _buckets_between(low: Any, high: Any, real: np.dtype[Any]) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
-    """Map scores to buckets 0 to `_BUCKETS - 1` without reversing any order, or None if the range does not allow it.
-
-    The number is the sum of a linear and a logarithmic position of the distance to the lowest threshold: the first
-    tells spread-out logits apart, the second softmax probabilities crowded at one end. Rounding is harmless, since
-    subtracting, clipping, scaling, truncating, and reading the bits of a positive float as an integer keep the order.
-    """
-    if real not in (np.float32, np.float64):
-        return None
-    whole = np.int32 if real == np.float32 else np.int64
-    shift = np.finfo(real).nmant - _OCTAVE_BITS
-    with np.errstate(all="ignore"):
-        base = real.type(low)
-        span = real.type(high) - base
-        scale = real.type(_LINEAR - 1) / span
-    if not (0 < span < np.inf and 0 < scale < np.inf):
-        return None
-    floor = (int(span.view(whole)) >> shift) - (_OCTAVES << _OCTAVE_BITS)
-
-    def bucket(part: NDArray[Any]) -> NDArray[Any]:
-        with np.errstate(over="ignore"):
-            distance = part.astype(real, copy=False) - base
-        np.clip(distance, 0, span, out=distance)
-        position: NDArray[Any] = distance.view(whole) >> shift
-        position -= floor
-        np.maximum(position, 0, out=position)
-        distance *= scale
-        position += distance.astype(whole)
-        return position
-
-    return bucket
 
 
 def _checked(score: ArrayLike, is_ood: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:

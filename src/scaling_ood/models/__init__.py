@@ -7,7 +7,7 @@ from scaling_ood.models.checkpoints import (
     fitting_state,
     read_checkpoint,
 )
-from scaling_ood.models.class_order import positions, read_class_order
+from scaling_ood.models.class_order import named_positions, positions, read_class_order, spelled_otherwise
 from scaling_ood.models.cutting import HeadError
 from scaling_ood.models.file_forms import CheckpointError
 from scaling_ood.models.files import file_sha256
@@ -53,10 +53,12 @@ __all__ = [
     "exact_float32",
     "file_sha256",
     "fitting_state",
+    "named_positions",
     "positions",
     "published_digest",
     "published_network",
     "read_checkpoint",
     "read_class_order",
+    "spelled_otherwise",
     "weights_digest",
 ]

@@ -83,6 +83,8 @@ class Architecture(Registered):
             preprocessing, not how good the model is.
         weights_file: Name of the weights' file where its own digest is known, in its name for instance, without
             building the network; else empty.
+        is_registered: Whether the installed file is the one that the digest is of, told without building the network;
+            None where nothing tells.
         whole: How files of weights name its parts; None: as `ImageNetwork` does.
     """
 
@@ -93,6 +95,7 @@ class Architecture(Registered):
     published_top1: float | None = None
     sample_top1: float | None = None
     weights_file: str = ""
+    is_registered: Callable[[], bool] | None = None
     whole: WholeNetwork | None = None
 
 

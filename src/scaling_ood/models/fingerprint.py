@@ -35,7 +35,7 @@ def published_digest(name: str) -> str:
     registered = architecture(name)
     if not registered.weights:
         raise ValueError(f"'{name}' has no published weights")
-    if registered.weights_file:
+    if registered.weights_file or (registered.is_registered and registered.is_registered()):
         return registered.weights_digest
     backbone, head = registered.build(True)
     of_head = {f"head.{key}": value for key, value in head.state_dict().items()} if head else {}

@@ -131,6 +131,10 @@ class Spec(BaseModel):
             if not any(mark is Silent or isinstance(mark, Silent) for mark in field.metadata)
         } | {name: _plain(value) for name, value in (self.model_extra or {}).items()}
 
+    def tells(self) -> dict[str, Any] | None:
+        """All of them, for products that show them."""
+        return self.model_dump(mode="json")
+
 
 def _detailed(error: ErrorDetails, known: Iterable[str]) -> InitErrorDetails:
     own = error["type"] == "extra_forbidden" and len(error["loc"]) == 1
@@ -170,6 +174,9 @@ class RuntimeSpec(Spec):
     batch_images: Annotated[Count | None, Silent] = None
     workers: Annotated[Workers, PlainValidator(_number_of_workers), Silent] = "auto"
     channels_last: Annotated[bool, Silent] = True
+
+    def tells(self) -> None:
+        """Nothing: products say themselves on what they were made."""
 
 
 class SharingSpec(Spec):

@@ -9,8 +9,10 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     RootModel,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -45,6 +47,14 @@ class ClassSelection(Spec):
     table: str
     column: str = "group"
     value: str | None = None
+
+
+ClassChoice = Annotated[
+    Annotated[ClassSelection, Tag(": by a table")]
+    | Annotated[tuple[str, ...], Field(min_length=1), Tag(": by their names")],
+    Discriminator(lambda given: ": by their names" if isinstance(given, list | tuple) else ": by a table"),
+]
+"""Which classes of a data set count."""
 
 
 class SpeciesSelection(Spec):
@@ -108,7 +118,7 @@ class FolderSpec(Spec):
         layout: Reader of the on-disk layout.
         folder: Relative to the data root, or to the project for rendered images.
         splits: Which of the data set's own splits count; all by default.
-        classes: Which classes count; all by default.
+        classes: Which classes count, by their names or by a shipped table; all by default.
         species: Which species count, of the layout `species`; all by default.
         class_list: All classes that a published head knows, in its order; by default those that are there, sorted.
         published: What the folder is a copy of; where its size differs, preparation says so and goes on.
@@ -123,7 +133,7 @@ class FolderSpec(Spec):
     layout: Annotated[str, AfterValidator(LAYOUTS.known)]
     folder: str
     splits: tuple[str, ...] | None = None
-    classes: ClassSelection | None = None
+    classes: ClassChoice | None = None
     species: SpeciesSelection | None = None
     class_list: Annotated[str, AfterValidator(CLASS_LISTS.known)] | None = None
     published: PublishedSpec | None = None
@@ -140,7 +150,12 @@ class FolderSpec(Spec):
 
 
 class NoiseSpec(Spec):
-    """Images that are generated at the network's input size; see `scaling_ood.images.noise.Noise`."""
+    """Images that are generated at the network's input size; `scaling_ood.images.noise.Noise` says how.
+
+    Attributes:
+        source: What tells them from images on disk.
+        images: How many.
+    """
 
     source: Literal["noise"]
     recipe: Literal["gaussian", "rademacher", "blobs"]

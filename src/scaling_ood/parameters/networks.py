@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from scaling_ood.images import Preprocessing
-from scaling_ood.models import HEAD, Architecture, architecture, read_class_order
+from scaling_ood.models import (
+    HEAD,
+    Architecture,
+    architecture,
+    named_positions,
+    positions,
+    read_class_order,
+    spelled_otherwise,
+)
 from scaling_ood.models.backbone import ELSEWHERE, Registered
 from scaling_ood.parameters.common import Count, Seeds, Silent, Spec
 from scaling_ood.parameters.preparing import NormalisationSpec, PreprocessingSpec, Px
 from scaling_ood.parameters.weights import WEIGHTS, Source, Weights
+from scaling_ood.wording import listed
 
 Quality = Annotated[float | None, Field(ge=0, le=1), Silent]
 
@@ -24,9 +33,10 @@ class NetworkSpec(Spec):
     A network that is not the setting's shared one takes everything that it does not state from that one.
 
     Attributes:
-        weights: Where they come from; see `WEIGHTS`.
+        weights: Where they come from; docs/own-model.md says what each word means.
         architecture: Registered name; any name for a network that is elsewhere.
         preprocessing: How images are prepared, over what the network's source says.
+        objective: What it learns.
         seeds: One network per seed of new weights, order and augmentation; results are their mean. A number n means
             0..n-1.
         class_order: File that names the classes in the order of the network's outputs, one a line, where that is not
@@ -50,6 +60,30 @@ class NetworkSpec(Spec):
     def order(self) -> tuple[str, ...]:
         """Classes in the order of the network's outputs, as far as a file or the network's source names them."""
         return read_class_order(self.class_order) if self.class_order else ()
+
+    @property
+    def own_names(self) -> Sequence[str]:
+        """What a network that is run as it is calls its classes itself, in the order of its outputs."""
+        as_it_is = self.source.start == "published" and not self.source.trains
+        return self.registered.class_names if self.registered and as_it_is else ()
+
+    def outputs_of(self, classes: Sequence[str]) -> list[int]:
+        """Which of its outputs each class of the data set is; empty where they have the data set's order.
+
+        Raises:
+            ValueError: The file, or the network itself, names other classes; see `named_positions`.
+        """
+        if self.class_order:
+            return positions(self.order, classes, self.class_order)
+        return named_positions(self.own_names, classes, self.architecture)
+
+    def order_told(self, classes: Sequence[str]) -> dict[str, str]:
+        """Where the order of its outputs was taken from, where that is not the data set's, for a reader."""
+        if not self.outputs_of(classes):
+            return {}
+        others = spelled_otherwise(self.order or self.own_names, classes)
+        told = f"; {len(others)} differ in spelling: {listed(others, most=5)}" if others else ""
+        return {"Order of the classes": (f"of {self.class_order}" if self.class_order else "of its own names") + told}
 
     @model_validator(mode="before")
     @classmethod

@@ -30,7 +30,7 @@ class OutputsDataSpec(AnyDataSpec):
 
     def expected(self) -> dict[str, str]:
         """What it holds."""
-        return {self.in_dist: "expected: outputs of test, and of OOD sets by their names (docs/how-to.md)"}
+        return {self.in_dist: "expected: outputs of test, and of OOD sets by their names (docs/own-outputs.md)"}
 
 
 def images_or_outputs(raw: Any) -> str:

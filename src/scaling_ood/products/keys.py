@@ -58,11 +58,14 @@ class Origin:
         node: Name of the node function.
         version: Of that function; raised where it makes something else of the same inputs.
         made_from: Argument to what counts of it: a key, or plain values.
+        told: Fingerprint of what else it tells a reader, such as a device; no part of the key. With another one the
+            product is made again, and what was made from it stays what it is.
     """
 
     node: str = ""
     version: int = 1
     made_from: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    told: str = ""
 
     @property
     def key(self) -> str:
@@ -101,6 +104,22 @@ class Matters(Protocol):
     def what_matters(self) -> Any:
         """Plain values; None where nothing does."""
         ...
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """What tells a reader more than what can change a result."""
+
+    def tells(self) -> Any:
+        """Plain values; None where nothing is."""
+        ...
+
+
+def what_is_told(value: Any) -> Any:
+    """What of a node's input stands in its product for a reader; see `Origin.told`."""
+    if isinstance(value, Tells):
+        return value.tells()
+    return value.origin.told if isinstance(value, Product) else None
 
 
 def what_counts(value: Any) -> Any:
@@ -143,7 +162,11 @@ class Keyed:
         self.function = function
         self.version = version
         self.reads = reads
-        self.__doc__, self.__name__ = function.__doc__, function.__name__
+        self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
+
+    def __reduce__(self) -> str:
+        """Another process finds it by its name."""
+        return self.__name__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it outside of a graph."""
@@ -155,7 +178,7 @@ class Keyed:
 
         @wraps(self.function)
         def node(**inputs: Any) -> Any:
-            return self(**fixed, **inputs)
+            return self.in_graph({**fixed, **inputs})
 
         node.__signature__ = _without(self.function, fixed)  # type: ignore[attr-defined]
         # The structure hands over typed parameters; Kedro must not make other ones by the annotations.
@@ -163,10 +186,19 @@ class Keyed:
         node.origin_of = lambda inputs: self.origin({**fixed, **inputs})  # type: ignore[attr-defined]
         return node
 
-    def origin(self, given: Arguments) -> Origin:
-        """What a product of these arguments is made from."""
+    def in_graph(self, given: Arguments) -> Any:
+        """What the node returns."""
+        return self(**given)
+
+    def flat(self, given: Arguments) -> dict[str, Any]:
+        """Arguments by name in the order of the function, then those of `**others` in theirs."""
         signature = inspect.signature(self.function)
         flat = dict(_flat(signature, given))
+        return {name: flat[name] for name in signature.parameters if name in flat} | flat
+
+    def origin(self, given: Arguments) -> Origin:
+        """What a product of these arguments is made from."""
+        flat = self.flat(given)
         counts = {
             name: self.reads[name](flat) if name in self.reads and value is not None else what_counts(value)
             for name, value in flat.items()
@@ -175,7 +207,6 @@ class Keyed:
 
 
 def _flat(signature: inspect.Signature, given: Arguments) -> Iterator[tuple[str, Any]]:
-    """Arguments by name, those of `**others` among them."""
     gathered = [p.name for p in signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD]
     for name, value in given.items():
         if name in gathered:

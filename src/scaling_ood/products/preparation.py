@@ -15,6 +15,7 @@ from scaling_ood.images.scenes import LabelMap, label_map
 from scaling_ood.images.sharing import Shared
 from scaling_ood.parameters.data_sets import NoiseSpec
 from scaling_ood.products.keys import NOT_MADE, Origin, digest
+from scaling_ood.products.tables import WithTables
 
 
 class Record(BaseModel):
@@ -167,7 +168,7 @@ class Preparation(Record):
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(WithTables):
     """All images of a benchmark, and what is known of them.
 
     Attributes:
@@ -181,6 +182,10 @@ class Manifest:
     preparation: Preparation
     roots: Mapping[str, str] = field(default_factory=dict)
     origin: Origin = NOT_MADE
+
+    def tells(self) -> dict[str, Any]:
+        """The whole record."""
+        return self.preparation.model_dump(mode="json")
 
     def of(self, image_set: str) -> pd.DataFrame:
         """Rows of one image set, in their order."""

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from scaling_ood.products.keys import NOT_MADE, Origin
+from scaling_ood.products.tables import WithTables
 
 
 @dataclass(frozen=True)
-class Quality:
+class Quality(WithTables):
     """How good a network is at its own work, before any detector is looked at.
 
     Attributes:
@@ -35,7 +36,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(WithTables):
     """One detector's scores, and all that a reader must know of them.
 
     Attributes:
@@ -46,7 +47,9 @@ class Scores:
         options: Of the method.
         about: Of the outputs that it read: network, weights, device, precision, throughput; and the network's quality.
         diagnostics: Numbers about the fitted detector of the first seed.
-        images_per_second: Throughput of scoring alone, on stored outputs.
+        images_per_second: Throughput of scoring alone, on stored outputs, reading them included.
+        fit_seconds: What fitting took, of all seeds together.
+        device: Where the detector was fitted and scored: `cpu`, or the product name of a GPU; empty where it was not.
         origin: What they were made from.
     """
 
@@ -57,6 +60,8 @@ class Scores:
     about: Mapping[str, Any] = field(default_factory=dict)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     images_per_second: float = 0.0
+    fit_seconds: float = 0.0
+    device: str = ""
     origin: Origin = NOT_MADE
 
     @property
@@ -75,7 +80,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(WithTables):
     """One detector's metrics.
 
     Attributes:

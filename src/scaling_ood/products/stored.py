@@ -34,6 +34,10 @@ class StoredParts:
     parts: Mapping[str, Mapping[str, Any]]
     folder: Path
 
+    def tells(self) -> Mapping[str, Any]:
+        """What a reader should know."""
+        return self.about
+
     @property
     def items(self) -> int:
         """Number of items (images) in all parts."""
@@ -110,6 +114,10 @@ class StoredModel:
     history: list[dict[str, Any]]
     path: Path
     sha256: str
+
+    def tells(self) -> Mapping[str, Any]:
+        """What a reader should know."""
+        return self.about
 
     def states(self) -> dict[str, Tensors]:
         """State dict of each network; empty for weights that are used as they are published.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from scaling_ood.report.palette import CYCLE, GUIDE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _INK = "#1b1f24"
 _MUTED = "#5b6470"
@@ -65,6 +67,9 @@ def dispersal_figure(examples: Sequence[Example]) -> Figure:
     """
     if not examples:
         raise ValueError("A figure of dispersed probabilities needs at least one example, got none.")
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     figure = Figure(figsize=(7.6, 0.3 + 1.6 * len(examples)), facecolor="white")
     figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.08, wspace=0.02, hspace=0.02))
     grid = figure.subplots(len(examples), 3, width_ratios=[1.0, 1.25, 1.25], squeeze=False)

@@ -7,11 +7,9 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import plotly.graph_objects as go
 import plotly.io
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +25,8 @@ class Illustration:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be shown."""
+        from matplotlib.figure import Figure
+
         if not isinstance(self.figure, (go.Figure, Figure)):
             raise TypeError(f"A figure must be a Plotly or a Matplotlib figure, got {type(self.figure).__name__}.")
 
@@ -59,6 +59,8 @@ class Illustration:
     @property
     def image(self) -> str:
         """Any other figure as an SVG in a `data:` address; the same figure gives the same text."""
+        import matplotlib as mpl
+
         buffer = io.BytesIO()
         with mpl.rc_context({"svg.hashsalt": "scaling-ood"}):
             self.figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -22,6 +23,10 @@ RECALL = 0.95
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _ROC_COLUMNS = 3
+_TOP_PX, _BUTTONS_PX = 88, 24
+"""From the panels up to the edge; from there down to the legend, so that it lies under the buttons."""
+_LINE_PX, _ENTRY_PX, _LETTER_PX = 23, 50, 7
+"""Height of a line of the legend; width of an entry without its name; and that of a letter."""
 
 
 def roc_figure(
@@ -190,12 +195,23 @@ def _translucent(colour: str) -> str:
 def styled(figure: go.Figure, *, height: int, min_width: int) -> go.Figure:
     """The look of all figures; `layout.meta.min_width` is the narrowest readable width in pixels."""
     figure.update_annotations(selector={"showarrow": False, "yref": "paper"}, font_size=13)
+    named = {trace.name or "" for trace in figure.data if trace.showlegend}
+    lines = max(1, math.ceil(sum(_ENTRY_PX + _LETTER_PX * len(name) for name in named) / min_width))
+    more = _LINE_PX * (lines - 1)
+    below_the_buttons = 1 - _BUTTONS_PX / (height + more)
     return figure.update_layout(
         template="plotly_white",
-        height=height,
+        height=height + more,
         font={"family": _FONT, "size": 12},
-        margin={"l": 70, "r": 16, "t": 76, "b": 64},
-        legend={"orientation": "h", "x": 0, "y": 1, "yref": "container", "yanchor": "top", "xanchor": "left"},
+        margin={"l": 70, "r": 16, "t": _TOP_PX + more, "b": 64},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": below_the_buttons,
+            "yref": "container",
+            "yanchor": "top",
+            "xanchor": "left",
+        },
         hoverlabel={"font": {"family": _FONT}, "align": "left"},
         meta={"min_width": min_width},
     )

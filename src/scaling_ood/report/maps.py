@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN_SHARE = 0.1
 """Share of the pixels, those with the highest scores, that a map shows."""
@@ -49,6 +52,8 @@ def scene_figure(examples: Sequence[SceneExample]) -> Figure:
     columns = ["image", "ground truth", *detectors]
     height, width = examples[0].image.shape[:2] if examples else (1, 1)
     size = (_PANEL_INCHES * len(columns), _PANEL_INCHES * max(1, len(examples)) * height / width + 0.4)
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(max(1, len(examples)), len(columns), squeeze=False)
     for row, example in zip(axes, examples, strict=False):

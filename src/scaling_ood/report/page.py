@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
-import plotly.offline
 from markupsafe import Markup
 
 from scaling_ood.products.records import METRICS, RESULT_COLUMNS
@@ -65,21 +65,24 @@ def render_report(
         setting=setting,
         tie_level=tie_level,
         conventions=[
-            (one, results_table(one), overview, _leaders(one)) for one, overview in zip(shown, overviews, strict=True)
+            (one, results_table(replace(one, rows=tuple(one.by_auroc()))), overview, _leaders(one))
+            for one, overview in zip(shown, overviews, strict=True)
         ],
         caveats=[*caveats, *infinite_scores(results)],
         headline=_headline(results),
-        gaps={
-            name + (f" ({one.title})" if one.title else ""): reason
-            for one in shown
-            for name, reason in one.gaps().items()
-        },
+        gaps=_gaps(shown),
         facts={name: {label: _fact(value) for label, value in told.items()} for name, told in (facts or {}).items()},
         figures=figures or {},
         granularity=None if metrics is None else (auroc, mass, granularity_table(metrics)),
         # Plotly's own file never holds "</script"; it is the one part of the page that is not escaped.
-        plotly_js=Markup(plotly.offline.get_plotlyjs()) if any(one.is_interactive for one in drawn) else "",
+        plotly_js=Markup(_plotly_js()) if any(one.is_interactive for one in drawn) else "",
     )
+
+
+def _plotly_js() -> str:
+    from plotly.offline import get_plotlyjs  # imports IPython where that is installed
+
+    return str(get_plotlyjs())
 
 
 def _overview(results: Results) -> Illustration | None:
@@ -98,6 +101,16 @@ def _overview(results: Results) -> Illustration | None:
     absent = results.gaps()
     told += f" No number: {', '.join(absent)}; the reasons stand under the tables." if absent else ""
     return Illustration(figure, told)
+
+
+def _gaps(shown: Sequence[Results]) -> dict[str, str]:
+    """What has no number, and why; the convention is named where another one has a number or another reason there."""
+    found = [one.gaps() for one in shown]
+    return {
+        name if all(other.get(name) == reason for other in found) else f"{name} ({one.title})": reason
+        for one, own in zip(shown, found, strict=True)
+        for name, reason in own.items()
+    }
 
 
 def _headline(results: pd.DataFrame) -> dict[str, str]:

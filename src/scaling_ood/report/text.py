@@ -27,8 +27,9 @@ def results_text(results: pd.DataFrame) -> str:
     """Results as compact plain text, in per cent with one decimal.
 
     For each convention (positive class, aggregation, targets, ...) the AUROC of detectors by OOD sets, with `*` where a
-    detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons;
-    last, where scores are infinite. The first column with a number, the mean where there is one, has its 95 % interval
+    detector is statistically tied with the best, then the means of FPR95 and AUPR, then the gaps with their reasons,
+    unless the next convention has the same ones; last, where scores are infinite. The first column with a number, the
+    mean where there is one, has its 95 % interval
     in figures and drawn, and the detectors stand in its order.
 
     Args:
@@ -37,8 +38,16 @@ def results_text(results: pd.DataFrame) -> str:
     Raises:
         ValueError: A public column is missing, or a detector has two rows in one place of a table.
     """
-    infinite = ["\n".join(map(_wrapped, infinite_scores(results)))]
-    return "\n\n".join([*map(_convention_text, arranged(results)), *filter(None, infinite)]) + "\n"
+    parts: list[str] = []
+    told = ""
+    for convention in arranged(results):
+        gaps = _gaps_text(convention)
+        if gaps != told and told:
+            parts.append(told)
+        parts.append(_convention_text(convention))
+        told = gaps
+    infinite = "\n".join(map(_wrapped, infinite_scores(results)))
+    return "\n\n".join([*parts, *filter(None, [told, infinite])]) + "\n"
 
 
 def table_text(table: Table, guessing: float | None = None) -> str:
@@ -81,7 +90,7 @@ def in_encoding(text: str, encoding: str | None) -> str:
 
 
 def _convention_text(results: Results) -> str:
-    """One convention with its heading, its two tables and its gaps."""
+    """One convention with its heading and its two tables."""
     stated = [f"{KEY_WORDS.get(key, key)}: {value}" for key, value in results.keys.items() if value]
     parts = [_wrapped(" | ".join(stated))]
     measured = [row for row in results.by_auroc() if not row.gap]
@@ -98,11 +107,16 @@ def _convention_text(results: Results) -> str:
             "FPR95 % (lower is better) and AUPR % (higher is better)\n"
             + table_text(_chosen(results, measured, others)),
         ]
+    return "\n\n".join(parts)
+
+
+def _gaps_text(results: Results) -> str:
+    """What has no number, with the reasons; empty where all has one."""
     gaps = [
         textwrap.fill(f"{where}: {reason}", WIDTH, initial_indent="  ", subsequent_indent="    ")
         for where, reason in results.gaps().items()
     ]
-    return "\n\n".join(parts + (["\n".join(["No number", *gaps])] if gaps else []))
+    return "\n".join(["No number", *gaps]) if gaps else ""
 
 
 def _chosen(results: Results, rows: Sequence[Row], wanted: Sequence[tuple[int, str, str]]) -> Table:

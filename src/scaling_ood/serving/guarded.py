@@ -42,12 +42,12 @@ class Guarded:
             told = f"a request has at most {self.most_bytes / 1e6:g} MB"
             await _answer(send, _TOO_LARGE, told)
             return
-        unread = _Unread(send)
+        answers = _Answers(send)
         try:
-            await self.app(scope, _once(body, receive), unread)
+            await self.app(scope, _once(body, receive), answers)
         except Exception:
             # The application has logged it; it was already answered, or could not be.
-            if not unread.answered:
+            if not answers.answered:
                 raise
 
     async def _body(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes | None:
@@ -69,26 +69,53 @@ class Guarded:
         return b"".join(parts) if fits else None
 
 
-class _Unread:
-    """Sends answers on; one to a request that broke the application before the model saw it is a client's error.
+class _Answers:
+    """Sends answers on, errors in plain words.
 
-    The model's own errors are JSON; what breaks outside of it, such as JSON that is nested a thousand times, is text.
+    An error to a request that broke the application before the model saw it is the client's: the model's own errors are
+    JSON; what breaks outside of it, such as JSON that is nested a thousand times, is text. Of JSON only the reason is
+    sent, which MLflow puts behind a copy of all that was sent to it.
     """
 
     def __init__(self, send: Send) -> None:
         self.send = send
         self.answered = False
-        self._broken = False
+        self._held: Message | None = None
+        self._content = b""
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            kind = dict(message["headers"]).get(b"content-type", b"")
-            self._broken = message["status"] == _INTERNAL and kind.startswith(b"text/plain")
-            if self._broken:
-                self.answered = True
-                await _answer(self.send, _BAD_REQUEST, "the request could not be read")
-        if not self._broken:
+        if self.answered:
+            return
+        if message["type"] == "http.response.start" and message["status"] >= _BAD_REQUEST:
+            self._held = message
+            return
+        if self._held is None:
             await self.send(message)
+            return
+        self._content += message.get("body", b"")
+        kind = dict(self._held["headers"]).get(b"content-type", b"")
+        broken = self._held["status"] == _INTERNAL and kind.startswith(b"text/plain")
+        if broken or not message.get("more_body", False):
+            status, self._held, self.answered = self._held["status"], None, True
+            await self._told(_BAD_REQUEST if broken else status, kind, broken)
+
+    async def _told(self, status: int, kind: bytes, broken: bool) -> None:
+        told = _reason(self._content) if kind.startswith(b"application/json") else None
+        if broken:
+            told = {"error_code": "BAD_REQUEST", "message": "the request could not be read"}
+        content = self._content if told is None else json.dumps(told).encode()
+        await _send(self.send, status, content, kind if told is None else b"application/json")
+
+
+def _reason(content: bytes) -> dict[str, Any] | None:
+    """An error of MLflow's without the copy of the request; None where it is something else."""
+    try:
+        told = json.loads(content)
+    except ValueError:
+        return None
+    if not isinstance(told, dict) or not isinstance(told.get("message"), str):
+        return None
+    return {**told, "message": told["message"].rpartition("Error: ")[2]}
 
 
 def _once(body: bytes, receive: Receive) -> Receive:
@@ -103,6 +130,10 @@ def _once(body: bytes, receive: Receive) -> Receive:
 
 async def _answer(send: Send, status: int, message: str) -> None:
     content = json.dumps({"error_code": "BAD_REQUEST", "message": message}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
+    await _send(send, status, content, b"application/json")
+
+
+async def _send(send: Send, status: int, content: bytes, kind: bytes) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(content)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

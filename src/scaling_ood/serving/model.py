@@ -46,7 +46,7 @@ class PackagedDetector(PythonModel):
         self.deployed = Deployed(package, os.environ.get(DEVICE, "auto"), os.environ.get(ROOT, ""))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """A row per image: `class`, `class_index`, `score`, `is_anomaly`; see docs/how-to.md.
+        """A row per image: `class`, `class_index`, `score`, `is_anomaly`; see docs/production.md.
 
         Raises:
             MlflowException: Some rows cannot be answered; status 400, with all reasons.

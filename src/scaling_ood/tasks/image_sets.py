@@ -28,7 +28,15 @@ from scaling_ood.images.manifest import (
 from scaling_ood.images.quality import QUALITY_MEASURES, measure_quality
 from scaling_ood.images.species import split_species
 from scaling_ood.images.tables import class_table
-from scaling_ood.parameters.data_sets import CurationSpec, DataSpec, FolderSpec, NoiseSpec, PartSpec, PublishedSpec
+from scaling_ood.parameters.data_sets import (
+    ClassSelection,
+    CurationSpec,
+    DataSpec,
+    FolderSpec,
+    NoiseSpec,
+    PartSpec,
+    PublishedSpec,
+)
 from scaling_ood.products.keys import digest
 from scaling_ood.products.preparation import Classes, Manifest, Place, Preparation
 from scaling_ood.tasks.findings import find
@@ -253,8 +261,8 @@ def _curated(images: pd.DataFrame, folder: str, spec: CurationSpec, data_root: s
 
 def _read_copy(name: str, spec: FolderSpec, folder: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every image of the splits and classes that count, before anything is drawn; files that are not used."""
-    classes = spec.classes
-    chosen = None if classes is None else classes_of_table(classes.table, classes.column, classes.value)
+    said = spec.classes
+    chosen = classes_of_table(said.table, said.column, said.value) if isinstance(said, ClassSelection) else said
     return read_folder(name, folder, spec.layout, spec.splits, chosen, _names(spec.titles))
 
 

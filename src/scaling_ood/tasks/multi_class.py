@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from miniatures import MiniatureSpec, folders, render_folder, rendering_workers
 from scaling_ood.cores import usable_cores
-from scaling_ood.detectors import OutputsView
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name, shards_of
 from scaling_ood.evaluation.examples import low_confidence_examples
 from scaling_ood.evaluation.facts import Facts
@@ -36,6 +35,7 @@ from scaling_ood.products.preparation import Classes, Manifest, Preparation
 from scaling_ood.products.scores import Quality
 from scaling_ood.products.stored import StoredShards
 from scaling_ood.report import Illustration, dispersal_figure
+from scaling_ood.tasks.drafts import Said
 from scaling_ood.tasks.drafts.whole_images import draft_classes
 from scaling_ood.tasks.image_sets import (
     KnownImages,
@@ -113,9 +113,9 @@ class MultiClassTask(WholeImages):
 
         return prepare_images(data, whose, places, found, roles, {"label": -1}, _refuse, roots, workers, curation)
 
-    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:  # noqa: ARG002
+    def draft(self, folder: Path, said: Said, library: Collection[str]) -> list[str]:
         """Parameters of a new benchmark of the photographs in a folder."""
-        return draft_classes(self.name, folder, in_dist, library)
+        return draft_classes(self.name, folder, said, library)
 
     # Networks
 
@@ -218,7 +218,7 @@ class MultiClassTask(WholeImages):
         shown = pd.concat([manifest.of(name)["label"] for name in quality.images]).loc[lambda label: label >= 0]
         return float(shown.value_counts(normalize=True).max()), len(shown)
 
-    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> ImageOutputs:
         """The fit images with their classes, and what the classes have in common."""
         groups = manifest.preparation.of_classes.group_of_class
         coarse = outputs.about["targets"] == "coarse"

@@ -34,6 +34,7 @@ from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.preparation import Classes, Manifest
 from scaling_ood.products.scores import Quality
 from scaling_ood.products.stored import StoredShards
+from scaling_ood.tasks.drafts import Said
 from scaling_ood.tasks.drafts.whole_images import draft_labels
 from scaling_ood.tasks.image_sets import (
     KnownImages,
@@ -118,9 +119,9 @@ class MultiLabelTask(WholeImages):
         others = {"label": -1, "labels": None}
         return prepare_images(data, whose, places, listed, roles, others, _refuse, roots, workers, curation)
 
-    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:  # noqa: ARG002
+    def draft(self, folder: Path, said: Said, library: Collection[str]) -> list[str]:
         """Parameters of a new benchmark of the photographs in a folder."""
-        return draft_labels(self.name, folder, in_dist, library)
+        return draft_labels(self.name, folder, said, library)
 
     # Networks
 

@@ -19,7 +19,7 @@ from PIL import Image
 from miniatures import rendering_workers
 from miniatures.street import StreetSpec, render_town, street_folders
 from scaling_ood.cores import usable_cores
-from scaling_ood.detectors import Need, OutputsView, field_of, name_of
+from scaling_ood.detectors import Need, field_of, name_of
 from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, stored_scenes
 from scaling_ood.evaluation.facts import (
     detector_run,
@@ -51,7 +51,7 @@ from scaling_ood.images.scenes.pairing import UnpairedError
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
-from scaling_ood.models import ClassCountError, Forward, Network, fitting_state, positions, read_checkpoint
+from scaling_ood.models import ClassCountError, Forward, Network, fitting_state, read_checkpoint
 from scaling_ood.models.segmentation import (
     STRIDE,
     RunAsItIs,
@@ -75,6 +75,7 @@ from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
 from scaling_ood.report import Illustration, interval_figures, scene_figure
+from scaling_ood.tasks.drafts import Said
 from scaling_ood.tasks.drafts.scenes import draft_scenes
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.image_sets import compared, folder_of, place_of
@@ -176,9 +177,9 @@ class SegmentationTask(Task):
         )
         return Manifest(rows, record, roots), quarantine_table(bad, others)
 
-    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:  # noqa: ARG002
+    def draft(self, folder: Path, said: Said, library: Collection[str]) -> list[str]:  # noqa: ARG002
         """Parameters of a new benchmark of the labelled scenes in a folder."""
-        return draft_scenes(self.name, folder, anomalies)
+        return draft_scenes(self.name, folder, said)
 
     # Networks
 
@@ -249,6 +250,7 @@ class SegmentationTask(Task):
         """What readers of a network, and of all that is made with it, must know."""
         chosen = "the last" if getattr(network, "best_epoch", "") == "last" else "the best of them by validation"
         pspnet = isinstance(network, SegmenterSpec) and network.source.start != "outputs" and not network.whole
+        classes = manifest.preparation.classes
         decoder = f", decoder of {network.width} channels" if pspnet else ""  # type: ignore[union-attr]
         return {
             "model": network.architecture,
@@ -258,9 +260,10 @@ class SegmentationTask(Task):
             "targets": "classes",
             "input": _input(network),
             "best_epoch": getattr(network, "best_epoch", "validation"),
-            "told": {"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {},
+            "told": ({"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {})
+            | network.order_told(classes),
             "parameters": network.scalars,
-            "class_order": _order(network, manifest.preparation),
+            "class_order": network.outputs_of(classes),
             **{f"{name}_images": manifest.preparation.images.get(name, 0) for name in self.training_sets},
         }
 
@@ -362,12 +365,19 @@ class SegmentationTask(Task):
         chance = float(of_classes.max() / pixels / len(of_classes))
         return better_than_chance(quality, (chance, pixels), network, self.name)
 
-    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> SceneOutputs:
         """What a detector may learn from: the validation scenes."""
         names = manifest.preparation.classes
         return SceneOutputs(outputs, manifest, self.fit_set, seed_name(seed), method.needs, names)
 
-    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+    def score(
+        self,
+        method: Method,
+        outputs: StoredShards,
+        quality: Quality,
+        manifest: Manifest,
+        runtime: RuntimeSpec,  # noqa: ARG002
+    ) -> Scores:
         """Whether a detector has a meaning; its scores are made when they are measured."""
         if manifest.preparation.given and not method.gap:
             method = replace(method, gap=lacking(method, manifest.preparation, self.fit_set))
@@ -420,6 +430,7 @@ class SegmentationTask(Task):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
     ) -> Measured:
@@ -429,9 +440,11 @@ class SegmentationTask(Task):
         if not scores.gap:
             assert method is not None
             assert outputs is not None
-            view = partial(self.fit_view, outputs, manifest)
-            detectors = {seed: fitted(method, view, seed, manifest) for seed in scores.seeds}
-            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting)
+            device, view = Forward(runtime.device).torch_device, partial(self.fit_view, outputs, manifest)
+            detectors = {
+                seed: fitted(method, lambda *own: view(*own).on(device), seed, manifest) for seed in scores.seeds
+            }
+            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting, device)
         return Measured(summarise_scenes(metrics, scores, manifest.preparation, reporting), per_scene)
 
     def mark(
@@ -453,6 +466,7 @@ class SegmentationTask(Task):
         outputs: Mapping[str, StoredShards],
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
     ) -> Plan[Tensors]:
         """Plan the score maps of the scenes that are shown, and of all where they are to be kept."""
         assert isinstance(reporting, PixelReportingSpec)
@@ -464,6 +478,7 @@ class SegmentationTask(Task):
             {name: own.about["seeds"] for name, own in outputs.items()},
             chosen_scenes(manifest, reporting.examples),
             reporting.keep_score_maps,
+            runtime.device,
         )
         return Plan(make.parts(), make)
 
@@ -515,15 +530,6 @@ def _input(network: SegmenterSpec | AutoencoderSpec) -> str:
 
 def _classes(network: SegmenterSpec, prepared: Preparation) -> int:
     return network.classes or len(prepared.classes)
-
-
-def _order(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> list[int]:
-    """Which of the network's outputs each class is; empty where they have the labels' order."""
-    if network.class_order:
-        return positions(network.order, prepared.classes, network.class_order)
-    named = network.registered.class_names if network.registered and network.weights == "published" else ()
-    same = {*named} == {*prepared.classes} and tuple(named) != tuple(prepared.classes)
-    return positions(named, prepared.classes, network.architecture) if same else []
 
 
 def _refuse_other_classes(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> None:
@@ -619,7 +625,7 @@ def _adopted(
         weights = built.adopted(network.whole, file)
     else:
         weights = fitting_state(built, file, optional=("auxiliary.",))
-        if order := _order(network, prepared):
+        if order := network.outputs_of(prepared.classes):
             last = ("classifier.weight", "classifier.bias")
             weights = {name: each[order] if name in last else each for name, each in weights.items()}
     yield {"models": {f"{seed_name(network.seeds[0])}.best": weights}, "history": []}
@@ -654,7 +660,8 @@ def _confusions(
     found = {seed_name(seed): ConfusionMatrix(classes) for seed in seeds}
     for scene in stored_scenes(outputs, manifest, image_set):
         for seed, confusion in found.items():
-            predicted = scene.outputs(seed).logits.argmax(dim=1)[0].numpy()
+            strips = [strip.logits.argmax(dim=1)[0] for _, strip in scene.strips(seed, ("logits",))]
+            predicted = torch.cat(strips).numpy()
             confusion.add(predicted, scene.train_ids, scene.train_ids < classes)
     return list(found.values())
 

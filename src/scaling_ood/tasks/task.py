@@ -29,7 +29,7 @@ from scaling_ood.products.preparation import Manifest, Preparation
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
 from scaling_ood.products.stored import ProvidedFile, StoredModel, StoredShards, Tensors
-from scaling_ood.tasks.drafts import DraftError
+from scaling_ood.tasks.drafts import DraftError, Said
 
 
 class WrongNetworkError(ValueError):
@@ -53,8 +53,8 @@ def better_than_chance(quality: Quality, chance: tuple[float, int], network: Net
     at_chance = quality.value <= bound
     if at_chance and network.least_quality is None:
         raise WrongNetworkError(
-            f"{setting}: {told} is at chance level ({level:.1%}; by luck up to "
-            f"{bound:.1%}): check weights, preprocessing and the order of the classes. If {network.architecture} is "
+            f"{setting}: {told} is at chance level ({level:.1%}; by luck up to {bound:.1%}): check weights, "
+            f"preprocessing and the order of the classes (class_order). If {network.architecture} is "
             "known to be no better, say so: least_quality: 0"
         )
     if at_chance:
@@ -122,19 +122,18 @@ class Task(ABC):
             Manifest; images and files that are not used, with the reason.
         """
 
-    def draft(self, folder: Path, in_dist: str, anomalies: Sequence[int], library: Collection[str]) -> list[str]:
+    def draft(self, folder: Path, said: Said, library: Collection[str]) -> list[str]:
         """Parameters of a new benchmark of the photographs in a folder: lines of YAML, with comments.
 
         Args:
             folder: The data root.
-            in_dist: Name of the folder in it that is in-distribution; empty: its shape tells.
-            anomalies: Ids of anomalous pixels; empty: the labels tell, where there are any.
+            said: What its shape does not tell.
             library: Names of data sets that are taken.
 
         Raises:
             DraftError: None can be made of it, or not without being told more.
         """
-        raise DraftError(f"of {self.name} no benchmark is drafted ({folder}, {in_dist}, {anomalies}, {library})")
+        raise DraftError(f"of {self.name} no benchmark is drafted ({folder}, {said}, {library})")
 
     # Networks
 
@@ -217,7 +216,9 @@ class Task(ABC):
         return prepared.classes
 
     @abstractmethod
-    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+    def score(
+        self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest, runtime: RuntimeSpec
+    ) -> Scores:
         """Fit a detector and score the test images; of pixels, only whether it has a meaning."""
 
     def plan_scores(
@@ -241,6 +242,7 @@ class Task(ABC):
         scored: StoredShards,  # noqa: ARG002
         quality: Quality,  # noqa: ARG002
         manifest: Manifest,  # noqa: ARG002
+        runtime: RuntimeSpec,  # noqa: ARG002
     ) -> Scores:
         """The scores of one detector that such passes have left."""
         raise ValueError(f"{self.name} keeps outputs, not scores alone")
@@ -253,6 +255,7 @@ class Task(ABC):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
     ) -> Measured:
@@ -275,9 +278,10 @@ class Task(ABC):
         outputs: Mapping[str, StoredShards],
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,
     ) -> Plan[Tensors]:
         """Plan the score maps of detectors for pixels."""
-        raise ValueError(f"{self.name} has no pixels ({methods}, {outputs}, {manifest}, {reporting})")
+        raise ValueError(f"{self.name} has no pixels ({methods}, {outputs}, {manifest}, {reporting}, {runtime})")
 
     def shown_networks(self, spec: SettingSpec) -> Sequence[str]:
         """Networks whose outputs the report reads; the shared one is the first."""

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from scaling_ood.detectors import Given, Need, OutputsView, field_of, name_of
+from scaling_ood.detectors import Given, Need, field_of, name_of
 from scaling_ood.detectors.rotation import ROTATIONS, turned
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name, shards_of
 from scaling_ood.evaluation.facts import (
@@ -49,7 +49,6 @@ from scaling_ood.models import (
     architecture,
     build_head,
     build_network,
-    positions,
     published_digest,
     published_network,
     read_checkpoint,
@@ -282,6 +281,7 @@ class WholeImages(Task):
     ) -> dict[str, Any]:
         """What readers of a network, and of all that is made with it, must know."""
         sha256 = "" if checkpoint is None else checkpoint.sha256
+        classes = self.classes(network, manifest.preparation)
         return {
             "model": network.architecture,
             "architecture": network.architecture,
@@ -290,8 +290,8 @@ class WholeImages(Task):
             "targets": getattr(network, "targets", "classes"),
             "input": self._input(network, manifest.preparation),
             "best_epoch": getattr(network, "best_epoch", "last"),
-            "class_order": self._order(network, manifest.preparation),
-            "told": self.told(network),
+            "class_order": network.outputs_of(classes),
+            "told": {**self.told(network), **network.order_told(classes)},
             "parameters": network.scalars,
         }
 
@@ -302,14 +302,6 @@ class WholeImages(Task):
         own = self.preprocessing(network, prepared)
         shape = "squashed to" if network.squash else f"resize {own.resize_px} px, centre crop"
         return f"{shape} {own.crop_px} px ({own.interpolation}), mean {own.mean}, std {own.std}"
-
-    def _order(self, network: ImageNetworkSpec, prepared: Preparation) -> list[int]:
-        """Which of the network's outputs each class is; empty where they have the data set's order."""
-        classes, own = self.classes(network, prepared), network.registered.class_names
-        if network.class_order:
-            return positions(network.order, classes, network.class_order)
-        named = network.source.start == "published" and not network.source.trains and {*own} == {*classes}
-        return positions(own, classes, network.architecture) if named and own != tuple(classes) else []
 
     # Outputs and scores
 
@@ -421,7 +413,7 @@ class WholeImages(Task):
             raise WrongNetworkError(
                 f"{self.name}: {told} on {images:,} in-distribution images is under the "
                 f"{quality.least:.1%} that {network.architecture} is known for (least_quality): check weights, "
-                "preprocessing and the order of the classes"
+                "preprocessing and the order of the classes (class_order)"
             )
         if values and not network.source.trains:
             quality = better_than_chance(quality, self.chance(quality, manifest), network, self.name)
@@ -429,7 +421,7 @@ class WholeImages(Task):
             _logger.warning(quality.warning)
         return quality
 
-    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> OutputsView:
+    def fit_view(self, outputs: StoredShards, manifest: Manifest, method: Method, seed: int) -> ImageOutputs:
         """What a detector may learn from: the fit images."""
         names = self.class_names(outputs, manifest.preparation)
         return ImageOutputs(outputs, self.fit_set, seed_name(seed), method.needs, class_names=names)
@@ -438,13 +430,17 @@ class WholeImages(Task):
         """Names of the classes, or of the groups that they form."""
         return prepared.of_classes.groups if outputs.about["targets"] == "coarse" else prepared.classes
 
-    def score(self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest) -> Scores:
+    def score(
+        self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest, runtime: RuntimeSpec
+    ) -> Scores:
         """Fit a detector and score the test images."""
         prepared = manifest.preparation
         if prepared.given and not method.gap:
             method = replace(method, gap=lacking(method, prepared))
         sets = ("test", *prepared.ood)
-        return score_images(method, outputs, quality, manifest, sets, partial(self.fit_view, outputs, manifest))
+        return score_images(
+            method, outputs, quality, manifest, sets, partial(self.fit_view, outputs, manifest), runtime
+        )
 
     def plan_scores(
         self,
@@ -467,14 +463,26 @@ class WholeImages(Task):
         return Plan(of_sets(plan.parts, sets, heads=False), make, plan.about)
 
     def collect(
-        self, method: Method, outputs: StoredShards, scored: StoredShards, quality: Quality, manifest: Manifest
+        self,
+        method: Method,
+        outputs: StoredShards,
+        scored: StoredShards,
+        quality: Quality,
+        manifest: Manifest,
+        runtime: RuntimeSpec,
     ) -> Scores:
         """The detector's own column; it is fitted once more, for what is told of it."""
-        known = score_later(method, outputs, quality, manifest, partial(self.fit_view, outputs, manifest))
+        device = Forward(runtime.device).torch_device
+
+        def view(method: Method, seed: int) -> ImageOutputs:
+            return self.fit_view(outputs, manifest, method, seed).on(device)
+
+        known = score_later(method, outputs, quality, manifest, view)
         if known.gap:
             return replace(known, diagnostics={})
         sets = ("test", *manifest.preparation.ood)
-        return replace(known, frame=scores_of(scored, method.name, known.seeds, manifest, sets))
+        where = "cpu" if method.build().on_processor else scored.about["device"]
+        return replace(known, frame=scores_of(scored, method.name, known.seeds, manifest, sets), device=where)
 
     # Packaging
 
@@ -525,6 +533,7 @@ class WholeImages(Task):
         scores: Scores,
         manifest: Manifest,
         reporting: ReportingSpec,
+        runtime: RuntimeSpec,  # noqa: ARG002
         method: Method | None,  # noqa: ARG002
         outputs: StoredShards | None,  # noqa: ARG002
     ) -> Measured:

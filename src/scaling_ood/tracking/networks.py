@@ -34,7 +34,9 @@ def log_trained(client: MlflowClient, run: Run, path: str, sha256: str) -> None:
         _logger.warning("%s: %s holds other weights now; they are not logged", run.info.run_name, weights)
         return
     named = _NOT_IN_NAMES.sub("-", f"{tags['benchmark']}-{tags['setting']}-{tags['network']}")
-    kept = {name: tags[name] for name in ("benchmark", "setting", "network", "model", "model_key") if name in tags}
+    kept: dict[str, str] = {
+        name: tags[name] for name in ("benchmark", "setting", "network", "model", "model_key") if name in tags
+    }
     told = {**kept, "sha256": sha256}
     model = client.create_logged_model(run.info.experiment_id, named, run.info.run_id, told, model_type=_TYPE)
     client.log_model_artifacts(model.model_id, str(weights.parent))

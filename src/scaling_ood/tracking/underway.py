@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from mlflow.entities import Run
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 PATIENCE = 15.0
 """Seconds that one piece of work with the store may take; after a longer one nothing more is sent."""

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import RandomResizedCrop  # type: ignore[import-untyped]
 
 from scaling_ood.cores import workers_of
 from scaling_ood.images import Loading, Photographs, Preprocessing, read_image
@@ -90,6 +89,8 @@ class RandomCrop:
 
     def apply(self, image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
         """uint8 (3, crop_px, crop_px); chance comes from the global generator."""
+        from torchvision.transforms import RandomResizedCrop  # type: ignore[import-untyped]
+
         top, left, height, width = RandomResizedCrop.get_params(image, list(self.area), list(self.aspect))
         side = preprocessing.crop_px
         cut = image.crop((left, top, left + width, top + height))

@@ -1,5 +1,7 @@
 """This project's own backbones, and the published weights that they name."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -14,7 +16,9 @@ from scaling_ood.models import (
     published_digest,
     published_network,
     read_checkpoint,
+    weights_digest,
 )
+from scaling_ood.models.sources import own
 
 PUBLISHED = [name for name, registered in ARCHITECTURES.items() if registered.weights]
 
@@ -37,7 +41,22 @@ def test_a_backbone_takes_other_input_sizes(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_weights_are_the_registered_ones(name: str) -> None:
-    assert published_digest(name) == ARCHITECTURES[name].weights_digest
+    backbone, head = ARCHITECTURES[name].build(True)
+    assert head is not None
+    of_head = {f"head.{key}": value for key, value in head.state_dict().items()}
+    found = weights_digest({**backbone.state_dict(), **of_head})
+    assert found == published_digest(name) == ARCHITECTURES[name].weights_digest
+
+
+def test_a_changed_file_of_published_weights_is_told_without_building_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_registered = ARCHITECTURES["efficientnet_lite0"].is_registered
+    assert is_registered is not None
+    assert is_registered()
+    (tmp_path / "other.pth").write_bytes(b"other weights")
+    monkeypatch.setattr(own, "_lite0_file", lambda: str(tmp_path / "other.pth"))
+    assert not is_registered()
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

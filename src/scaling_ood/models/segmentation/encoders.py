@@ -7,14 +7,16 @@ the new map is the old one, number by number ("à trous"). Published weights the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torchvision.models.resnet import ResNet  # type: ignore[import-untyped]
 
 from scaling_ood.models.segmentation.ragged import Ragged
+
+if TYPE_CHECKING:
+    from torchvision.models.resnet import ResNet  # type: ignore[import-untyped]
 
 STRIDE = 8
 

@@ -6,16 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from torchvision.models.resnet import (  # type: ignore[import-untyped]
-    BasicBlock,
-    Bottleneck,
-    ResNet,
-    ResNet18_Weights,
-    ResNet50_Weights,
-    ResNet101_Weights,
-    WeightsEnum,
-)
-
 from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.backbone import Registered
 from scaling_ood.models.chance import seeded
@@ -46,13 +36,13 @@ def segmenter(name: str) -> Segmenter | WholeSegmenter:
     Raises:
         ValueError: Unknown name; says the nearest match and all known ones.
     """
+    if name in SEGMENTERS:
+        return SEGMENTERS[name]
     for source in segmenter_sources():
         if source.has(name):
             return source.segmenter(name)
-    if name not in SEGMENTERS:
-        known = "; ".join([", ".join(sorted(SEGMENTERS)), *(source.offers for source in segmenter_sources())])
-        raise ValueError(f"unknown segmenter '{name}'{nearest(name, SEGMENTERS)} (known: {known})")
-    return SEGMENTERS[name]
+    known = "; ".join([", ".join(sorted(SEGMENTERS)), *(source.offers for source in segmenter_sources())])
+    raise ValueError(f"unknown segmenter '{name}'{nearest(name, SEGMENTERS)} (known: {known})")
 
 
 def build_segmenter(
@@ -89,17 +79,20 @@ def build_segmenter(
         return PSPNet(encoder, classes, width=width, dropout=dropout, confidence=confidence)
 
 
-def _resnet(
-    block: type[BasicBlock | Bottleneck], layers: list[int], weights: WeightsEnum | None, pretrained: bool
-) -> Encoder:
-    network = ResNet(block, layers)
-    if pretrained and weights is not None:
-        network.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+def _resnet(block: str, layers: list[int], weights: str, pretrained: bool) -> Encoder:
+    from torchvision.models import get_weight, resnet  # type: ignore[import-untyped]
+
+    network = resnet.ResNet(getattr(resnet, block), layers)
+    if pretrained and weights:
+        state = get_weight(weights).get_state_dict(progress=False, check_hash=True, weights_only=True)
+        network.load_state_dict(state)
     return DilatedResNet(network)
 
 
 def _deep_stem(layers: list[int], _pretrained: bool) -> Encoder:
-    return DeepStemResNet(ResNet(Bottleneck, layers))
+    from torchvision.models import resnet
+
+    return DeepStemResNet(resnet.ResNet(resnet.Bottleneck, layers))
 
 
 def _efficientnet_lite0(blocks: int, pretrained: bool) -> Encoder:
@@ -107,8 +100,8 @@ def _efficientnet_lite0(blocks: int, pretrained: bool) -> Encoder:
     return DilatedEfficientNetLite(backbone, blocks)
 
 
-def _from_torchvision(block: type[BasicBlock | Bottleneck], layers: list[int], weights: WeightsEnum) -> Segmenter:
-    digest = weights.url.removesuffix(".pth").rsplit("-", 1)[1]
+def _from_torchvision(block: str, layers: list[int], weights: str, digest: str) -> Segmenter:
+    """An encoder of torchvision, which is imported when one is built; the digest is that of the file's name."""
     encoder, told = partial(_resnet, block, layers, weights), f"{weights} (torchvision, BSD-3)"
     return Segmenter(encoder, preprocessing=_IMAGENET, weights=told, weights_digest=digest)
 
@@ -133,10 +126,12 @@ SEGMENTERS = Registry(
         "pspnet_efficientnet_lite0": _from_lite0(blocks=16),
         # Without the last five blocks, which the dilation makes four fifths of the work: for training without a GPU.
         "pspnet_efficientnet_lite0_short": _from_lite0(blocks=11),
-        "pspnet_resnet10": Segmenter(partial(_resnet, BasicBlock, [1, 1, 1, 1], None), preprocessing=_IMAGENET),
-        "pspnet_resnet18": _from_torchvision(BasicBlock, [2, 2, 2, 2], ResNet18_Weights.IMAGENET1K_V1),
-        "pspnet_resnet50": _from_torchvision(Bottleneck, [3, 4, 6, 3], ResNet50_Weights.IMAGENET1K_V1),
-        "pspnet_resnet101": _from_torchvision(Bottleneck, [3, 4, 23, 3], ResNet101_Weights.IMAGENET1K_V1),
+        "pspnet_resnet10": Segmenter(partial(_resnet, "BasicBlock", [1, 1, 1, 1], ""), preprocessing=_IMAGENET),
+        "pspnet_resnet18": _from_torchvision("BasicBlock", [2, 2, 2, 2], "ResNet18_Weights.IMAGENET1K_V1", "f37072fd"),
+        "pspnet_resnet50": _from_torchvision("Bottleneck", [3, 4, 6, 3], "ResNet50_Weights.IMAGENET1K_V1", "0676ba61"),
+        "pspnet_resnet101": _from_torchvision(
+            "Bottleneck", [3, 4, 23, 3], "ResNet101_Weights.IMAGENET1K_V1", "63fe2227"
+        ),
         # The released code's. ImageNet weights of this form are on their authors' host alone, without a published
         # digest.
         "pspnet_resnet50_deepstem": Segmenter(partial(_deep_stem, [3, 4, 6, 3]), preprocessing=_IMAGENET),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -36,8 +36,7 @@ def architecture(name: str) -> Architecture:
     raise ValueError(f"unknown architecture '{name}'{hint} (known: {offers})")
 
 
-@lru_cache(maxsize=1)
-def sources() -> tuple[Source, ...]:
-    """Those of all files here, by the files' names."""
-    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
-    return tuple(module.SOURCE for module in modules)
+def sources() -> Iterator[Source]:
+    """Those of all files here, by the files' names; each is imported when it is asked for, with its library."""
+    for module in iter_modules(__path__):
+        yield import_module(f"{__name__}.{module.name}").SOURCE

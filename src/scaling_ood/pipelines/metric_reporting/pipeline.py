@@ -1,7 +1,8 @@
 """The graph of metric reporting, of each setting; a detector is a namespace in it.
 
     <detector>.scores -> measure_scores -> <detector>.measured
-    all of them -> collect_results -> results, metrics
+    all of them -> collect_results -> results
+                -> collect_metrics -> metrics
                 -> [map_scores -> score_maps]
                 -> draw_report -> report
                 -> record_runs -> runs
@@ -14,6 +15,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood.pipelines.metric_reporting.nodes import (
+    collect_metrics,
     collect_results,
     draw_report,
     map_scores,
@@ -49,7 +51,10 @@ def _fan_in(setting: Setting) -> Pipeline:
     maps = {"score_maps": "score_maps"} if spec.dense else {}
     # Marks of pixels come from what was measured in each scene, those of images from their scores.
     marked = measured if spec.dense else {**scores, **measured}
-    nodes: list[Node] = [setting.node(collect_results, {**rules, **marked}, ["results", "metrics"])]
+    nodes: list[Node] = [
+        setting.node(collect_results, {**rules, **marked}, "results"),
+        setting.node(collect_metrics, measured, "metrics"),
+    ]
     if spec.dense:
         read = {f"{name}_outputs": f"{name}.outputs" for name in spec.used_networks}
         nodes.append(setting.node(map_scores, {**rules, **scores, **read}, "score_maps", methods=spec.methods))

@@ -24,7 +24,7 @@ def _train(setting: Setting) -> Pipeline:
     owners = setting.task.feature_owners(setting.spec)
     nodes = []
     for name, network in setting.spec.used_networks.items():
-        inputs = {"manifest": "manifest", "network": f"params:networks.{name}", "runtime": "params:runtime"}
+        inputs = {"manifest": "manifest", "network": f"params:networks.{name}"}
         if owners.get(name) == name:
             nodes.append(setting.node(extract_features, inputs, f"{name}.features", owner=name))
         if name in owners:

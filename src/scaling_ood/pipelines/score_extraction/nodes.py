@@ -14,7 +14,7 @@ from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.setting import ExtractionSpec
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan
+from scaling_ood.products.plans import Plan, planned
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards, Tensors
@@ -97,7 +97,7 @@ def pass_and_score(
     return task.plan_scores(detectors, network, model, outputs, manifest, needs, extraction, runtime)
 
 
-@keyed(manifest=_passed_images)
+@planned(manifest=_passed_images, silent=["manifest"])
 def check_quality(
     task: Task, outputs: StoredShards, manifest: Manifest, network: NetworkSpec, scored: StoredShards | None = None
 ) -> Quality:
@@ -109,15 +109,23 @@ def check_quality(
     return task.check(network, outputs, manifest) if scored is None else task.check(network, outputs, manifest, scored)
 
 
-@keyed(manifest=_scored_images)
-def score_images(task: Task, outputs: StoredShards, quality: Quality, manifest: Manifest, detector: Method) -> Scores:
-    """Fit one detector on the fit images and score every test image, for the network of each seed."""
-    return task.score(detector, outputs, quality, manifest)
+@planned(manifest=_scored_images, silent=["manifest", "quality"])
+def score_images(
+    task: Task, runtime: RuntimeSpec, outputs: StoredShards, quality: Quality, manifest: Manifest, detector: Method
+) -> Scores:
+    """Fit one detector on the fit images and score every test image, for the network of each seed, on the device."""
+    return task.score(detector, outputs, quality, manifest, runtime)
 
 
-@keyed(manifest=_scored_images)
+@planned(manifest=_scored_images, silent=["manifest", "quality"])
 def collect_scores(
-    task: Task, outputs: StoredShards, scored: StoredShards, quality: Quality, manifest: Manifest, detector: Method
+    task: Task,
+    runtime: RuntimeSpec,
+    outputs: StoredShards,
+    scored: StoredShards,
+    quality: Quality,
+    manifest: Manifest,
+    detector: Method,
 ) -> Scores:
     """The scores of one detector, where test images were scored while they were passed."""
-    return task.collect(detector, outputs, scored, quality, manifest)
+    return task.collect(detector, outputs, scored, quality, manifest, runtime)

@@ -35,7 +35,7 @@ def _extract(setting: Setting) -> Pipeline:
     nodes: list[Node] = []
     for name in spec.used_networks:
         inputs = {"manifest": "manifest", "network": f"params:networks.{name}"}
-        settings = {"extraction": "params:extraction", "runtime": "params:runtime"}
+        settings = {"extraction": "params:extraction"}
         shared = {"features": f"{spec.shared}.outputs"} if task.reads_outputs(spec, name) else {}
         needs = task.needs(spec, name)
         extracted = {"model": f"{name}.model", **inputs, **settings, **shared}

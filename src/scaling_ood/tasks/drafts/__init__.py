@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -10,6 +11,32 @@ import yaml
 
 class DraftError(ValueError):
     """A folder of which no benchmark can be made, or not without being told more."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a person says of a folder where its shape does not.
+
+    Attributes:
+        in_dist: Name of the folder in it that is in-distribution.
+        ood: Classes that are OOD, where they lie beside those that are not.
+        anomalies: Ids of anomalous pixels.
+    """
+
+    in_dist: str = ""
+    ood: tuple[str, ...] = ()
+    anomalies: tuple[int, ...] = ()
+
+    def only(self, *meant: str) -> None:
+        """Make sure that nothing is said that means nothing in a setting.
+
+        Raises:
+            DraftError: Something is.
+        """
+        options = {"in_dist": "IN_DIST", "ood": "OOD", "anomalies": "ANOMALY"}
+        given = [option for field, option in options.items() if getattr(self, field) and field not in meant]
+        if given:
+            raise DraftError(f"{', '.join(given)} means nothing in this setting")
 
 
 def flow(value: Any) -> str:

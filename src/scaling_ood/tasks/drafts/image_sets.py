@@ -13,7 +13,7 @@ from scaling_ood.images import LAYOUTS, LayoutError, list_files
 from scaling_ood.images.folders import SPLITS, TESTING, TRAINING, VALIDATION, subfolders
 from scaling_ood.images.inventory import Inventory, inventory
 from scaling_ood.parameters.common import RESERVED, unfit_names
-from scaling_ood.tasks.drafts import DraftError
+from scaling_ood.tasks.drafts import DraftError, Said
 from scaling_ood.wording import listed, unknown
 
 KNOWN = ("in_dist", "in_distribution", "in-distribution", "in", "id", "known")
@@ -36,6 +36,7 @@ class FoundSet:
         layout: By which it is read.
         images: Its number of images.
         splits: Which of its splits count; None takes all.
+        classes: Which of its classes count; None takes all.
     """
 
     name: str
@@ -43,11 +44,13 @@ class FoundSet:
     layout: str
     images: int
     splits: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
 
     def entry(self) -> dict[str, Any]:
         """Its entry of the library."""
-        splits = {"splits": list(self.splits)} if self.splits else {}
-        return {"source": "photographs", "layout": self.layout, "folder": self.folder, **splits}
+        parts = {"splits": self.splits, "classes": self.classes}
+        stated = {part: list(names) for part, names in parts.items() if names}
+        return {"source": "photographs", "layout": self.layout, "folder": self.folder, **stated}
 
 
 def split_folders(root: Path) -> list[str]:
@@ -59,24 +62,23 @@ def split_folders(root: Path) -> list[str]:
     ]
 
 
-def known_folder(root: Path, wanted: str, taken: Collection[str] = ()) -> Path:
+def known_folder(root: Path, said: Said) -> Path:
     """The folder of the in-distribution set: the root itself where it has splits, else one directly in it.
 
     Args:
         root: The person's folder.
-        wanted: The name that was given; empty where none was.
-        taken: Folders that cannot be it.
+        said: Its name, if one was given. Where OOD classes are named, and it is not, the root holds the classes.
 
     Raises:
         DraftError: None has classes, or several have; says what each holds.
     """
-    if not wanted and split_folders(root):
+    if not said.in_dist and (split_folders(root) or said.ood):
         return root
-    found = {each.name: inventory(each) for each in subfolders(root) if each.name not in taken}
-    if wanted:
-        if wanted not in found:
-            raise DraftError(f"in {root}: {unknown('folder', wanted, found)}")
-        return root / wanted
+    found = {each.name: inventory(each) for each in subfolders(root)}
+    if said.in_dist:
+        if said.in_dist not in found:
+            raise DraftError(f"in {root}: {unknown('folder', said.in_dist, found)}")
+        return root / said.in_dist
     named = [name for name in found if name.lower() in KNOWN]
     split = [name for name, one in found.items() if one.fitting == "image_folder" and name.lower() not in OOD]
     classes = [name for name, one in found.items() if _has_classes(one) and name.lower() not in OOD]
@@ -88,15 +90,13 @@ def known_folder(root: Path, wanted: str, taken: Collection[str] = ()) -> Path:
     problem = (
         f"any of {', '.join(several)} may be it"
         if several
-        else "no folder holds folders of classes with images; put those of the known classes into one folder"
+        else "no folder holds folders of classes with images; put those of the known classes into one folder, or name "
+        'those that are OOD (OOD="CLASS CLASS", --ood CLASS), and all others are known'
     )
     raise DraftError(
         f"which folder of {root} is the in-distribution set? {problem}. Name it (IN_DIST=FOLDER, --in-dist FOLDER); "
         f"{LAYOUTS.expected('class_folders')}, {LAYOUTS.expected('image_folder')}. Found:\n{told}"
     )
-
-
-_NONE = "no folder holds folders of classes with images; put those of the known classes into one folder"
 
 
 def _has_classes(found: Inventory) -> bool:

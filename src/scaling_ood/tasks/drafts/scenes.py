@@ -19,7 +19,7 @@ from scaling_ood.images.scenes import LAYOUTS
 from scaling_ood.images.scenes.pairing import LABEL_SUFFIXES
 from scaling_ood.images.scenes.reading import LabelCount, count_labels
 from scaling_ood.images.walking import is_hidden, walk
-from scaling_ood.tasks.drafts import DraftError, flow, section
+from scaling_ood.tasks.drafts import DraftError, Said, flow, section
 from scaling_ood.tasks.drafts.image_sets import free_name
 
 ROLES = {"train": TRAINING, "validation": VALIDATION, "test": TESTING}
@@ -52,17 +52,18 @@ class Paired:
         return {"images": self.images, "labels": self.labels, "role": role} | {k: v for k, v in given.items() if v}
 
 
-def draft_scenes(setting: str, root: Path, anomalies: Sequence[int]) -> list[str]:
+def draft_scenes(setting: str, root: Path, said: Said) -> list[str]:
     """Parameters of a benchmark of labelled scenes.
 
     Args:
         setting: Whose.
         root: The person's folder, which becomes the data root.
-        anomalies: Ids of anomalous pixels; empty: those that only test scenes show.
+        said: The ids of anomalous pixels; by default those that only test scenes show.
 
     Raises:
         DraftError: Photographs and label images of three splits cannot be told, or no id is anomalous.
     """
+    said.only("anomalies")
     for place in (root, *subfolders(root)):
         if layout := LAYOUTS.recognised(place):
             folder = place.relative_to(root).as_posix()
@@ -77,7 +78,7 @@ def draft_scenes(setting: str, root: Path, anomalies: Sequence[int]) -> list[str
         )
     counts = {role: _counts(pair.files) for role, pair in pairs.items()}
     shown = {role: _shown(own) for role, own in counts.items()}
-    odd = sorted(set(anomalies) or shown["test"] - shown["train"] - shown["validation"] - {VOID})
+    odd = sorted(set(said.anomalies) or shown["test"] - shown["train"] - shown["validation"] - {VOID})
     if not odd:
         told = "; ".join(f"{role}: {', '.join(map(str, sorted(own)))}" for role, own in shown.items())
         raise DraftError(
@@ -112,7 +113,7 @@ def _network(edge: int | None, scenes: int, classes: int = 10) -> list[str]:
         "label_stride": 1,
         "least_quality": round(1 / classes, 2),
     }
-    about = "Small, and the weights of its encoder are installed. docs/how-to.md has larger ones."
+    about = "Small, and the weights of its encoder are installed. docs/own-data.md has larger ones."
     lines = ["  networks:", *section("segmenter", recipe, about, 4)]
     lines[-1] += "  # Mean IoU under which no score is computed: set it to what the network should reach."
     return lines

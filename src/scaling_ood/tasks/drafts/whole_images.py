@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from scaling_ood.images.inventory import inventory
 from scaling_ood.images.multi_label import LAYOUTS as LABELLED
 from scaling_ood.images.multi_label import MultiLabelSource
 from scaling_ood.images.multi_label.sources import read_listing
-from scaling_ood.tasks.drafts import DraftError, flow, section
+from scaling_ood.tasks.drafts import DraftError, Said, flow, section
 from scaling_ood.tasks.drafts.image_sets import (
     NOISE,
     FoundSet,
@@ -24,25 +25,29 @@ from scaling_ood.tasks.drafts.image_sets import (
     shared_roles,
     split_folders,
 )
+from scaling_ood.wording import unknown
 
 _NETWORK = {"architecture": "efficientnet_lite0", "weights": "trained_head"}
-_ABOUT_NETWORK = "Small, and its weights are installed; a head is trained on its features. docs/how-to.md has others."
+_ABOUT_NETWORK = (
+    "Small, and its weights are installed; a head is trained on its features. docs/own-model.md has others."
+)
 _ABOUT_ROLES = "What trains the network, fits the detectors, and is tested. Roles that share a split draw from it."
 
 
-def draft_classes(setting: str, root: Path, in_dist: str, library: Collection[str]) -> list[str]:
+def draft_classes(setting: str, root: Path, said: Said, library: Collection[str]) -> list[str]:
     """Parameters of a benchmark of images that are of one class each.
 
     Args:
         setting: Whose.
         root: The person's folder, which becomes the data root.
-        in_dist: Name of the folder in it that is in-distribution; empty: it is told by its shape.
+        said: The folder in it that is in-distribution, and OOD classes in that one; by default its shape tells.
         library: Names of data sets that are taken.
 
     Raises:
         DraftError: No in-distribution set can be told, or it is too small.
     """
-    place = known_folder(root, in_dist)
+    said.only("in_dist", "ood")
+    place = known_folder(root, said)
     splits = split_folders(place)
     layout = "image_folder" if splits else inventory(place).fitting
     try:
@@ -53,19 +58,33 @@ def draft_classes(setting: str, root: Path, in_dist: str, library: Collection[st
     for one in entries:
         images.setdefault(one.split, Counter())[one.class_name] += 1
     classes = {name for of_split in images.values() for name in of_split} - {""}
+    strange = [unknown("class", name, classes) for name in said.ood if name not in classes]
+    if strange:
+        raise DraftError(f"{place}: {'; '.join(strange)}")
+    beside = {name: sum(of_split.pop(name, 0) for of_split in images.values()) for name in said.ood}
+    classes -= {*beside}
     if len(classes) < 2:  # noqa: PLR2004
         raise DraftError(f"{place} has {len(classes)} classes, and a classifier needs two. Found: {inventory(place)}")
     name = free_name(root.name if place == root else place.name, library)
-    known = FoundSet(name, place.relative_to(root).as_posix(), layout, len(entries), tuple(splits) or None)
-    ood = ood_sets(root, splits if place == root else [place.name], [*library, name])
-    comments = {name: f"In-distribution: {len(entries):,} images of {len(classes):,} classes."}
+    folder, counted = place.relative_to(root).as_posix(), len(entries) - sum(beside.values())
+    part = partial(FoundSet, folder=folder, layout=layout, splits=tuple(splits) or None)
+    known = part(name, images=counted, classes=tuple(sorted(classes)) if beside else None)
+    taken = [*library, name]
+    ood = []
+    for odd, number in beside.items():
+        ood.append(part(free_name(odd, taken), images=number, classes=(odd,)))
+        taken.append(ood[-1].name)
+    if place != root or splits:
+        ood += ood_sets(root, splits if place == root else [place.name], taken)
+    comments = {name: f"In-distribution: {counted:,} images of {len(classes):,} classes."}
     data = {"in_dist": name, "ood": _ood_names(ood), **roles(images)}
     return _written(setting, [known, *ood], comments, data, 1 / len(classes), ood)
 
 
-def draft_labels(setting: str, root: Path, in_dist: str, library: Collection[str]) -> list[str]:
+def draft_labels(setting: str, root: Path, said: Said, library: Collection[str]) -> list[str]:
     """Parameters of a benchmark of images of several classes each, as `draft_classes`."""
-    candidates = [root / in_dist] if in_dist else [root, *subfolders(root)]
+    said.only("in_dist")
+    candidates = [root / said.in_dist] if said.in_dist else [root, *subfolders(root)]
     found = {place: layout for place in candidates if (layout := LABELLED.recognised(place))}
     if len(found) != 1:
         shapes = "\n".join(f"- {LABELLED.expected(layout)}" for layout in LABELLED)

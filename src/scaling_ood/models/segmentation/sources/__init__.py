@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -28,8 +27,7 @@ class SegmenterSource:
     offers: str
 
 
-@lru_cache(maxsize=1)
-def segmenter_sources() -> tuple[SegmenterSource, ...]:
-    """Those of all files here, by the files' names."""
-    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
-    return tuple(module.SOURCE for module in modules)
+def segmenter_sources() -> Iterator[SegmenterSource]:
+    """Those of all files here, by the files' names; each is imported when it is asked for, with its library."""
+    for module in iter_modules(__path__):
+        yield import_module(f"{__name__}.{module.name}").SOURCE

@@ -1,0 +1,64 @@
+"""Tables in CSV files, for people and other programs, with a record that says what they were made from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
+
+from scaling_ood.datasets.places import local_path
+from scaling_ood.datasets.vouching import Voucher
+from scaling_ood.products.kept_files import write_atomically
+from scaling_ood.products.keys import NOT_MADE
+from scaling_ood.products.plans import Plan
+
+
+class TableDataset(AbstractDataset[pd.DataFrame | Plan[pd.DataFrame], pd.DataFrame]):
+    """A CSV file in UTF-8, without an index. A plan is made where the file is not what it would make.
+
+    YAML:
+        ```yaml
+        "{setting}.results":
+          type: scaling_ood.datasets.TableDataset
+          filepath: data/08_reporting/{setting}/results.csv
+        ```
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        """Remember where it is.
+
+        Args:
+            filepath: The file.
+            metadata: For Kedro-Viz; not used here.
+        """
+        self._path = local_path(filepath)
+        self._record = Voucher(self._path.parent, self._path.name)
+        self.metadata = metadata
+
+    def save(self, data: pd.DataFrame | Plan[pd.DataFrame]) -> None:
+        """Write it as a whole."""
+        origin = data.origin if isinstance(data, Plan) else NOT_MADE
+        if isinstance(data, Plan):
+            if self._record.vouches_for(origin):
+                return
+            data = data.whole()
+        self._record.withdraw()
+        write_atomically(self._path, data.to_csv(index=False))
+        self._record.write(origin, [self._path])
+
+    def load(self) -> pd.DataFrame:
+        """The table."""
+        return pd.read_csv(self._path)
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """The first rows, for Kedro-Viz."""
+        return TablePreview(json.loads(pd.read_csv(self._path, nrows=nrows).to_json(orient="split")))
+
+    def _exists(self) -> bool:
+        return self._path.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}

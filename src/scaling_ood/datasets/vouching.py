@@ -1,0 +1,48 @@
+"""A record beside files of other people's formats: what they were made from, and that they are what was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from scaling_ood.products.kept_files import content_sum, is_intact, read_record, remove, write_atomically
+from scaling_ood.products.keys import Origin
+
+RECORDS = ".records"
+"""Folder of the records, beside the files."""
+
+
+class Voucher:
+    """The record of one product that is one or more files, or folders, in one folder."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Remember where it is.
+
+        Args:
+            folder: Of the files.
+            name: Of the product, which no other in the folder has.
+        """
+        self._folder = folder
+        self._path = folder / RECORDS / f"{name}.json"
+
+    def vouches_for(self, origin: Origin) -> bool:
+        """Whether the product is there, whole, and was made from this."""
+        record = read_record(self._path)
+        if not record or Origin.of_record(record) != origin:
+            return False
+        return all(is_intact(self._folder / name, sha256) for name, sha256 in record["files"].items())
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything is vouched for."""
+        return self._path.is_file()
+
+    def withdraw(self) -> None:
+        """Vouch for nothing, before a file is changed."""
+        remove(self._path)
+
+    def write(self, origin: Origin, files: Iterable[Path]) -> None:
+        """Vouch for files that are written."""
+        sums = {path.relative_to(self._folder).as_posix(): content_sum(path) for path in files}
+        write_atomically(self._path, json.dumps({**origin.record(), "files": sums}, indent=1))

@@ -1,0 +1,74 @@
+"""Sums of exponentials that neither overflow, saturate nor lose what is small: what scores of logits are made of."""
+
+from __future__ import annotations
+
+import torch
+
+_IMAGES = 2  # dimensions of (N, C)
+_ROWS = 256
+"""Images at a time: what is computed of them stays in the processor's cache."""
+_SMALL = 1e-30
+
+
+def is_of_images(logits: torch.Tensor) -> bool:
+    """Whether logits are (N, C), not of pixels: one number each, so that float64 costs nothing."""
+    return logits.ndim == _IMAGES
+
+
+def top_and_rest(logits: torch.Tensor, temperature: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest logit, and the mass of all other classes as a multiple of its own.
+
+    The top probability of a confident network rounds to 1 and thousands of images tie. The mass of the *other* classes
+    does not: it keeps images apart down to the smallest floating-point number.
+
+    Of images it is added up in float64: where logits hardly differ, what tells images apart is far behind the point. Of
+    pixels, which are many, it has the type of the logits.
+
+    Args:
+        logits: (N, C, ...), at least float32.
+        temperature: T, by which their differences are divided.
+
+    Returns:
+        max_k f_k, and sum of exp((f_j - max_k f_k) / T) over all j but one of the largest, both (N, ...). The top
+        probability is 1 / (1 + rest).
+
+    >>> [each.tolist() for each in top_and_rest(torch.tensor([[1.0, 1.0, -200.0]]))]
+    [[1.0], [1.0]]
+    """
+    images = is_of_images(logits)
+    if images and len(logits) > _ROWS:
+        tops, rests = zip(*(top_and_rest(rows, temperature) for rows in torch.split(logits, _ROWS)), strict=True)
+        return torch.cat(tops), torch.cat(rests)
+    top = logits.amax(dim=1)
+    rest = _rest(logits, top, temperature, torch.float64 if images else logits.dtype)
+    if images and logits.dtype != torch.float64 and bool((small := rest < _SMALL).any()):
+        # In single precision it ends at 1e-45.
+        rest[small] = _rest(logits[small].double(), top[small].double(), temperature, torch.float64)
+    return top, rest.where(~top.isposinf(), 0)
+
+
+def _rest(logits: torch.Tensor, top: torch.Tensor, temperature: float, kind: torch.dtype) -> torch.Tensor:
+    below = logits - top.unsqueeze(1)
+    if temperature != 1:
+        below.div_(temperature)
+    ratios = below.exp_()  # p_k / p_top, at most 1
+    total = ratios.sum(dim=1)
+    rest = ratios.frac_().sum(dim=1, dtype=kind)
+    # Without their whole parts, what is left out are ratios of 1: the top itself, and what ties with it.
+    return rest + ((total - rest).round_() - 1)
+
+
+def log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
+    """Log sum_k exp(f_k) over dimension 1: of images float64, of pixels of the type of the logits.
+
+    Args:
+        logits: (N, C, ...), at least float32.
+
+    Returns:
+        (N, ...).
+
+    >>> round(log_sum_exp(torch.tensor([[1e6, 1e6]])).item() - 1e6, 6)
+    0.693147
+    """
+    top, rest = top_and_rest(logits)
+    return top + rest.log1p()
