@@ -412,7 +412,7 @@ def test_a_network_that_cannot_be_is_told_once(path: str, network: dict[str, Any
 
 
 def test_scores_of_pixels_cannot_be_all_that_is_kept() -> None:
-    (problem,) = problems(change("segmentation.extraction.keep", "scores"))
+    (problem,) = problems(change("segmentation.extraction", {"keep": "scores"}))
     assert "extraction.keep: scores cannot be: scores of pixels are never stored" in problem
 
 

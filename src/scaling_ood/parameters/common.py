@@ -172,7 +172,9 @@ class RuntimeSpec(Spec):
 
     device: Annotated[str, Silent] = "auto"
     batch_images: Annotated[Count | None, Silent] = None
-    workers: Annotated[Workers, PlainValidator(_number_of_workers), Silent] = "auto"
+    workers: Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], PlainValidator(_number_of_workers), Silent] = (
+        "auto"
+    )
     channels_last: Annotated[bool, Silent] = True
 
     def tells(self) -> None:
