@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,14 +12,16 @@ from typing import Any
 
 import click
 import mlflow
-from filelock import FileLock, Timeout
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from scaling_ood import structure
+from scaling_ood.datasets.planned import PlannedDataset
 from scaling_ood.downloads import BY_HAND, PAPER
+from scaling_ood.engines import engine_of
+from scaling_ood.locks import Locks
 from scaling_ood.models.file_forms import CheckpointError, form_of
 from scaling_ood.pipeline_registry import whole_graph
 from scaling_ood.products.keys import Origin
@@ -39,7 +40,7 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         """Nothing is locked, nothing is prepared."""
-        self.locks: list[FileLock] = []
+        self.locks = Locks()
         self.unprepared: dict[str, Node] = {}
 
     @hook_impl(tryfirst=True)
@@ -74,7 +75,14 @@ class ProjectHooks:
         told = ["\n- ".join([f"Some inputs {how}; nothing was run.", *each]) for how, each in wrong.items() if each]
         if told:
             raise click.ClickException("\n".join(told))
-        self._lock(pipeline, catalog)
+        runtime = structure.runtime()
+        for setting in structure.setting_specs():
+            if any(name.startswith(f"{setting}.") for name in pipeline.all_outputs()):
+                self.locks.take(Path(_place(catalog, f"{setting}.manifest")).parent, setting, runtime.part)
+        engine = engine_of(runtime)
+        for name in pipeline.all_outputs():
+            if isinstance(dataset := catalog.get(name), PlannedDataset):
+                dataset.engine = engine
         self.unprepared = {node.name: node for node in pipeline.nodes if f"{node.namespace}.manifest" in node.outputs}
 
     @hook_impl
@@ -108,7 +116,9 @@ class ProjectHooks:
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Print the results tables that were written, and where to look further."""
-        self._unlock()
+        self.locks.release()
+        if structure.runtime().part:  # results are another process's matter
+            return
         written = sorted(name for name in pipeline.outputs() if name.endswith(".report"))
         for name in written:
             files = catalog[name].load()
@@ -120,7 +130,7 @@ class ProjectHooks:
     @hook_impl
     def on_pipeline_error(self) -> None:
         """Let other runs write."""
-        self._unlock()
+        self.locks.release()
 
     def _missing_products(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         return [
@@ -132,7 +142,7 @@ class ProjectHooks:
     def _stale(self, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
         """What the run would read that the present parameters would make otherwise."""
         read = [name for name in sorted(pipeline.inputs()) if not name.startswith("params:")]
-        graph = Graph(_producers(), partial(_peek, catalog))
+        graph = graph_of(catalog)
         by_reason: dict[tuple[str, ...], list[str]] = {}
         for name in read:
             if reasons := graph.reasons(name):
@@ -159,32 +169,10 @@ class ProjectHooks:
             return "\n".join([told, *here])
         return f"kedro run --to-outputs {name}"
 
-    def _lock(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Refuse a second run that would write the same products.
 
-        Raises:
-            click.ClickException: Another process writes them; names it.
-        """
-        for setting in structure.setting_specs():
-            if not any(name.startswith(f"{setting}.") for name in pipeline.all_outputs()):
-                continue
-            place = Path(_place(catalog, f"{setting}.manifest")).parent / ".running"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(place.with_suffix(".lock"), timeout=0)
-            try:
-                lock.acquire()
-            except Timeout:
-                self._unlock()
-                other = place.read_text(encoding="utf-8") if place.is_file() else "another process"
-                raise click.ClickException(
-                    f"{other} is writing the products of {setting} in {place.parent}: wait until it is done"
-                ) from None
-            self.locks.append(lock)
-            place.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-
-    def _unlock(self) -> None:
-        while self.locks:
-            self.locks.pop().release()
+def graph_of(catalog: DataCatalog) -> Graph:
+    """All that can be made, and what is there of it."""
+    return Graph(_producers(), partial(_peek, catalog))
 
 
 def _producers() -> Producers:

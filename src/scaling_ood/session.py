@@ -54,6 +54,10 @@ class Session(KedroSession):
         if options.get("runner"):
             refuse_runner(type(options["runner"]).__name__)
         silence_advice()
+        if one_of_several := self._given() != _for_one_process(self._given()):
+            from scaling_ood.part_run import PartRunner  # with all that a run imports
+
+            options["runner"] = PartRunner()
         try:
             outputs: dict[str, Any] = super().run(*args, **options)
         except Exception as error:
@@ -72,10 +76,15 @@ class Session(KedroSession):
             if "upload" in (options.get("pipeline_names") or ()):
                 raise click.ClickException(self._completed(told))
             click.echo(self._completed(told))
+        if one_of_several:
+            click.echo(self._completed(options["runner"].told))
         return outputs
 
+    def _given(self) -> dict[str, Any]:
+        return dict(self.store.get("runtime_params") or {})
+
     def _completed(self, text: str) -> str:
-        told = completed(text, self.store.get("env"), self.store.get("runtime_params") or {})
+        told = completed(text, self.store.get("env"), _for_one_process(self._given()))
         context = click.get_current_context(silent=True)
         packaged = context is not None and context.command_path == PACKAGED
         return (
@@ -124,6 +133,14 @@ def completed(text: str, environment: str | None, params: Mapping[str, Any]) -> 
     if params:
         given += f" --params {shlex.quote(','.join(f'{name}={_typed(value)}' for name, value in _dotted(params)))}"
     return _COMMAND.sub(lambda command: command.group() + given, text)
+
+
+def _for_one_process(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Run-time parameters without those that make this process one of several."""
+    left = {name: value for name, value in params.items() if name != "part"}
+    if isinstance(runtime := left.get("runtime"), Mapping):
+        left["runtime"] = {name: value for name, value in runtime.items() if name not in ("part", "engine")}
+    return {name: value for name, value in left.items() if value != {} or params[name] == {}}
 
 
 def _dotted(params: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -35,6 +35,7 @@ RUN_TIME = {
     "checkpoint": ("the name of a file", "./FILE"),
     "device": ("the name of a device", "cpu"),
     "precision": ("float32, tf32 or bf16", "float32"),
+    "part": ("one of several, K/N", "3/16"),
 }
 
 

@@ -77,7 +77,9 @@ def settings_of(environment, params=""):
 
 @every_page
 def test_commands_name_what_there_is(page):
-    for command in re.findall(r"kedro run((?: +--[\w-]+[ =][^\s`\]']+)+)", page.read_text(encoding="utf-8")):
+    # Which of several processes one is, only a shell knows.
+    text = re.sub(r"\$\(\(\w+\+1\)\)|\$\w+(?=/\d)", "3", page.read_text(encoding="utf-8"))
+    for command in re.findall(r"kedro run((?: +--[\w-]+[ =][^\s`\]'\"]+)+)", text):
         if "<" in command or "my_benchmark" in command:
             continue
         given = dict(re.findall(r"--([\w-]+)[ =](\S+)", command))

@@ -105,6 +105,7 @@ def test_several_labels_an_image_are_told_by_a_folder_too(tmp_path):
     changes = classifier(architecture=f"hf:{tmp_path / 'mine'}") | {"detectors": only("msp", "max_logit", "knn")}
     own = bench("multi_label", tmp_path / "own", plain.photographs, **changes)
     assert own.load("classifier.quality").value > 0.9
+    assert own.same_elsewhere("classifier.outputs")
     assert not own.load("knn.scores").gap
 
 
@@ -121,6 +122,7 @@ def test_an_onnx_file_needs_its_preprocessing_stated_and_leaves_a_named_gap_for_
         **classifier(architecture=f"onnx:{file}", preprocessing={**levels, "squash": True}),
     )
     assert own.load("classifier.quality").value == 1.0
+    assert own.same_elsewhere("classifier.outputs")
     assert not own.load("vim.scores").gap
     gap = own.load("odin.scores").gap
     assert gap.startswith("not applicable: it takes gradients, which the network 'classifier' does not give")

@@ -54,6 +54,7 @@ def test_a_segformer_goes_from_its_folder_to_the_table(tmp_path):
     model = brought(tmp_path / "mine")
     own = bench("segmentation", tmp_path / "own", **untrained(f"hf:{tmp_path / 'mine'}"))
     torch.testing.assert_close(first_logits(own)[0], by_hand(own, model), rtol=0, atol=0.01)
+    assert own.same_elsewhere("segmenter.outputs")
     assert not own.load("odin.scores").gap
     assert own.load("autoencoder.scores").gap
     results = own.load("results")

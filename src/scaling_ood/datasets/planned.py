@@ -14,14 +14,16 @@ from tqdm import tqdm
 
 from scaling_ood.datasets.places import local_path
 from scaling_ood.datasets.storing import stored_beside
+from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import (
     content_sum,
     is_intact,
-    put_in_place,
     read_record,
     remove,
+    remove_unfinished,
     write_atomically,
+    written_beside,
 )
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import Part, Plan
@@ -42,9 +44,13 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
     Every part is written beside its place, then renamed, then vouched for by a small record of its own with its
     checksum: whatever kills the process, no record names a part that is not whole. The product is what the records of
     its parts add up to, so that several processes can make different parts of it at the same time.
+
+    Attributes:
+        engine: Who makes the parts.
     """
 
     unit = "image"
+    engine: Engine = Local()
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """Remember where it is.
@@ -66,30 +72,48 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
 
     @alone()
     def save(self, data: Plan[Content]) -> None:
-        """Make and store what is missing."""
-        missing = self.missing(data)
+        """Have made and stored what is missing of those parts that are this process's."""
+        mine = self.engine.mine(data.parts)
+        missing = self.missing(data, mine)
         if not missing:
             return
-        total, left = (sum(part.items for part in parts) for parts in (data.parts, missing))
+        total, left = (sum(part.items for part in parts) for parts in (mine, missing))
         with tqdm(
             total=total, initial=total - left, unit=self.unit, desc=self._folder.name, mininterval=1, smoothing=0.1
         ) as bar:
-            for part in self.make(data, missing):
+            for part in self.engine.make(self, data, missing):
                 bar.update(part.items)
 
-    def missing(self, plan: Plan[Content]) -> list[Part]:
-        """The parts that are still to be made; after this the folder holds nothing of another key."""
+    def missing(self, plan: Plan[Content], mine: Sequence[Part] | None = None) -> list[Part]:
+        """The parts that are still to be made.
+
+        Args:
+            plan: All parts. After this the folder says that they are its own, and where all of them are made here it
+                holds nothing of another key. Otherwise other processes write beside this one: nothing is removed.
+            mine: Of these parts, where that is not all.
+        """
         record = read_record(self._folder / RECORD)
         present = {
             **plan.origin.record(),
             "about": json.loads(json.dumps(dict(plan.about))),
             "planned": {part.name: part.items for part in plan.parts},
         }
-        self._clear_others(record, plan.key)
-        missing = [part for part in plan.parts if not self._is_there(plan.key, part)]
+        if mine is None or len(mine) == len(plan.parts):
+            self._clear_others(record, plan)
+        missing = [part for part in (plan.parts if mine is None else mine) if not self._is_there(plan.key, part)]
         if record != present and (missing or record.get("planned") != present["planned"]):
             write_atomically(self._folder / RECORD, json.dumps(present, indent=1))
         return missing
+
+    def absent(self, plan: Plan[Content]) -> list[Part]:
+        """The parts that no record vouches for; no part is read."""
+        return [part for part in plan.parts if not self._is_recorded(plan.key, part.name, part.items)]
+
+    def progress(self) -> tuple[int, int]:
+        """How many parts are recorded, and of how many; no part is read."""
+        record = read_record(self._folder / RECORD)
+        planned = record.get("planned", {})
+        return sum(self._is_recorded(record["key"], *part) for part in planned.items()), len(planned)
 
     def make(self, plan: Plan[Content], parts: Sequence[Part]) -> Iterator[Part]:
         """Make parts of a plan, and store each while the next is made; a process that makes others does not mind."""
@@ -99,10 +123,8 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
             name, content, seconds = made
             place = self._folder / self._place(name)
             place.parent.mkdir(parents=True, exist_ok=True)
-            beside = place.with_name(f".{place.name}.part")
-            remove(beside)
-            self._write(beside, content)
-            put_in_place(beside, place)
+            with written_beside(place) as beside:
+                self._write(beside, content)
             about = {"key": plan.key, "items": items[name], "sha256": content_sum(place), "seconds": seconds}
             write_atomically(self._part_record(name), json.dumps(about))
             return Part(name, items[name])
@@ -134,35 +156,37 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         """The records of all planned parts, in the order of the plan; None if one is not there."""
         if not {"key", "about", "planned"} <= set(record):
             return None
-        parts = {name: read_record(self._part_record(name)) for name in record["planned"]}
-        for name, part in parts.items():
-            items = record["planned"][name]
-            if (part.get("key"), part.get("items")) != (record["key"], items):
-                return None
-            if not (self._folder / self._place(name)).exists():
-                return None
-        return dict(parts)
+        if not all(self._is_recorded(record["key"], *part) for part in record["planned"].items()):
+            return None
+        return {name: read_record(self._part_record(name)) for name in record["planned"]}
+
+    def _is_recorded(self, key: str, name: str, items: int) -> bool:
+        found = read_record(self._part_record(name))
+        same = (found.get("key"), found.get("items")) == (key, items)
+        return same and (self._folder / self._place(name)).exists()
 
     def _is_there(self, key: str, part: Part) -> bool:
-        found = read_record(self._part_record(part.name))
-        same = (found.get("key"), found.get("items")) == (key, part.items)
-        return same and is_intact(self._folder / self._place(part.name), found["sha256"])
+        if not self._is_recorded(key, part.name, part.items):
+            return False
+        return is_intact(self._folder / self._place(part.name), read_record(self._part_record(part.name))["sha256"])
 
     def _part_record(self, name: str) -> Path:
         return self._folder / PART_RECORDS / f"{name}.json"
 
-    def _clear_others(self, record: Mapping[str, Any], key: str) -> None:
+    def _clear_others(self, record: Mapping[str, Any], plan: Plan[Content]) -> None:
         """Remove the parts of other keys, made or not; files that no record names are a person's own and stay."""
-        names = set(record.get("planned", ())) if record.get("key") != key else set()
+        names = set(record.get("planned", ())) if record.get("key") != plan.key else set()
         for path in sorted((self._folder / PART_RECORDS).rglob("*.json")):
-            if read_record(path).get("key") != key:
+            if read_record(path).get("key") != plan.key:
                 names.add(path.relative_to(self._folder / PART_RECORDS).as_posix().removesuffix(".json"))
         if names:
             remove(self._folder / RECORD)
         for name in sorted(names):
-            place = self._folder / self._place(name)
-            for path in (self._part_record(name), place, place.with_name(f".{place.name}.part")):
-                remove(path)
+            remove(self._part_record(name))
+            remove(self._folder / self._place(name))
+        everything = names | {part.name for part in plan.parts}
+        for folder in {p.parent for n in everything for p in (self._folder / self._place(n), self._part_record(n))}:
+            remove_unfinished(folder)
 
 
 def _timed(made: Iterable[tuple[str, Content]]) -> Iterator[tuple[str, Content, float]]:

@@ -19,7 +19,9 @@ class Nearest:
     The search is one matrix product per block, in 8-bit integers where a processor multiplies these fastest, else in
     single precision. What it finds is known up to its rounding. Rows that may be the k-th nearest within that are
     compared in float64, difference by difference, so that even the distance to a near copy keeps its digits. Where too
-    many may be, all are compared in float64. So the result does not depend on how was searched.
+    many may be, all are compared in float64. So the result does not depend on how was searched: of single precision that
+    is certain; of integers, whose limit is six standard deviations of their rounding, it fails for one pair in a billion
+    at most, and the limit is checked on every pair that is compared.
 
     Holds the rows as they are, and a code of each: a quarter more, or as much again in single precision.
     """
@@ -139,6 +141,7 @@ def _multiplies_integers(device: torch.device) -> bool:
     """Whether 8-bit integers are multiplied several times as fast as floats."""
     return (
         device.type == "cpu"
+        and hasattr(torch, "_int_mm")
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     )

@@ -158,6 +158,13 @@ def _number_of_workers(given: Any) -> Workers:
     raise ValueError("must be 'auto', or an integer from 0 on")
 
 
+def _one_of_several(part: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", part)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError("must be K/N, the K-th of N processes that share the work, with K from 1 to N, such as 3/16")
+    return part
+
+
 class RuntimeSpec(Spec):
     """Where and how fast; changes no result beyond rounding.
 
@@ -168,6 +175,13 @@ class RuntimeSpec(Spec):
         workers: Processes or threads that decode images; `auto` is as many as there are cores that one may use, by
             affinity and the limits of a container; 0 is none beside the own.
         channels_last: Memory order of the convolutions; faster on most hardware.
+        engine: Who makes the parts of long work: `local` is this process; `split` one of several that share a file
+            system; `ray` the workers of a Ray cluster.
+        part: Which of the processes of `split` this one is, such as `3/16`; it implies `split`. Without it this one
+            collects what the others have made, and makes what is missing.
+        address: Of a Ray cluster, `auto` or `HOST:6379`; without it one is started on this machine.
+        cores_each: Processor cores of a Ray worker. By default an equal share of the machine beside each GPU; where
+            there is no GPU, 4 or all that the smallest machine has.
     """
 
     device: Annotated[str, Silent] = "auto"
@@ -176,6 +190,38 @@ class RuntimeSpec(Spec):
         "auto"
     )
     channels_last: Annotated[bool, Silent] = True
+    engine: Annotated[Literal["local", "split", "ray"], Silent] = "local"
+    part: Annotated[Annotated[str, AfterValidator(_one_of_several)] | None, Silent] = None
+    address: Annotated[str | None, Silent] = None
+    cores_each: Annotated[Count | None, Silent] = None
+
+    @property
+    def turn(self) -> tuple[int, int] | None:
+        """The K and the N of `part`.
+
+        >>> RuntimeSpec(part="3/16").turn
+        (3, 16)
+        """
+        return None if self.part is None else tuple(map(int, self.part.split("/")))  # type: ignore[return-value]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_part_is_split(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and raw.get("part") is not None and raw.get("engine", "local") == "local":
+            return {**raw, "engine": "split"}
+        return raw
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        given = {"part": "split", "address": "ray", "cores_each": "ray"}
+        wrong = [
+            f"{name} belongs to engine {engine} (given: engine {self.engine})"
+            for name, engine in given.items()
+            if getattr(self, name) is not None and engine != self.engine
+        ]
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
 
     def tells(self) -> None:
         """Nothing: products say themselves on what they were made."""

@@ -7,10 +7,16 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 _logger = logging.getLogger(__name__)
+
+_UNFINISHED = ".part"
+"""Ends the names of what has no name of its own yet."""
 
 _checked: dict[Path, tuple[object, str]] = {}
 """Place to what its files looked like when their content was last summed in this process, and the sum."""
@@ -52,9 +58,26 @@ def write_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """The same for any content."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(content)
-    put_in_place(beside, path)
+    with written_beside(path) as beside:
+        beside.write_bytes(content)
+
+
+@contextmanager
+def written_beside(place: Path) -> Iterator[Path]:
+    """A new file or folder, where no other process writes; what was written there gets its name at the end."""
+    beside = place.with_name(f".{place.name}.{uuid4().hex[:8]}{_UNFINISHED}")
+    try:
+        yield beside
+        put_in_place(beside, place)
+    except BaseException:
+        remove(beside)
+        raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes have left in a folder. Nobody may write there meanwhile."""
+    for left in folder.glob(f".*{_UNFINISHED}"):
+        remove(left)
 
 
 def put_in_place(beside: Path, place: Path) -> None:

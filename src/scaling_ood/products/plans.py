@@ -34,8 +34,8 @@ class Plan(Generic[Content]):
     Attributes:
         parts: All parts, in order.
         make: Given any of the parts, yields each of them as `(name, content)`, in that order. It is picklable, so that
-            another process can make some of the parts, and called at most once in a process, so that one data loader
-            serves all of them.
+            another process can make some of the parts: what a part holds does not depend on which others are asked for
+            with it. Many at once are faster, since one data loader serves them.
         about: What to tell a reader of the stored product (network, transform, precision, …); not part of the key.
         origin: What it is made from.
     """

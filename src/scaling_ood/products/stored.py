@@ -45,7 +45,7 @@ class StoredParts:
 
     @property
     def items_per_second(self) -> float:
-        """Throughput when the parts were made."""
+        """Throughput when the parts were made, of one process; several made that many times as much."""
         seconds = sum(float(part["seconds"]) for part in self.parts.values())
         return self.items / seconds if seconds else float("nan")
 

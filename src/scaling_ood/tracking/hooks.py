@@ -64,6 +64,7 @@ class TrackingHooks(MlflowHook):
         """No run is underway yet."""
         super().__init__()
         self._underway = False
+        self._has_results = True
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -78,6 +79,10 @@ class TrackingHooks(MlflowHook):
             logging.getLogger(logger).setLevel(level)
         self._end(RunStatus.KILLED)
         underway.begin()
+        # One of several processes makes parts of products alone; they must not all write to the store.
+        self._has_results = not (context.params.get("runtime") or {}).get("part")
+        if not self._has_results:
+            return
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         uri = _locate_store(context)
@@ -92,7 +97,8 @@ class TrackingHooks(MlflowHook):
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Clear up after killed processes, start the run, and say what runs: code, process, parameters."""
-        underway.attempt(partial(self._start, run_params, pipeline, catalog))
+        if self._has_results:
+            underway.attempt(partial(self._start, run_params, pipeline, catalog))
 
     def _start(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         _clear_up(self.mlflow_config.tracking.experiment.name)

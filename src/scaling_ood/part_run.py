@@ -1,0 +1,87 @@
+"""What one of several processes does: its share of every plan that can be made now, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro.runner import SequentialRunner
+
+from scaling_ood import structure
+from scaling_ood.datasets.planned import PlannedDataset
+from scaling_ood.hooks import graph_of
+from scaling_ood.wording import listed
+
+
+class PartRunner(SequentialRunner):
+    """Kedro's usual runner; where the parameters name a part, only nodes that return plans are run.
+
+    What is not made by parts, such as a manifest or a training, is made by one process, so that no two write it.
+
+    Attributes:
+        told: What is there after a part has been made, in a sentence; empty after any other run.
+    """
+
+    def __init__(self) -> None:
+        """As Kedro's."""
+        super().__init__()
+        self.told = ""
+
+    def run(self, pipeline: Pipeline, catalog: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        """As Kedro's.
+
+        Raises:
+            click.ClickException: No plan can be made yet; names what comes first.
+        """
+        part = structure.runtime().part
+        if part is None:
+            return dict(super().run(pipeline, catalog, *args, **options))
+        nodes = plans_to_make(pipeline, catalog, part)
+        made = dict(super().run(Pipeline(nodes), catalog, *args, **options)) if nodes else {}
+        self.told = _what_is_there(catalog, part, [name for node in nodes for name in node.outputs])
+        return made
+
+
+def plans_to_make(pipeline: Pipeline, catalog: DataCatalog, part: str) -> list[Node]:
+    """The nodes that return a plan which is not complete, and whose inputs are all there and not stale.
+
+    Raises:
+        click.ClickException: There are plans to make, but all of them wait; names what for, and its command.
+    """
+    graph = graph_of(catalog)
+
+    def lacks(name: str) -> bool:
+        return not name.startswith("params:") and bool(not catalog[name].exists() or graph.reasons(name))
+
+    now, first = [], set[str]()
+    for node in pipeline.nodes:
+        if not any(_planned(catalog, name) and lacks(name) for name in node.outputs):
+            continue
+        if lacking := [name for name in node.inputs if lacks(name)]:
+            first |= {name for name in lacking if not _planned(catalog, name)}
+        else:
+            now.append(node)
+    if first and not now:
+        raise click.ClickException(
+            f"Part {part} makes nothing yet: what is made by parts here needs {listed(sorted(first), most=5)}, which "
+            f"one process makes alone: kedro run --to-outputs {','.join(sorted(first))}"
+        )
+    return now
+
+
+def _planned(catalog: DataCatalog, name: str) -> PlannedDataset[Any] | None:
+    dataset = catalog.get(name)
+    return dataset if isinstance(dataset, PlannedDataset) else None
+
+
+def _what_is_there(catalog: DataCatalog, part: str, names: list[str]) -> str:
+    if not names:
+        return f"Part {part}: all parts are there already. To go on: kedro run"
+    progress = {name: found.progress() for name in names if (found := _planned(catalog, name))}
+    counted = ", ".join(f"{name} ({there} of {of} parts are there)" for name, (there, of) in progress.items())
+    left = any(there < of for there, of in progress.values())
+    told = "; the others are left to other processes. When they are done" if left else ". To go on"
+    return f"Part {part} is made of {counted}{told}: kedro run"
