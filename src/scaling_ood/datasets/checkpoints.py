@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from scaling_ood.datasets.places import local_path
+from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import (
     content_sum,
@@ -42,6 +43,9 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     Saving a plan whose key the record bears does nothing; a state of the same key is resumed; one of another key is
     replaced. Weights and states that are not what was written are made again.
 
+    Attributes:
+        engine: Who trains.
+
     YAML:
         ```yaml
         "{setting}.{network}.model":
@@ -49,6 +53,8 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
           filepath: data/06_models/model
         ```
     """
+
+    engine: Engine = Local()
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         """Remember where it is.
@@ -78,7 +84,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
             mininterval=1,
             disable=not data.epochs,
         ) as bar:
-            for latest_state in data.run(state):
+            for latest_state in self.engine.train(data.run, state) if data.epochs else ():
                 state = latest_state
                 if state["history"]:
                     latest = state["history"][-1]

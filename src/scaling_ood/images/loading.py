@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Protocol
@@ -14,9 +15,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from scaling_ood.cores import Workers, workers_of
-from scaling_ood.images.exif import Orientation
+from scaling_ood.images.exif import SIDEWAYS, Orientation, orientation_of, turned_by_pillow
 from scaling_ood.images.noise import Noise, to_pixels
-from scaling_ood.images.opening import read_rgb
+from scaling_ood.images.opening import load, open_image, read_rgb
 from scaling_ood.images.recorded import RecordedFile, path_of, unchanged
 from scaling_ood.images.transforms import Preprocessing
 
@@ -142,8 +143,24 @@ def read_image(file: str | RecordedFile, orientation: Orientation = "stored") ->
         ChangedFileError: It is not what was recorded.
         UnreadableImageError: It was readable when the data was prepared and is not now.
     """
-    try:
+    with _as_prepared(file):
         return read_rgb(unchanged(file), orientation)
+
+
+def image_size(file: str | RecordedFile, orientation: Orientation = "stored") -> tuple[int, int]:
+    """Width and height of what `read_image` gives, without decoding it where it can be told; errors are the same."""
+    with _as_prepared(file):
+        image = open_image(unchanged(file))
+        if turned_by_pillow(image) > 1:  # Versions of Pillow differ in what they say of its size before they turn it.
+            load(image)
+    turn = orientation_of(image) if orientation == "upright" else 1
+    return image.size[::-1] if turn >= SIDEWAYS else image.size
+
+
+@contextmanager
+def _as_prepared(file: str | RecordedFile) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UnreadableImageError(
             f"{path_of(file)} cannot be read any more ({error}), though it could when the data was prepared; prepare "

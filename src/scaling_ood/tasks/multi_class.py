@@ -146,7 +146,7 @@ class MultiClassTask(WholeImages):
 
     def lesson(
         self, network: ClassifierSpec, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
-    ) -> Callable[[], Lesson[Any]]:
+    ) -> Lesson[Any]:
         """Cross-entropy of the classes, with a second task where the network has one."""
         recipe = ClassificationRecipe(
             epochs=network.epochs,
@@ -156,14 +156,8 @@ class MultiClassTask(WholeImages):
             precision=network.precision,
         )
         device = Forward(runtime.device).torch_device
-        targets = _targets(network.targets, manifest, "train")
-        objective = _objective(network)
-
-        def begin() -> Lesson[Any]:
-            images = self._images(network, manifest, runtime, features)
-            return Classification(images, targets, recipe, device, objective)
-
-        return begin
+        images = self._images(network, manifest, runtime, features)
+        return Classification(images, _targets(network.targets, manifest, "train"), recipe, device, _objective(network))
 
     def _images(
         self, network: ClassifierSpec, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None

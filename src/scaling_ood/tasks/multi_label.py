@@ -140,7 +140,7 @@ class MultiLabelTask(WholeImages):
 
     def lesson(
         self, network: MultiLabelNetworkSpec, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
-    ) -> Callable[[], Lesson[Any]]:
+    ) -> Lesson[Any]:
         """Binary cross-entropy of each class."""
         recipe = MultiLabelRecipe(
             epochs=network.epochs,
@@ -161,7 +161,7 @@ class MultiLabelTask(WholeImages):
             preprocessing = self.preprocessing(network, manifest.preparation)
             return LabelledPhotographs(manifest.files(rows), present, preprocessing, loading=loading_of(runtime))
 
-        return lambda: MultiLabel(MultiLabelSets(*map(images, self.training_sets)), recipe, device)
+        return MultiLabel(MultiLabelSets(*map(images, self.training_sets)), recipe, device)
 
     def judge(
         self, network: MultiLabelNetworkSpec, judged: Callable[[str, int], torch.Tensor], manifest: Manifest

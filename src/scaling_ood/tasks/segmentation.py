@@ -84,6 +84,7 @@ from scaling_ood.tasks.own_outputs import lacking
 from scaling_ood.tasks.own_scenes import logits_place, own_labels, plan_given_scenes, with_logits, written_out
 from scaling_ood.tasks.reading import Reading, read_all
 from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
+from scaling_ood.tasks.trainings import SeedTrainings
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
@@ -209,23 +210,14 @@ class SegmentationTask(Task):
         if not network.source.trains:
             _refuse_other_classes(network, manifest.preparation)
             return TrainingPlan(0, lambda _: iter(()), about)
-        device = Forward(runtime.device).torch_device
-        lesson = self._lesson(network, manifest, runtime, device)
-        prepared = manifest.preparation
-
-        def run(state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-            builders = {seed_name(seed): partial(_built, network, prepared, seed) for seed in network.seeds}
-            yield from lesson.train(builders, {seed_name(seed): seed for seed in network.seeds}, state)
-
+        lesson = partial(self._lesson, network, manifest, runtime)
+        run = SeedTrainings(lesson, partial(_built, network, manifest.preparation), network.seeds)
         return TrainingPlan(network.epochs * len(network.seeds), run, about)
 
     def _lesson(
-        self,
-        network: SegmenterSpec | AutoencoderSpec,
-        manifest: Manifest,
-        runtime: RuntimeSpec,
-        device: torch.device,
+        self, network: SegmenterSpec | AutoencoderSpec, manifest: Manifest, runtime: RuntimeSpec
     ) -> Lesson[Any]:
+        device = Forward(runtime.device).torch_device
         own: Any = network.model_dump(include={"epochs", "batch_images", "steps_per_epoch", "learning_rate"})
         if isinstance(network, AutoencoderSpec):
             edge = network.input_edge

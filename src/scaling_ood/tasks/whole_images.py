@@ -69,6 +69,7 @@ from scaling_ood.report import Illustration, interval_figures
 from scaling_ood.tasks.image_sets import curate_sets
 from scaling_ood.tasks.own_outputs import lacking, plan_given, prepare_outputs
 from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
+from scaling_ood.tasks.trainings import SeedTrainings
 from scaling_ood.training.loop import Lesson
 
 FEATURE_SHARD_IMAGES = 1024
@@ -109,8 +110,8 @@ class WholeImages(Task):
     @abstractmethod
     def lesson(
         self, network: Any, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
-    ) -> Callable[[], Lesson[Any]]:
-        """How it is trained; images or features are read when it is called."""
+    ) -> Lesson[Any]:
+        """How it is trained, from images or features that are read now."""
 
     def judged(self, logits: torch.Tensor) -> torch.Tensor:
         """What of some images' logits (N, C) tells how good a network is, (N, ...); no more is kept of them for it."""
@@ -268,12 +269,8 @@ class WholeImages(Task):
         if network.source.trained == "everything":
             start: Start = "published" if network.source.start == "published" else "random"
             build = partial(build_network, name, head, start=start)
-        lesson = self.lesson(network, manifest, runtime, features)
-
-        def run(state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-            builders = {seed_name(seed): partial(build, seed=seed) for seed in network.seeds}
-            yield from lesson().train(builders, {seed_name(seed): seed for seed in network.seeds}, state)
-
+        lesson = partial(self.lesson, network, manifest, runtime, features)
+        run = SeedTrainings(lesson, build, network.seeds)
         return TrainingPlan(network.epochs * len(network.seeds), run, about)
 
     def about(
