@@ -90,10 +90,9 @@ def bare(network: nn.Module, case: Case, images: int, batch: int, precision: str
 
 def ours(network: nn.Module, case: Case, images: int, batch: int, precision: Any, device: torch.device) -> float:
     """Images a second as this project passes them."""
-    from scaling_ood.models.transfers import passed_through
-
     from scaling_ood.images.transforms import Preprocessing
     from scaling_ood.models import Forward
+    from scaling_ood.models.transfers import passed_through
 
     forward = Forward(str(device), precision)
     preprocessing = Preprocessing(case.size[0], case.size[0], "bilinear", (0.5,) * 3, (0.5,) * 3)

@@ -117,7 +117,7 @@ class Bench:
         place, kind = str(self.products / name), name.rsplit(".", 1)[1]
         roots = {"photographs": str(self.photographs), "fabricated": str(self.products / "rendered")}
         makers: dict[str, Callable[[], Any]] = {
-            **dict.fromkeys(("features", "outputs", "score_maps"), lambda: ShardsDataset(filepath=place)),
+            **dict.fromkeys(("features", "outputs", "scored", "score_maps"), lambda: ShardsDataset(filepath=place)),
             **dict.fromkeys(("quality", "scores", "measured"), lambda: RecordedDataset(filepath=place)),
             **dict.fromkeys(("trainings", "runs"), Logged),
             "manifest": lambda: RecordedDataset(filepath=place, roots=roots),

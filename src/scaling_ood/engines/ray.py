@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scaling_ood.cores import usable_cores
 from scaling_ood.engines.engine import Store
 from scaling_ood.engines.ray_train import Shape, train_together
 from scaling_ood.optional import library
@@ -46,6 +47,8 @@ class Worker:
 
         os.chdir(folder)
         torch.set_num_threads(threads)
+        # What decodes for this worker has its cores alone.
+        os.environ["LOCAL_WORLD_SIZE"] = str(max(1, usable_cores() // threads))
 
     def hold(self, work: tuple[Store, Plan[Any]] | None) -> None:
         """Take over a plan, and where its parts are stored; None lets go of the last one."""

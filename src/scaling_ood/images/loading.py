@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from scaling_ood.cores import Workers, workers_of
 from scaling_ood.images.exif import SIDEWAYS, Orientation, orientation_of, turned_by_pillow
 from scaling_ood.images.noise import Noise, to_pixels
 from scaling_ood.images.opening import load, open_image, read_rgb
@@ -85,13 +86,29 @@ class Loading:
 
     Attributes:
         batch_images: Images per forward pass.
-        workers: Processes that decode; 0 decodes in the main process.
+        workers: Processes that decode; 0 decodes in the main process, `auto` takes all usable cores.
     """
 
     batch_images: int = 64
-    workers: int = 2
+    workers: Workers = "auto"
 
-    def batches(self, source: ImageSource, pin_memory: bool, shards: Sequence[int] = ()) -> DataLoader[torch.Tensor]:
+    def cut(self, shards: Sequence[int]) -> list[range]:
+        """Indices of the images of each batch.
+
+        Args:
+            shards: Numbers of successive images that no batch reaches over.
+
+        >>> Loading(2).cut([3, 1])
+        [range(0, 2), range(2, 3), range(3, 4)]
+        """
+        ends, step = [0, *accumulate(shards)], self.batch_images
+        return [
+            range(first, min(first + step, end)) for start, end in pairwise(ends) for first in range(start, end, step)
+        ]
+
+    def batches(
+        self, source: ImageSource | Dataset[Any], pin_memory: bool, shards: Sequence[int] = ()
+    ) -> DataLoader[Any]:
         """Batches (N, 3, H, W) of a source, in order.
 
         Args:
@@ -101,16 +118,11 @@ class Loading:
                 same bit by bit whichever process makes which of them; by default one of all images. The last batch
                 of each is possibly smaller.
         """
-        ends = [0, *accumulate(shards or [len(source)])]
-        step = self.batch_images
+        batches = self.cut(shards or [len(source)])  # type: ignore[arg-type]
         return DataLoader(
             source,  # type: ignore[arg-type]
-            batch_sampler=[
-                range(first, min(first + step, end))  # type: ignore[misc]
-                for start, end in pairwise(ends)
-                for first in range(start, end, step)
-            ],
-            num_workers=min(self.workers, len(source)),
+            batch_sampler=batches,  # type: ignore[arg-type]
+            num_workers=min(workers_of(self.workers), len(batches)),
             pin_memory=pin_memory,
             # Of its own: the loader must not take numbers from the one that training uses.
             generator=torch.Generator(),

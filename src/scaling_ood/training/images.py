@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from scaling_ood.cores import Workers, workers_of
 from scaling_ood.images.loading import ImageSource
 from scaling_ood.images.transforms import Preprocessing
 
@@ -71,7 +72,7 @@ class StreamedPixels:
     """
 
     source: ImageSource
-    threads: int
+    threads: Workers
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -79,7 +80,7 @@ class StreamedPixels:
 
     def __getitem__(self, indices: torch.Tensor, /) -> torch.Tensor:
         """Those at (N,) indices: uint8 (N, 3, H, W)."""
-        with ThreadPoolExecutor(max(1, self.threads)) as pool:
+        with ThreadPoolExecutor(max(1, workers_of(self.threads))) as pool:
             return torch.stack(list(pool.map(self.source.__getitem__, indices.tolist())))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from scaling_ood.cores import workers_of
 from scaling_ood.images import Loading, Photographs, Preprocessing, image_size, read_image
 from scaling_ood.images.recorded import RecordedFile, path_of
 from scaling_ood.images.transforms import INTERPOLATION
@@ -143,7 +144,8 @@ class LabelledPhotographs:
         """Random crops of each step of an epoch, uint8; they depend on the sampling and the epoch alone."""
         batches = _Crops(self, sampling, epoch, sampling.order(len(self), epoch), share.of(sampling.images))
         # A generator of its own: the loader must not take numbers from the one that dropout uses.
-        return DataLoader(batches, batch_size=None, num_workers=self.loading.workers, generator=torch.Generator())
+        workers = min(workers_of(self.loading.workers), len(batches))
+        return DataLoader(batches, batch_size=None, num_workers=workers, generator=torch.Generator())
 
     def evaluation_batches(self) -> DataLoader[torch.Tensor]:
         """Images as the network is tested on them, uint8."""

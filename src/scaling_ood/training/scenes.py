@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from scaling_ood.cores import Workers, workers_of
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.loading import read_image
 from scaling_ood.images.opening import to_rgb
@@ -121,7 +122,7 @@ class SceneSets:
     preprocessing: Preprocessing
     augmentation: Augmentation = Augmentation()
     evaluation_edge: int | None = None
-    workers: int = 0
+    workers: Workers = 0
     label_stride: int = STRIDE
 
     def __post_init__(self) -> None:
@@ -303,6 +304,7 @@ def _multiple(side: int) -> int:
     return -(-side // STRIDE) * STRIDE
 
 
-def _loader(dataset: Dataset[Item], workers: int) -> DataLoader[Item]:
+def _loader(dataset: Dataset[Item], workers: Workers) -> DataLoader[Item]:
     # A generator of its own: the loader must not take numbers from the one that dropout uses.
-    return DataLoader(dataset, batch_size=None, num_workers=workers, generator=torch.Generator())
+    processes = min(workers_of(workers), len(dataset))  # type: ignore[arg-type]
+    return DataLoader(dataset, batch_size=None, num_workers=processes, generator=torch.Generator())
