@@ -19,9 +19,9 @@ class Nearest:
     The search is one matrix product per block, in 8-bit integers where a processor multiplies these fastest, else in
     single precision. What it finds is known up to its rounding. Rows that may be the k-th nearest within that are
     compared in float64, difference by difference, so that even the distance to a near copy keeps its digits. Where too
-    many may be, all are compared in float64. So the result does not depend on how was searched: in single precision that
-    is certain. The limit of integers is six standard deviations of their rounding, which one pair in a billion exceeds
-    at most, and it is checked on every pair that is compared.
+    many may be, all are compared in float64. So the result does not depend on how was searched. In single precision
+    that is certain. The limit of integers is six standard deviations of their rounding, which one pair in a billion
+    exceeds at most, and it is checked on every pair that is compared.
 
     Holds the rows as they are, and a code of each: a quarter more, or as much again in single precision.
     """
