@@ -139,6 +139,7 @@ def detectors(device: torch.device, images: int, pass_seconds: float) -> Iterato
     try:
         from scaling_ood.detectors import (
             LinearHead,
+            NotApplicableError,
             Outputs,
             OutputsList,
             build_detector,
@@ -172,7 +173,7 @@ def detectors(device: torch.device, images: int, pass_seconds: float) -> Iterato
             built = build_detector(name)
             fitted = seconds_of(lambda built=built: built.fit(view), device)
             scored = seconds_of(lambda built=built: [built.score(chunk) for chunk in test], device)
-        except ValueError as reason:
+        except NotApplicableError as reason:
             yield [name, f"not here: {reason}"]
             continue
         total += fitted + scored
