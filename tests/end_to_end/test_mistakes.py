@@ -83,6 +83,7 @@ def test_what_is_damaged_is_named_and_made_again_by_the_command_that_the_message
     before = project.results()
     shard = sorted(project.product("07_model_output/*/classifier/outputs").glob("test-*.safetensors"))[0]
     shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    shutil.rmtree(project.product("07_model_output/*/scores/msp"))  # what is there is not made of it again
     outcome = project.kedro("run", "--namespaces", "multi_class.msp")
     outcome.refused(f"{shard} is damaged")
     (remedy,) = remedies(outcome)
@@ -201,6 +202,7 @@ def test_a_nan_score_names_detector_image_and_count(project):
     save_file(tensors, shard)
     record = outputs / ".parts" / "montana-00000.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"sha256": content_sum(shard)}))
+    shutil.rmtree(project.product("07_model_output/*/scores/max_logit"))
     project.kedro("run", "--pipelines", "score_extraction", "--namespaces", "multi_class.max_logit").refused(
         "max_logit",
         "montana",

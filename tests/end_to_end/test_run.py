@@ -230,7 +230,7 @@ def test_several_seeds_of_networks_from_scratch_give_means_and_spreads(project):
     network = "multi_class.networks.classifier"
     scratch = {"architecture": "small_resnet", "weights": "trained", "input_px": "32", "seeds": "2", "epochs": "2"}
     given = ",".join(f"{network}.{name}={value}" for name, value in scratch.items())
-    project.run("--to-outputs", "multi_class.results", "--params", given)
+    project.run("--to-outputs", "multi_class.results,multi_class.metrics", "--params", given)
     results = project.results()
     assert set(results["model"]) == {"small_resnet"}
     assert (results["seeds"] == 2).all()
