@@ -19,8 +19,8 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.fluent import _get_experiment_id
 
-from scaling_ood.datasets.places import local_path
-from scaling_ood.products.kept_files import read_record, remove, write_atomically
+from scaling_ood import storage
+from scaling_ood.products.kept_files import keep, read_record, remove, write_atomically
 from scaling_ood.products.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_inputs, log_metrics, log_parameters
 from scaling_ood.tracking.processes import process_tags, search
@@ -56,14 +56,23 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]
         ```
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The file about the runs.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._path = local_path(filepath)
+        self._path = storage.place(filepath, credentials, fs_args)
         self._unsent = self._path.with_suffix(UNSENT)
         self.metadata = metadata
 
@@ -78,7 +87,8 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]
                 _logger.info("%s: not trained again, its MLflow run is %s", record.name, old["run_id"])
                 content[name] = old
             else:
-                content[name] = _keep(record, self._unsent / name)
+                content[name] = _entry(record)
+                keep(self._unsent / name, partial(_write, record, content[name]))
         write_atomically(self._path, json.dumps(content, indent=1))
         self.send()
 
@@ -96,7 +106,7 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]
                 remove(self._unsent / name)
         underway.attempt(partial(_mark_latest, list(content.values())))
         if self._unsent.is_dir() and not any(self._unsent.iterdir()):
-            self._unsent.rmdir()
+            remove(self._unsent)
 
     def load(self) -> dict[str, Any]:
         """What was logged."""
@@ -128,15 +138,26 @@ class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):
         ```
     """
 
-    def __init__(self, *, filepath: str, benchmark: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        benchmark: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where to look.
 
         Args:
             filepath: The folder of all layers.
             benchmark: Whose runs.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
+        self._options = {"credentials": credentials, "fs_args": fs_args}
+        self._folder = storage.place(filepath, credentials, fs_args)
         self._benchmark = benchmark
         self.metadata = metadata
 
@@ -148,7 +169,7 @@ class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):
     def save(self, data: Sequence[str]) -> None:
         """Send what waits beside them."""
         for place in data:
-            MlflowRunsDataset(filepath=place).send()
+            MlflowRunsDataset(filepath=place, **self._options).send()
 
     def _exists(self) -> bool:
         return True
@@ -157,15 +178,19 @@ class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):
         return {"filepath": str(self._folder), "benchmark": self._benchmark}
 
 
-def _keep(record: RunRecord, folder: Path) -> dict[str, Any]:
-    """Write all that a run shows to plain files; returns the entry of the file about it, as of a run not sent yet."""
-    entry = {
+def _entry(record: RunRecord) -> dict[str, Any]:
+    """What the file about the runs says of one that is not sent yet."""
+    return {
         "run_id": "",
         "name": record.name,
         "tags": dict(record.tags),
         "parameters": flatten_parameters(record.parameters) if record.parameters else {},
         "metrics": finite_metrics(record.metrics),
     }
+
+
+def _write(record: RunRecord, entry: Mapping[str, Any], folder: Path) -> None:
+    """Write all that a run shows to plain files."""
     for kind in ("figures", "tables"):
         (folder / kind).mkdir(parents=True)
     for stem, figure in record.figures.items():
@@ -176,10 +201,8 @@ def _keep(record: RunRecord, folder: Path) -> dict[str, Any]:
     for stem, table in record.tables.items():
         table.to_csv(folder / f"tables/{stem}.csv", index=False)
     curves = {name: [float(value) for value in values] for name, values in record.curves.items()}
-    write_atomically(
-        folder / "run.json", json.dumps({**entry, "curves": curves, "inputs": [asdict(one) for one in record.inputs]})
-    )
-    return entry
+    shown = {**entry, "curves": curves, "inputs": [asdict(one) for one in record.inputs]}
+    (folder / "run.json").write_text(json.dumps(shown), encoding="utf-8")
 
 
 def _send(folder: Path) -> dict[str, Any]:
@@ -202,9 +225,9 @@ def _send(folder: Path) -> dict[str, Any]:
         log_parameters(client, run_id, entry["parameters"])
         log_metrics(client, run_id, entry["metrics"], curves)
         log_inputs(client, run_id, inputs)
-        for kind in ("figures", "tables"):
-            if any((folder / kind).iterdir()):
-                client.log_artifacts(run_id, str(folder / kind), kind)
+        with storage.local_copy(folder) as copy:
+            for kind in sorted({path.parent.name for path in copy.glob("*/*")}):
+                client.log_artifacts(run_id, str(copy / kind), kind)
     return {**entry, "run_id": run_id}
 
 

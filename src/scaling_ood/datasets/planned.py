@@ -6,30 +6,21 @@ import json
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kedro.io import AbstractDataset
 from tqdm import tqdm
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.models.chance import alone
-from scaling_ood.products.kept_files import (
-    content_sum,
-    is_intact,
-    put_in_place,
-    read_record,
-    remove,
-    write_atomically,
-)
+from scaling_ood.products.kept_files import RECORD, is_intact, keep, read_record, remove, write_atomically
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.stored import StoredParts
 
 Content = TypeVar("Content")
-RECORD = "record.json"
-"""Of the product: its key, what a reader should know, and which parts it consists of."""
-
 PART_RECORDS = ".parts"
 """Folder of the parts' own records, one small file each."""
 
@@ -38,21 +29,31 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
     """A folder with one file or folder per part, and records of what they were made from.
 
     Saving a plan makes the parts that are not there whole, with the plan's key; the parts of another key are removed.
-    Every part is written beside its place, then renamed, then vouched for by a small record of its own with its
-    checksum: whatever kills the process, no record names a part that is not whole. The product is what the records of
+    Every part is written beside its place, then renamed, or in an object store put there by one upload, then vouched
+    for by a small record of its own with its checksum: whatever kills the process, no record names a part that is not
+    whole. The product is what the records of
     its parts add up to, so that several processes can make different parts of it at the same time.
     """
 
     unit = "image"
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
+        self._folder = storage.place(filepath, credentials, fs_args)
         self.metadata = metadata
 
     @abstractmethod
@@ -85,7 +86,8 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
             "planned": {part.name: part.items for part in plan.parts},
         }
         self._clear_others(record, plan.key)
-        missing = [part for part in plan.parts if not self._is_there(plan.key, part)]
+        there = storage.each(self._folder, partial(self._is_there, plan.key), plan.parts)
+        missing = [part for part, is_there in zip(plan.parts, there, strict=True) if not is_there]
         if record != present and (missing or record.get("planned") != present["planned"]):
             write_atomically(self._folder / RECORD, json.dumps(present, indent=1))
         return missing
@@ -95,14 +97,9 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         items = {part.name: part.items for part in parts}
         started = time.perf_counter()
         for name, content in plan.make(parts):
-            place = self._folder / self._place(name)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            beside = place.with_name(f".{place.name}.part")
-            remove(beside)
-            self._write(beside, content)
-            put_in_place(beside, place)
+            kept = keep(self._folder / self._place(name), partial(self._write, content=content))
             seconds = time.perf_counter() - started
-            about = {"key": plan.key, "items": items[name], "sha256": content_sum(place), "seconds": seconds}
+            about = {"key": plan.key, "items": items[name], **kept, "seconds": seconds}
             write_atomically(self._part_record(name), json.dumps(about))
             yield Part(name, items[name])
             started = time.perf_counter()
@@ -132,19 +129,20 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         """The records of all planned parts, in the order of the plan; None if one is not there."""
         if not {"key", "about", "planned"} <= set(record):
             return None
-        parts = {name: read_record(self._part_record(name)) for name in record["planned"]}
-        for name, part in parts.items():
-            items = record["planned"][name]
-            if (part.get("key"), part.get("items")) != (record["key"], items):
-                return None
-            if not (self._folder / self._place(name)).exists():
-                return None
-        return dict(parts)
+        planned = record["planned"]
+        parts = storage.each(self._folder, lambda name: read_record(self._part_record(name)), planned)
+        if any(
+            (part.get("key"), part.get("items")) != (record["key"], planned[name])
+            for name, part in zip(planned, parts, strict=True)
+        ):
+            return None
+        there = storage.each(self._folder, lambda name: (self._folder / self._place(name)).exists(), planned)
+        return dict(zip(planned, parts, strict=True)) if all(there) else None
 
     def _is_there(self, key: str, part: Part) -> bool:
         found = read_record(self._part_record(part.name))
         same = (found.get("key"), found.get("items")) == (key, part.items)
-        return same and is_intact(self._folder / self._place(part.name), found["sha256"])
+        return same and is_intact(self._folder / self._place(part.name), found["sha256"], found.get("looks"))
 
     def _part_record(self, name: str) -> Path:
         return self._folder / PART_RECORDS / f"{name}.json"
@@ -152,8 +150,9 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
     def _clear_others(self, record: Mapping[str, Any], key: str) -> None:
         """Remove the parts of other keys, made or not; files that no record names are a person's own and stay."""
         names = set(record.get("planned", ())) if record.get("key") != key else set()
-        for path in sorted((self._folder / PART_RECORDS).rglob("*.json")):
-            if read_record(path).get("key") != key:
+        own = sorted((self._folder / PART_RECORDS).rglob("*.json"))
+        for path, about in zip(own, storage.each(self._folder, read_record, own), strict=True):
+            if about.get("key") != key:
                 names.add(path.relative_to(self._folder / PART_RECORDS).as_posix().removesuffix(".json"))
         if names:
             remove(self._folder / RECORD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,8 +15,8 @@ from kedro.utils import find_kedro_project
 from kedro_datasets._typing import TablePreview
 from pydantic import BaseModel
 
-from scaling_ood.datasets.places import local_path
-from scaling_ood.products.kept_files import content_sum, damaged, is_intact, put_in_place, read_record, remove
+from scaling_ood import storage
+from scaling_ood.products.kept_files import RECORD, content_sum, damaged, keep, opened_intact, read_record
 from scaling_ood.products.keys import Origin, digest
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Measured, Quality, Scores
@@ -23,7 +24,6 @@ from scaling_ood.products.scores import Measured, Quality, Scores
 KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Manifest, Quality, Scores, Measured)}
 """What can be stored so, by the name in its record."""
 
-RECORD = "record.json"
 _SHOWN_ROWS = 20
 
 
@@ -39,38 +39,54 @@ class RecordedDataset(AbstractDataset[Any, Any]):
     """
 
     def __init__(
-        self, *, filepath: str, roots: dict[str, str] | None = None, metadata: dict[str, Any] | None = None
+        self,
+        *,
+        filepath: str,
+        roots: dict[str, str | dict[str, Any]] | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
-            roots: Of a manifest: where photographs and rendered images are today; relative to the project.
+            roots: Of a manifest: where photographs and rendered images are today, relative to the project; or a mapping
+                of `filepath`, `credentials` and `fs_args`, where those are others than the folder's.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
-        # Kedro makes `filepath` absolute, and nothing else: a notebook runs in a folder of its own.
-        project = find_kedro_project(self._folder) or Path.cwd()
-        places = {name: project / local_path(place).expanduser() for name, place in (roots or {}).items()}
-        self._roots = {name: str(place.resolve()) for name, place in places.items()}
+        own = {"credentials": credentials, "fs_args": fs_args}
+        self._folder = storage.place(filepath, **own)
+        given = {name: {"filepath": root} if isinstance(root, str) else root for name, root in (roots or {}).items()}
+        self._roots = {name: self._root(**{**own, **root}) for name, root in given.items()}
         self.metadata = metadata
 
+    def _root(self, filepath: str, credentials: dict[str, Any] | None, fs_args: dict[str, Any] | None) -> str:
+        place = storage.place(filepath, credentials, fs_args)
+        if not storage.is_stored(place):
+            # Kedro makes `filepath` absolute, and nothing else: a notebook runs in a folder of its own.
+            project = None if storage.is_stored(self._folder) else find_kedro_project(self._folder)
+            place = ((project or Path.cwd()) / place.expanduser()).resolve()
+        return storage.address_of(place)
+
     def save(self, data: Any) -> None:
-        """Write the folder beside its place, then give it its name."""
-        beside = self._folder.with_name(f".{self._folder.name}.part")
-        remove(beside)
-        beside.mkdir(parents=True)
+        """Write the folder as a whole."""
+        keep(self._folder, partial(self._write, data))
+
+    def _write(self, data: Any, folder: Path) -> None:
+        folder.mkdir(parents=True)
         fields, sums = {}, {}
         for name, value in _values(data).items():
             if isinstance(value, pd.DataFrame):
-                value.reset_index(drop=True).to_parquet(beside / f"{name}.parquet", index=False)
-                sums[name] = content_sum(beside / f"{name}.parquet")
+                value.reset_index(drop=True).to_parquet(folder / f"{name}.parquet", index=False)
+                sums[name] = content_sum(folder / f"{name}.parquet")
             else:
                 fields[name] = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         record = {"kind": type(data).__name__, **data.origin.record(), "fields": fields, "sums": sums}
         record = json.loads(json.dumps(record))
-        (beside / RECORD).write_text(json.dumps({**record, "sum": digest(record)}, indent=1), encoding="utf-8")
-        put_in_place(beside, self._folder)
+        (folder / RECORD).write_text(json.dumps({**record, "sum": digest(record)}, indent=1), encoding="utf-8")
 
     def load(self) -> Any:
         """The product.
@@ -82,10 +98,9 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         tables: dict[str, Any] = {}
         for name, written in record["sums"].items():
             place = self._folder / f"{name}.parquet"
-            if not is_intact(place, written):
-                raise damaged(place)
+            opened = opened_intact(place, written)
             try:
-                tables[name] = pd.read_parquet(place)
+                tables[name] = pd.read_parquet(opened)
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise damaged(place, str(error)) from error
         return self._made(record, tables)
@@ -97,8 +112,10 @@ class RecordedDataset(AbstractDataset[Any, Any]):
 
     def preview(self) -> TablePreview:
         """The first rows of its first table, for Kedro-Viz."""
-        files = sorted(self._folder.glob("*.parquet"))
-        frame = pd.read_parquet(files[0]).head(_SHOWN_ROWS) if files else pd.DataFrame()
+        frame = pd.DataFrame()
+        if files := sorted(self._folder.glob("*.parquet")):
+            with storage.local_copy(files[0]) as copy:
+                frame = pd.read_parquet(copy).head(_SHOWN_ROWS)
         return TablePreview(json.loads(frame.to_json(orient="split")))
 
     def _made(self, record: dict[str, Any], tables: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import PlotlyPreview
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.products.kept_files import write_atomically, write_bytes_atomically
 
 PREVIEWED = "overview.json"
@@ -33,14 +33,23 @@ class ReportDataset(AbstractDataset[Mapping[str, Any], dict[str, Path]]):
         ```
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
+        self._folder = storage.place(filepath, credentials, fs_args)
         self.metadata = metadata
 
     def save(self, data: Mapping[str, Any]) -> None:
