@@ -18,9 +18,9 @@ def test_places_on_this_machine_are_plain_paths(address):
 
 
 def test_what_does_not_serve_is_refused_with_the_nearest_that_does():
-    with pytest.raises(storage.StorageError, match="'gcss://' does not serve.*gcs"):
+    with pytest.raises(storage.StorageError, match=r"'gcss://' does not serve.*gcs"):
         storage.place("gcss://bucket/x")
-    with pytest.raises(storage.StorageError, match="'https://' does not serve.*known: s3.*gs.*file"):
+    with pytest.raises(storage.StorageError, match=r"'https://' does not serve.*known: s3.*gs.*file"):
         storage.place("https://example.org/x")
     with pytest.raises(storage.StorageError, match="no bucket is named"):
         storage.place("s3://")
@@ -39,7 +39,7 @@ def test_what_must_be_local_is_refused_in_words():
 
 def test_a_place_in_a_store_is_never_taken_for_a_local_path(store):
     with pytest.raises(TypeError):
-        open(store.place("x"))
+        open(store.place("x"))  # noqa: SIM115
 
 
 def test_a_file_is_written_and_read(store):

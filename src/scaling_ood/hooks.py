@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,17 +11,17 @@ from typing import Any
 
 import click
 import mlflow
-from filelock import FileLock, Timeout
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from scaling_ood import structure
+from scaling_ood import storage, structure
 from scaling_ood.downloads import BY_HAND, PAPER
 from scaling_ood.models.file_forms import CheckpointError, form_of
 from scaling_ood.pipeline_registry import whole_graph
 from scaling_ood.products.keys import Origin
+from scaling_ood.products.running import AnotherRunError, Running
 from scaling_ood.products.staleness import Graph
 from scaling_ood.report import in_encoding
 from scaling_ood.tracking.underway import underway
@@ -36,7 +35,7 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         """Nothing is locked."""
-        self.locks: list[FileLock] = []
+        self.running: list[Running] = []
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
@@ -135,23 +134,15 @@ class ProjectHooks:
         for setting in structure.setting_specs():
             if not any(name.startswith(f"{setting}.") for name in pipeline.all_outputs()):
                 continue
-            place = Path(_place(catalog, f"{setting}.manifest")).parent / ".running"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(place.with_suffix(".lock"), timeout=0)
             try:
-                lock.acquire()
-            except Timeout:
+                self.running.append(Running(storage.place(_place(catalog, f"{setting}.manifest")).parent))
+            except AnotherRunError as error:
                 self._unlock()
-                other = place.read_text(encoding="utf-8") if place.is_file() else "another process"
-                raise click.ClickException(
-                    f"{other} is writing the products of {setting} in {place.parent}: wait until it is done"
-                ) from None
-            self.locks.append(lock)
-            place.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+                raise click.ClickException(str(error)) from None
 
     def _unlock(self) -> None:
-        while self.locks:
-            self.locks.pop().release()
+        while self.running:
+            self.running.pop().end()
 
 
 def _producers() -> Producers:
@@ -180,8 +171,9 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     """Folders of photographs that the run would read and that are not there."""
     if "data_root" not in pipeline.inputs():
         return []
-    root = catalog["data_root"].load()
-    if os.path.exists(str(root)) and not os.path.isdir(str(root)):
+    root = str(catalog["data_root"].load())
+    held_by = storage.place(root)
+    if held_by.is_file():
         return [f"data_root: {root} is a file; name the folder that holds the photographs: --params data_root=DIR"]
     wanted: dict[str, list[str]] = {}
     expected: dict[str, dict[str, None]] = {}
@@ -197,12 +189,12 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     missing = [
         "; ".join([f"no folder {folder}, for {', '.join(names)}", *expected[folder]])
         for folder, names in wanted.items()
-        if not os.path.isdir(folder)
+        if not storage.place(folder).is_dir()
     ]
     if not missing:
         return []
-    told = [message for place in wanted if not os.path.isdir(place) for message in _how_to_get(place, root)]
-    held = sorted(place.name for place in Path(root).iterdir() if place.is_dir()) if os.path.isdir(root) else []
+    told = [message for place in wanted if not storage.place(place).is_dir() for message in _how_to_get(place, root)]
+    held = sorted(place.name for place in held_by.iterdir() if place.is_dir()) if held_by.is_dir() else []
     there = f"data_root is {root}, and holds the folders {listed(held)}" if held else f"data_root is {root}"
     remedy = "get the photographs with `make samples`, or name the folder that holds them: --params data_root=DIR"
     return [*missing, *dict.fromkeys(told), there, f"docs/data.md says what is where; {remedy}"]
@@ -228,7 +220,7 @@ def _how_to_get(place: str, root: str) -> list[str]:
     below = os.path.relpath(place, root).replace(os.sep, "/").split("/")[0]
     terms = [source.terms for source in PAPER if source.name.split("/")[0] == below]
     fetched = [f"{below}: python -m scaling_ood.downloads paper --only {below}. Terms: {each}" for each in terms]
-    return [*dict.fromkeys(fetched), *(each.message(Path(root)) for each in BY_HAND if each.name == below)]
+    return [*dict.fromkeys(fetched), *(each.message(storage.place(root)) for each in BY_HAND if each.name == below)]
 
 
 def _place(catalog: DataCatalog, name: str) -> str:

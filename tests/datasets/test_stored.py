@@ -104,7 +104,7 @@ def test_a_missing_shard_is_told_by_name(store):
     stored = shards(store).load()
     storage.remove(store.place("outputs/b.safetensors"))
     assert not shards(store).exists()
-    with pytest.raises(DamagedPartError, match="b.safetensors is damaged"):
+    with pytest.raises(DamagedPartError, match=r"b.safetensors is damaged"):
         stored.read("b")
 
 
@@ -175,7 +175,7 @@ def test_a_recorded_table_is_replaced_and_read(store):
         pd.testing.assert_frame_equal(recorded(store).load().frame, scores(value).frame)
     assert store.names("scores") == {"frame.parquet", "record.json"}
     assert recorded(store).peek().detector == "msp"
-    assert "msp" not in str(recorded(store).preview()) and "2.0" in str(recorded(store).preview())
+    assert "2.0" in str(recorded(store).preview())
 
 
 def test_a_table_whose_writing_was_cut_is_not_there_or_refused(store):
@@ -185,7 +185,7 @@ def test_a_table_whose_writing_was_cut_is_not_there_or_refused(store):
     assert not recorded(store).exists()
     recorded(store).save(scores(2.0))
     storage.write(store.place("scores/record.json"), json.dumps(record).encode())
-    with pytest.raises(DatasetError, match="frame.parquet is damaged"):
+    with pytest.raises(DatasetError, match=r"frame.parquet is damaged"):
         recorded(store).load()
 
 

@@ -12,6 +12,7 @@ from scaling_ood.images.listing import UNLISTED
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
 from scaling_ood.images.multi_label.sources import LAYOUTS, MultiLabelSource
 from scaling_ood.images.walking import walk
+from scaling_ood.storage import local_copy
 from scaling_ood.wording import refuse_unknown
 
 _USUAL = ("manifest.csv", "manifest.parquet")
@@ -69,7 +70,8 @@ def _read(path: Path, problems: Problems) -> pd.DataFrame | None:
     """All columns, those of a CSV file as text; None if there is no reading it."""
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
+            with local_copy(path) as copy:
+                return pd.read_parquet(copy)
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = [*csv.reader(file, strict=True)] or [[]]
     except (OSError, ValueError, csv.Error) as error:
