@@ -120,8 +120,8 @@ def _others(root: Path, keys: Sequence[str]) -> dict[str, str]:
     named = {PurePosixPath(key) for key in keys if key}
     folders = {path.parent for path in named if not path.is_absolute() and ".." not in path.parts}
     found = [one for folder in sorted(folders) for one in walk(root / folder, deep=False)]
-    beside = {one.path.relative_to(root): one.left_out or UNLISTED for one in found}
-    return {path.as_posix(): reason for path, reason in beside.items() if PurePosixPath(path) not in named}
+    beside = {one.path.relative_to(root).as_posix(): one.left_out or UNLISTED for one in found}
+    return {path: reason for path, reason in beside.items() if PurePosixPath(path) not in named}
 
 
 def _check_path(root: Path, key: str, problems: Problems) -> None:
