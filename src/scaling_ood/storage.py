@@ -22,8 +22,11 @@ from typing import Any, TypeVar, cast
 from scaling_ood.optional import library
 from scaling_ood.wording import did_you_mean
 
-STORES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "memory": ""}
+STORES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "memory": ""}
 """Which stores there are, and the package that each needs. Of each, an upload is seen as a whole or not at all."""
+
+_EXTRAS = {"s3fs": "s3", "gcsfs": "gs"}
+"""Package to the project's extra that installs it."""
 
 AT_A_TIME = 16
 """Requests that wait for a store at the same time."""
@@ -78,7 +81,7 @@ def place(address: str, credentials: Mapping[str, Any] | None = None, fs_args: M
     if not address.partition("://")[2].strip("/"):
         raise StorageError(f"{address}: no bucket is named; an address is {scheme}://<bucket>/<folder>")
     if STORES[scheme]:
-        library(STORES[scheme], address, "s3" if STORES[scheme] == "s3fs" else STORES[scheme])
+        library(STORES[scheme], address, _EXTRAS[STORES[scheme]])
     from upath import UPath
 
     given = {**{name: value for name, value in (fs_args or {}).items() if not name.startswith("open_args")}}
@@ -222,6 +225,12 @@ def local_copy(where: Path) -> Iterator[Path]:
         yield copy
 
 
+def identity(where: Path) -> str:
+    """What tells a place from all others: its address, and where the server is, if that was said."""
+    access = _access_of(str(where))
+    return f"{where} {access.get('endpoint_url', '')} {access.get('client_kwargs', '')}"
+
+
 def looks(where: Path) -> str:
     """What a store tells of a file or folder without reading it; it changes with the content. Empty: not there."""
     system, inside = _opened(where)
@@ -241,7 +250,7 @@ def each(where: Path, of: Callable[[One], Other], items: Iterable[One]) -> list[
 def problem(error: BaseException) -> str:
     """What to tell a person of an error of a store's own library; empty for any other error."""
     library_of = type(error).__module__.partition(".")[0]
-    if library_of not in ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "azure", "adlfs"):
+    if library_of not in ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google"):
         return ""
     return f"The object store did not do what was asked ({type(error).__name__}: {error})"
 

@@ -37,7 +37,7 @@ class Running:
         """
         self._mark = folder / ".running"
         self._stored = storage.is_stored(folder)
-        name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        name = hashlib.sha256(storage.identity(folder).encode()).hexdigest()[:16]
         place = Path(gettempdir(), f"scaling_ood-{name}.lock") if self._stored else self._mark.with_suffix(".lock")
         place.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(place, timeout=0)
