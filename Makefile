@@ -14,7 +14,7 @@ RESOLVE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 	--custom-compile-command "make lock" $(UPGRADE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-fast lint format samples tables benchmark viz ui serve docs bench lock clean help
+.PHONY: run test test-fast gpu lint format samples tables benchmark viz ui serve docs bench lock clean help
 
 help:  ## What there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ test: $(VENV)/.ready-dev  ## All tests
 
 test-fast: $(VENV)/.ready-dev  ## Without the end-to-end runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q $(SIDE_BY_SIDE) -m "not slow"
+
+gpu: $(VENV)/.ready-dev  ## Tests and benchmark that need a graphics processor
+	$(BIN)/pytest -q -m gpu
+	$(BIN)/python benchmarks/gpu.py
 
 lint: $(VENV)/.ready-dev  ## Style, types, layers
 	$(BIN)/ruff check .

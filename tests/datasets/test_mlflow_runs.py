@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from mlflow_store import empty_store
 
 from scaling_ood.datasets import MlflowRunsDataset, UnsentRunsDataset
+from scaling_ood.products.kept_files import content_sum
 from scaling_ood.products.records import RunRecord, UsedImages
 from scaling_ood.tracking.underway import underway
 from scaling_ood.tracking.views import saved_views
@@ -86,6 +87,46 @@ def test_images_are_inputs_of_the_run_with_their_digests(dataset: MlflowRunsData
     assert told == {"test": ("birds", "0123456789abcdef0123"), "insects": ("insects", "ffffffffffffffffffff")}
     assert json.loads(found[0].dataset.profile)["images"] in (40, 12)
     assert {each.tags[0].key for each in found} == {"mlflow.data.context"}
+
+
+def weights_in(folder: Path, content: bytes = b"weights") -> tuple[str, str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.safetensors").write_bytes(content)
+    (folder / "record.json").write_text("{}", encoding="utf-8")
+    return str(folder / "model.safetensors"), content_sum(folder / "model.safetensors")
+
+
+def test_trained_networks_are_logged_models_and_inputs_of_the_detectors(
+    dataset: MlflowRunsDataset, tmp_path: Path, experiment: str
+) -> None:
+    trainings = MlflowRunsDataset(filepath=str(tmp_path / "06_models/toy/multi_class/trainings.json"))
+    trainings.save(training("with weights", weights=weights_in(tmp_path / "model")))
+    run, client = logged(trainings, "classifier"), MlflowClient()
+    (output,) = run.outputs.model_outputs
+    model = client.get_logged_model(output.model_id)
+    assert model.name == "toy-multi_class-classifier"
+    assert model.source_run_id == run.info.run_id
+    assert model.tags["model_key"] == "with weights"
+    assert model.status.value == "READY"
+    kept = Path(mlflow.artifacts.download_artifacts(f"models:/{model.model_id}", dst_path=str(tmp_path / "back")))
+    assert {each.name for each in kept.iterdir()} >= {"model.safetensors", "record.json"}
+    assert (kept / "model.safetensors").read_bytes() == b"weights"
+
+    detector = record()
+    detector["msp"].tags["training_run"] = run.info.run_id  # type: ignore[index]
+    dataset.save(detector)
+    assert [each.model_id for each in logged(dataset).inputs.model_inputs] == [model.model_id]
+
+
+def test_weights_that_became_others_are_not_logged(
+    tmp_path: Path, experiment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainings = MlflowRunsDataset(filepath=str(tmp_path / "06_models/toy/multi_class/trainings.json"))
+    place, old = weights_in(tmp_path / "model")
+    weights_in(tmp_path / "model", b"other weights")
+    trainings.save(training("moved on", weights=(place, old)))
+    assert not logged(trainings, "classifier").outputs.model_outputs
+    assert "holds other weights now" in caplog.text
 
 
 def test_detectors_get_saved_views_and_trainings_none(dataset: MlflowRunsDataset, experiment: str) -> None:

@@ -10,47 +10,26 @@ import pandas as pd
 import pytest
 import torch
 from helpers.bench import bench, only, variant
+from helpers.packaged import RATE, opened, packed, photographs
 from PIL import Image
 
 from scaling_ood.evaluation.chunks import stored_scenes
 from scaling_ood.evaluation.scene_tables import frames, score_pixels
 from scaling_ood.evaluation.scoring import fitted
-from scaling_ood.images import read_image
 from scaling_ood.metrics.false_alarms import TooFewScoresError, false_alarm_threshold
 from scaling_ood.models import ClassHead, build_network
-from scaling_ood.parameters.packaging import PackagingSpec
 from scaling_ood.products.packages import PackageError, read_package, write_package
 from scaling_ood.tasks import tasks
 from scaling_ood.tasks.deployed import Deployed
-from scaling_ood.tasks.packing import NotPackagedError, pack
+from scaling_ood.tasks.packing import NotPackagedError
 
 SETTINGS = [task.name for task in tasks()]
 WHOLE = [task.name for task in tasks() if not task.spec.dense]
 SCENES = [task.name for task in tasks() if task.spec.dense]
-RATE = 0.25
-
-
-def packed(own, detector, rate=RATE, **options):
-    packaging = PackagingSpec(detector=detector, false_alarm_rate=rate, **options)
-    spec = own.spec.model_copy(update={"packaging": packaging})
-    network = spec.methods[detector].network
-    scores = own.load(f"{detector}.scores")
-    given = (own.manifest, own.model(network), own.outputs(network), scores, own.load("results"))
-    return pack(own.task, spec, *given)
-
-
-def opened(own, name, folder, **options):
-    write_package(packed(own, name, **options), folder / name)
-    return Deployed(read_package(folder / name), "cpu")
 
 
 def present(own):
     return [name for name in own.spec.methods if not own.load(f"{name}.scores").gap]
-
-
-def photographs(own, image_set):
-    rows = own.manifest.of(image_set)
-    return [read_image(file, own.manifest.preparation.orientation) for file in own.manifest.files(rows)]
 
 
 @pytest.mark.parametrize("setting", WHOLE)
@@ -215,8 +194,8 @@ def test_a_package_of_another_version_is_refused_in_words(benches, tmp_path):
         Deployed(replace(found, about={**found.about, "setting": "tabular"}))
     write_package(found, tmp_path / "one")
     place = tmp_path / "one" / "package.json"
-    place.write_text(place.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(PackageError, match="has format 2, and this version of scaling_ood reads 1"):
+    place.write_text(place.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(PackageError, match="has format 1, and this version of scaling_ood reads 2"):
         read_package(tmp_path / "one")
 
 

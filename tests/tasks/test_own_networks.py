@@ -9,7 +9,6 @@ from helpers.saved_networks import fit_head, prepared, resnet, save
 from helpers.toys import COLOURS
 
 from scaling_ood.models.hugging_face import LogitsOf
-from scaling_ood.tasks.packing import NotPackagedError, pack
 from scaling_ood.tasks.task import WrongNetworkError
 
 CLASSES = sorted(COLOURS)
@@ -128,10 +127,3 @@ def test_a_head_is_trained_on_the_features_of_a_program(tmp_path):
     )
     assert own.load("classifier.quality").value > 0.5
     assert not own.load("odin.scores").gap
-
-
-def test_a_network_of_a_file_is_not_packaged_yet_and_that_is_said(tmp_path):
-    photographs, name, _ = brought(tmp_path)
-    own = bench("multi_class", tmp_path / "own", photographs, **classifier(architecture=name))
-    with pytest.raises(NotPackagedError, match="is read from a file of its own, which a package does not hold yet"):
-        pack(own.task, own.spec, own.manifest, own.model(), own.outputs(), own.load("msp.scores"), own.load("results"))

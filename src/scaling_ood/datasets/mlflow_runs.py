@@ -23,6 +23,7 @@ from scaling_ood import storage
 from scaling_ood.products.kept_files import keep, read_record, remove, write_atomically
 from scaling_ood.products.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_inputs, log_metrics, log_parameters
+from scaling_ood.tracking.networks import log_network_used, log_trained
 from scaling_ood.tracking.processes import process_tags, search
 from scaling_ood.tracking.underway import underway
 from scaling_ood.tracking.views import save_views
@@ -41,6 +42,9 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord], dict[str, Any]]
 
     Each record makes one run. Loading gives the content of the file: by the records' names `run_id`, `name`, `tags`,
     `parameters` and `metrics`. Runs of an earlier file that the new one has not are no longer `latest`.
+
+    A run that trained networks leaves their weights as a logged model; that of a detector has the model that it read as
+    its input.
 
     A record with the tag `kind=training` is written once for each value of its tag `model_key`: a model that was not
     trained again keeps its run, as long as that run is in the store.
@@ -201,14 +205,20 @@ def _write(record: RunRecord, entry: Mapping[str, Any], folder: Path) -> None:
     for stem, table in record.tables.items():
         table.to_csv(folder / f"tables/{stem}.csv", index=False)
     curves = {name: [float(value) for value in values] for name, values in record.curves.items()}
-    shown = {**entry, "curves": curves, "inputs": [asdict(one) for one in record.inputs]}
+    shown = {
+        **entry,
+        "curves": curves,
+        "inputs": [asdict(one) for one in record.inputs],
+        "weights": record.weights,
+    }
     (folder / "run.json").write_text(json.dumps(shown), encoding="utf-8")
 
 
 def _send(folder: Path) -> dict[str, Any]:
     """Make a run of what is kept in a folder, under the run of the `kedro run` if there is one."""
     entry = read_record(folder / "run.json")
-    curves, inputs, tags, parent = entry.pop("curves"), entry.pop("inputs", ()), entry["tags"], underway.parent
+    curves, inputs, weights = entry.pop("curves"), entry.pop("inputs", ()), entry.pop("weights", None)
+    tags, parent = entry["tags"], underway.parent
     client = MlflowClient()
     if tags.get("training_run") == "":  # it could not be sent either; trainings are sent before what was made of them
         tags["training_run"] = _training_run(client, tags)
@@ -225,6 +235,10 @@ def _send(folder: Path) -> dict[str, Any]:
         log_parameters(client, run_id, entry["parameters"])
         log_metrics(client, run_id, entry["metrics"], curves)
         log_inputs(client, run_id, inputs)
+        if weights is not None:
+            log_trained(client, run, *weights)
+        elif training := tags.get("training_run"):
+            log_network_used(client, run_id, training)
         with storage.local_copy(folder) as copy:
             for kind in sorted({path.parent.name for path in copy.glob("*/*")}):
                 client.log_artifacts(run_id, str(copy / kind), kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -49,6 +50,7 @@ class Registered:
         program: Whether it has the weights that it has: it can be neither trained nor given others.
         input_px: Side of the only input that it takes, where nothing else is known of its preprocessing.
         identity: What stands in keys in place of the name, of a network that a person brings: its content.
+        files: That such a network is read from, the one that its name means first, where it is one; none on the hub.
         version: To be raised with every change of the network that is built, or of the names in its state; it is part
             of every key.
     """
@@ -61,6 +63,7 @@ class Registered:
     program: bool = False
     input_px: int | None = None
     identity: str = ""
+    files: tuple[Path, ...] = ()
     version: int = 1
 
 

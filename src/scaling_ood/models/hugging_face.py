@@ -53,6 +53,7 @@ class Saved:
         class_names: Of its outputs, in their order; empty where the configuration only numbers them.
         preprocessing: As its image processor says; None where that is not there, or is of an unknown kind.
         levels: Mean and standard deviation, in units of [0, 1] pixel values; None without an image processor.
+        files: That it is read from; none on the hub.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Saved:
     class_names: tuple[str, ...]
     preprocessing: Preprocessing | None
     levels: tuple[Any, Any] | None
+    files: tuple[Path, ...]
 
     def of_classes(self, classes: int) -> Saved:
         """The same for another number of classes; its weights fit no more."""
@@ -140,8 +142,9 @@ def saved(name: str, auto: str) -> Saved:
             f"'{name}' is a network of the type '{config.model_type}', which is not one for this setting ({auto})"
         )
     revision = str(getattr(config, "_commit_hash", None) or "")
-    files = sorted(folder.glob("*.safetensors")) if local else []
-    digest = digest_of_files([folder / CONFIG, *files]) if local else revision[:20]
+    weights = sorted(folder.glob("*.safetensors")) if local else []
+    digest = digest_of_files([folder / CONFIG, *weights]) if local else revision[:20]
+    others = [folder / file for file in (CONFIG, PROCESSOR, WEIGHTS[1]) if local and (folder / file).is_file()]
     return Saved(
         name,
         place,
@@ -151,6 +154,7 @@ def saved(name: str, auto: str) -> Saved:
         f"Hugging Face, {folder.name if local else place} ({config.model_type}, {digest})",
         _class_names(config),
         *_preparing(place, local),
+        (*others, *weights),
     )
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors.torch import load, save
+from safetensors.torch import load_file, save
 
+from scaling_ood.products.kept_files import content_sum
 from scaling_ood.products.keys import NOT_MADE, Origin
 from scaling_ood.products.stored import Tensors
 
-FORMAT = 1
+FORMAT = 2
 """Of the files; raised where older code cannot read them."""
 
 ABOUT, NETWORK, LEARNED, RESULTS = "package.json", "network.safetensors", "learned.safetensors", "results.csv"
+FILES = "network_files"
+"""Folder of the files that a network is read from, where a person brought it."""
 
 
 class PackageError(ValueError):
@@ -36,6 +39,8 @@ class Package:
         network: State of the network, of the first seed.
         learned: What the detector learns from, when the package is opened; empty where it learns nothing.
         results: The detector's rows of the results table.
+        files: Files that the network is read from beside its state, where a person brought it: their names in the
+            package, with folders, and where they are.
         origin: What it was made from.
     """
 
@@ -44,7 +49,14 @@ class Package:
     network: Tensors
     learned: Tensors
     results: pd.DataFrame
+    files: Mapping[str, Path] = field(default_factory=dict)
     origin: Origin = field(default=NOT_MADE)
+
+    def network_files(self) -> Path | None:
+        """Folder of the network's files; None where it has none."""
+        for name, place in self.files.items():
+            return place.parents[name.count("/")]
+        return None
 
 
 def write_package(package: Package, folder: Path) -> None:
@@ -57,12 +69,16 @@ def write_package(package: Package, folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, content in contents.items():
         (folder / name).write_bytes(content)
+    for name, place in package.files.items():
+        (folder / FILES / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(place, folder / FILES / name)
     record = {
         "format": FORMAT,
         "name": package.name,
         "about": package.about,
         "origin": package.origin.record(),
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        "files": sorted(package.files),
+        "sha256": {name: content_sum(folder / name) for name in [*contents, *_places(package.files)]},
     }
     (folder / ABOUT).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
@@ -79,15 +95,18 @@ def read_package(folder: Path) -> Package:
         raise PackageError(
             f"{folder} has format {record.get('format')}, and this version of scaling_ood reads {FORMAT}"
         )
-    contents = {name: (folder / name).read_bytes() for name in record["sha256"]}
-    wrong = [name for name, each in contents.items() if hashlib.sha256(each).hexdigest() != record["sha256"][name]]
-    if wrong:
+    if wrong := [name for name, expected in record["sha256"].items() if content_sum(folder / name) != expected]:
         raise PackageError(f"{', '.join(wrong)} in {folder} is not what was packaged")
     return Package(
         record["name"],
         record["about"],
-        load(contents[NETWORK]),
-        load(contents[LEARNED]),
+        load_file(folder / NETWORK),
+        load_file(folder / LEARNED),
         pd.read_csv(folder / RESULTS),
+        {name: folder / place for name, place in zip(record["files"], _places(record["files"]), strict=True)},
         Origin.of_record(record["origin"]),
     )
+
+
+def _places(files: Iterable[str]) -> list[str]:
+    return [f"{FILES}/{name}" for name in sorted(files)]

@@ -116,6 +116,7 @@ class RunRecord:
         figures: File stem to Plotly or Matplotlib figure.
         tables: File stem to data frame.
         inputs: Images that it used.
+        weights: File of the networks that it trained, and its SHA-256; None where it trained none.
     """
 
     name: str
@@ -126,3 +127,4 @@ class RunRecord:
     figures: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     inputs: Sequence[UsedImages] = ()
+    weights: tuple[str, str] | None = None

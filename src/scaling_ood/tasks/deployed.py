@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -62,9 +63,9 @@ class Deployed:
         self.task: Task = known[about["setting"]]
         self.limits = Limits(**about["limits"], root=root)
         self.prepared = Preparation.model_validate(about["preparation"])
-        self._spec = _network_spec(self.task, about["network"])
+        self._spec = _network_spec(self.task, about["network"], package.network_files())
         self._forward = Forward(device, about["precision"])
-        network = self.task.revived(self._spec, self.prepared, package.network)
+        network = self.task.revived(self._spec, self.prepared, package.network, about["class_order"])
         self._network: Network = self._forward.place(network).requires_grad_(False)  # type: ignore[assignment]
         self._detector = _detector(about["detectors"], about["detector"])
         self._needs = sorted(self._detector.needs | ({"logits"} & network.gives), key=field_of)
@@ -130,7 +131,10 @@ class Deployed:
         return {"class": names[best], "class_index": best, **several}
 
 
-def _network_spec(task: Task, raw: Mapping[str, Any]) -> NetworkSpec:
+def _network_spec(task: Task, raw: Mapping[str, Any], files: Path | None) -> NetworkSpec:
+    if files is not None:
+        source, _, name = raw["architecture"].partition(":")
+        raw = {**raw, "architecture": f"{source}:{files / name}"}
     kind: TypeAdapter[Any] = TypeAdapter(task.spec.model_fields["networks"].annotation)  # type: ignore
     specs: dict[str, NetworkSpec] = kind.validate_python({_NETWORK: raw})
     return specs[_NETWORK]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import pandas as pd
 
 from scaling_ood.evaluation.learned import learned_of
+from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.setting import SettingSpec
 from scaling_ood.products.packages import Package
 from scaling_ood.products.preparation import Findings, Manifest
@@ -56,11 +59,13 @@ def pack(
     if prepared.given:
         raise NotPackagedError(f"{task.name}: a detector is packaged with its network, and here are outputs alone")
     network, seed = spec.networks[method.network], scores.seeds[0]
-    if network.registered and network.registered.identity:
+    files = network.registered.files if network.registered else ()
+    if network.registered and network.registered.identity and not files:
         raise NotPackagedError(
-            f"{task.name}: '{network.architecture}' is read from a file of its own, which a package does not hold yet: "
-            "take its weights as a checkpoint of a network that timm or torchvision has"
+            f"{task.name}: '{network.architecture}' is not on this machine as files of its own; save it into a folder "
+            "(save_pretrained), and name that"
         )
+    folder = files[0].parent if files else Path()
     switches = spec.detectors
     other = getattr(switches[method.name], "logits_of", None)
     chosen = {name: switches[name] for name in filter(None, (method.name, other))}
@@ -69,7 +74,9 @@ def pack(
         "benchmark": prepared.benchmark,
         "detector": method.name,
         "detectors": {name: each and each.model_dump(mode="json") for name, each in chosen.items()},
-        "network": network.model_dump(mode="json"),
+        # The order is applied already; the name is one within the package.
+        "network": network.model_dump(mode="json") | {"class_order": "", "architecture": _inside(network, files)},
+        "class_order": list(model.about.get("class_order", ())),
         "seed": seed,
         "preparation": prepared.model_copy(update=_NOT_NEEDED).model_dump(mode="json"),
         "class_names": list(task.class_names(outputs, prepared)),
@@ -90,4 +97,14 @@ def pack(
         task.packed(network, model, manifest),
         learned_of(method.build(), task.fit_view(outputs, manifest, method, seed)),
         results[results["detector"] == method.name].reset_index(drop=True),
+        {each.relative_to(folder).as_posix(): each for each in files},
     )
+
+
+def _inside(network: NetworkSpec, files: Sequence[Path]) -> str:
+    """The network's name, relative to the folder of its files where it has any: `onnx:mine.onnx`, or `hf:`."""
+    if not files:
+        return network.architecture
+    source, _, place = network.architecture.partition(":")
+    own = Path(place).expanduser()
+    return f"{source}:{own.name if own.is_file() else ''}"

@@ -371,13 +371,20 @@ class SegmentationTask(Task):
     def packed(self, network: NetworkSpec, model: StoredModel, manifest: Manifest) -> Tensors:
         """Encoder and heads."""
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
+        if network.registered and network.registered.program:
+            return {}
         return _assembled(network, manifest.preparation, model)[seed_name(network.seeds[0])].state_dict()
 
-    def revived(self, network: NetworkSpec, prepared: Preparation, state: Tensors) -> Network:
+    def revived(
+        self, network: NetworkSpec, prepared: Preparation, state: Tensors, class_order: Sequence[int]
+    ) -> Network:
         """Encoder and heads."""
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
         built = _built(network, prepared, network.seeds[0], trained=True)
-        built.load_state_dict(state)
+        if isinstance(built, RunAsItIs):
+            built.in_order(class_order)
+        if state:
+            built.load_state_dict(state)
         return built
 
     def network_pixels(
@@ -388,7 +395,8 @@ class SegmentationTask(Task):
     ) -> tuple[list[torch.Tensor], Preprocessing]:
         """At each scale."""
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
-        pixels = [network_pixels(image, edge, network.longest_edge) for edge in network.edges]
+        fitting = _fitting(network)
+        pixels = [network_pixels(image, edge, network.longest_edge, *fitting) for edge in network.edges]
         return pixels, network.prepared
 
     def threshold(

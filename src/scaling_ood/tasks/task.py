@@ -268,12 +268,21 @@ class Task(ABC):
     # Packaging
 
     def packed(self, network: NetworkSpec, model: StoredModel, manifest: Manifest) -> Tensors:
-        """The whole state of the first seed's network, whether it was trained here or published."""
+        """The whole state of the first seed's network, whether it was trained here or published; none of a program."""
         raise ValueError(f"{self.name} packages no detector ({network}, {model}, {manifest})")
 
-    def revived(self, network: NetworkSpec, prepared: Preparation, state: Tensors) -> Network:
-        """The network of such a state; nothing is downloaded."""
-        raise ValueError(f"{self.name} packages no detector ({network}, {prepared}, {len(state)})")
+    def revived(
+        self, network: NetworkSpec, prepared: Preparation, state: Tensors, class_order: Sequence[int]
+    ) -> Network:
+        """The network of such a state; nothing is downloaded.
+
+        Args:
+            network: What it is.
+            prepared: What the images were.
+            state: Its own.
+            class_order: Which of its outputs each class is, where it is run as it is; empty where that is no question.
+        """
+        raise ValueError(f"{self.name} packages no detector ({network}, {prepared}, {len(state)}, {class_order})")
 
     def network_pixels(
         self, network: NetworkSpec, prepared: Preparation, image: Image.Image

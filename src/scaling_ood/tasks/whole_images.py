@@ -416,18 +416,25 @@ class WholeImages(Task):
     # Packaging
 
     def packed(self, network: NetworkSpec, model: StoredModel, manifest: Manifest) -> Tensors:
-        """Backbone and head."""
+        """Backbone and head; of a program the head alone."""
         assert isinstance(network, ImageNetworkSpec)
         head = self.head(network, len(self.classes(network, manifest.preparation)))
-        return assembled(network, head, model)[seed_name(network.seeds[0])].state_dict()
+        state = assembled(network, head, model)[seed_name(network.seeds[0])].state_dict()
+        return {name: each for name, each in state.items() if name.startswith(_kept(network))}
 
-    def revived(self, network: NetworkSpec, prepared: Preparation, state: Tensors) -> ImageNetwork:
+    def revived(
+        self, network: NetworkSpec, prepared: Preparation, state: Tensors, class_order: Sequence[int]
+    ) -> ImageNetwork:
         """Backbone and head."""
         assert isinstance(network, ImageNetworkSpec)
+        if network.registered.program and not network.source.trains:
+            return published_network(network.named, network.registered.classes, class_order)
         head = self.head(network, len(self.classes(network, prepared)))
         if not network.source.trains:
             head = partial(ClassHead, classes=_outputs_of(state))
-        return _loaded(build_network(network.architecture, head, seed=0, start="random"), state)
+        built = build_network(network.named, head, seed=0, start="random")
+        own = {name: each for name, each in built.state_dict().items() if not name.startswith(_kept(network))}
+        return _loaded(built, {**own, **state})
 
     def network_pixels(
         self, network: NetworkSpec, prepared: Preparation, image: Image.Image
@@ -579,6 +586,11 @@ def _verify(name: str, classes: int) -> None:
     registered, found = architecture(name).weights_digest, published_digest(name)
     if registered and found != registered:
         raise ValueError(f"the weights of {name} have digest {found}, registered is {registered}")
+
+
+def _kept(network: ImageNetworkSpec) -> str:
+    """How the names begin of what is packed of its state: what a program computes with is in its files."""
+    return "head." if network.registered.program else ""
 
 
 def _outputs_of(state: Mapping[str, torch.Tensor]) -> int:

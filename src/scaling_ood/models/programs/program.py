@@ -105,6 +105,7 @@ def architecture_of(name: str, prefix: str, read: Callable[[Path], Program]) -> 
         gives=gives if backwards else gives - {"gradients"},
         program=True,
         identity=f"{prefix}{digest}",
+        files=(path, *program.beside),
     )
 
 

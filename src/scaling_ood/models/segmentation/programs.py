@@ -38,4 +38,5 @@ def segmenter_of(name: str, prefix: str, read: Callable[[Path], Program]) -> Who
         gives=EVERYTHING if backwards else EVERYTHING - {"gradients"},
         program=True,
         identity=f"{prefix}{digest}",
+        files=(path, *program.beside),
     )

@@ -43,6 +43,7 @@ def hugging_face_architecture(name: str) -> Architecture:
         weights_file=found.digest,
         class_names=found.class_names,
         identity=found.identity,
+        files=found.files,
     )
     cut = partial(_cut, classes=classes, name=name)
     whole = WholeNetwork(

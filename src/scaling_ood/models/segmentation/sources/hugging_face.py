@@ -35,6 +35,7 @@ def hugging_face_segmenter(name: str) -> WholeSegmenter:
         weights_digest=found.digest,
         class_names=found.class_names,
         identity=found.identity,
+        files=found.files,
     )
 
 

@@ -68,6 +68,7 @@ def _of_folder(name: str, folder: Path) -> WholeSegmenter:
         weights=f"segmentation_models_pytorch, {folder.name} ({kind}, {digest})",
         weights_digest=digest,
         identity=f"{SMP}{digest}",
+        files=(folder / _CONFIG, folder / _WEIGHTS),
     )
 
 
