@@ -97,12 +97,15 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         items = {part.name: part.items for part in parts}
         started = time.perf_counter()
         for name, content in plan.make(parts):
-            kept = keep(self._folder / self._place(name), partial(self._write, content=content))
+            kept = self._keep(name, content)
             seconds = time.perf_counter() - started
             about = {"key": plan.key, "items": items[name], **kept, "seconds": seconds}
             write_atomically(self._part_record(name), json.dumps(about))
             yield Part(name, items[name])
             started = time.perf_counter()
+
+    def _keep(self, name: str, content: Content) -> dict[str, str]:
+        return keep(self._folder / self._place(name), lambda beside: self._write(beside, content))
 
     def load(self) -> StoredParts:
         """The finished product; nothing is read yet."""
