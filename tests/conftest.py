@@ -7,6 +7,7 @@ import torch
 from finished_project import finished, finished_run, project
 from helpers.fixtures import benches
 from helpers.gpu import gpu
+from object_store import bucket, s3_server, store
 from toy_networks import toy_architecture
 
 
@@ -19,4 +20,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-__all__ = ["benches", "finished", "finished_run", "gpu", "project", "toy_architecture"]
+__all__ = [
+    "benches",
+    "bucket",
+    "finished",
+    "finished_run",
+    "gpu",
+    "project",
+    "s3_server",
+    "store",
+    "toy_architecture",
+]

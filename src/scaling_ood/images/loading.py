@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.noise import Noise, to_pixels
-from scaling_ood.images.opening import read_rgb
-from scaling_ood.images.recorded import RecordedFile, path_of, unchanged
+from scaling_ood.images.opening import as_rgb, open_content
+from scaling_ood.images.recorded import RecordedFile, content_of, path_of
 from scaling_ood.images.transforms import Preprocessing
 
 
@@ -131,7 +131,7 @@ def read_image(file: str | RecordedFile, orientation: Orientation = "stored") ->
         UnreadableImageError: It was readable when the data was prepared and is not now.
     """
     try:
-        return read_rgb(unchanged(file), orientation)
+        return as_rgb(open_content(content_of(file)), orientation)
     except OSError as error:
         raise UnreadableImageError(
             f"{path_of(file)} cannot be read any more ({error}), though it could when the data was prepared; prepare "
