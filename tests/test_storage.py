@@ -80,6 +80,22 @@ def test_a_folder_takes_the_place_of_the_one_before(store, tmp_path):
     assert store.names("folder") == set()
 
 
+def test_a_folder_is_moved_with_its_last_file_at_the_end(store, monkeypatch):
+    for name in ("run.json", "figures/a.html", "figures/b.html"):
+        storage.write(store.place("old") / name, name.encode())
+    copied, removed = [], []
+    system = store.place().fs
+    copy, rm, rm_file = system.copy, system.rm, system.rm_file
+    monkeypatch.setattr(system, "copy", lambda a, b, **o: (copied.append(len(a)), copy(a, b, **o)))
+    monkeypatch.setattr(system, "rm", lambda a, **o: (removed.append("others"), rm(a, **o)))
+    monkeypatch.setattr(system, "rm_file", lambda a: (removed.append(a.rpartition("/")[2]), rm_file(a)))
+    storage.move(store.place("old"), store.place("new"), last="run.json")
+    assert copied == [2, 1]
+    assert removed[:2] == ["run.json", "others"]
+    assert store.names() == {"new/run.json", "new/figures/a.html", "new/figures/b.html"}
+    assert store.place("new/figures/b.html").read_bytes() == b"figures/b.html"
+
+
 def test_looks_tell_that_something_changed(store):
     assert storage.looks(store.place("x")) == ""
     storage.write(store.place("x"), b"1")

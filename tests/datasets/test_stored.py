@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from scaling_ood.datasets import (
     RecordedDataset,
     ReportDataset,
     ShardsDataset,
+    TableDataset,
 )
 from scaling_ood.products.kept_files import DamagedPartError, read_record
 from scaling_ood.products.keys import Origin
@@ -185,8 +187,74 @@ def test_a_table_whose_writing_was_cut_is_not_there_or_refused(store):
     assert not recorded(store).exists()
     recorded(store).save(scores(2.0))
     storage.write(store.place("scores/record.json"), json.dumps(record).encode())
+    with pytest.raises(DamagedPartError, match=r"frame.parquet is damaged.* Remove it"):
+        _ = recorded(store).load().frame
+    storage.remove(store.place("scores/frame.parquet"))
     with pytest.raises(DatasetError, match=r"frame.parquet is damaged"):
         recorded(store).load()
+
+
+def whole(product: Any, made: list[str], **origin: Any) -> Plan[Any]:
+    """A plan of a product that is made as a whole; each making is added to `made`."""
+
+    def make(parts: Sequence[Part]) -> Iterator[tuple[str, Any]]:
+        made.append("made")
+        yield parts[0].name, product
+
+    return Plan([Part("whole", 1)], make, origin=Origin("node", **origin))
+
+
+@pytest.mark.parametrize(
+    ("kind", "product", "lost"),
+    [
+        (RecordedDataset, Scores("msp", pd.DataFrame({"x": [1.0]}), origin=Origin("node")), "out/frame.parquet"),
+        (TableDataset, pd.DataFrame({"x": [1.0]}), "out"),
+        (ReportDataset, {"report.html": "<p>", "table": pd.DataFrame({"a": [1]})}, "out/table.csv"),
+    ],
+)
+def test_what_has_not_changed_is_neither_made_again_nor_read(kind, product, lost, store, monkeypatch):
+    def dataset() -> Any:
+        return kind(filepath=f"{store.address}/out", credentials=store.credentials)
+
+    made: list[str] = []
+    dataset().save(whole(product, made))
+    with monkeypatch.context() as no_reading:
+        no_reading.setattr(storage, "local_copy", None)
+        dataset().save(whole(product, made))
+    assert made == ["made"]
+    storage.remove(store.place(lost))
+    dataset().save(whole(product, made))
+    assert made == ["made"] * 2
+    if kind is RecordedDataset:
+        return
+    storage.write(store.place(lost), b"other")
+    dataset().save(whole(product, made))
+    assert made == ["made"] * 3
+    dataset().save(whole(product, made, made_from={"x": 1}))
+    assert made == ["made"] * 4
+
+
+def test_a_table_in_csv_is_read(bucket):
+    table = TableDataset(filepath=f"{bucket.address}/results.csv", credentials=bucket.credentials)
+    assert not table.exists()
+    table.save(pd.DataFrame({"detector": ["größe", "msp"]}))
+    assert table.exists()
+    assert table.load()["detector"].tolist() == ["größe", "msp"]
+    assert table.preview(nrows=1)["data"] == [["größe"]]
+
+
+def test_one_of_several_processes_makes_its_parts_and_removes_no_others(bucket, monkeypatch):
+    sent = pickle.dumps(shards(bucket))  # as a Ray worker gets it
+    monkeypatch.setattr(storage, "_access", {})
+    dataset = pickle.loads(sent)
+    given, mine = plan(Maker()), PARTS[::2]
+    assert dataset.missing(given, mine) == mine
+    assert list(dataset.make(given, mine)) == mine
+    assert dataset.absent(given) == [PARTS[1]]
+    assert dataset.progress() == (2, 3)
+    assert not dataset.exists()
+    assert dataset.missing(plan(Maker(), "new"), PARTS[1:2]) == PARTS[1:2]
+    assert {"a.safetensors", "c.safetensors"} <= bucket.names("outputs")
 
 
 def test_roots_of_a_manifest_may_be_in_stores_of_their_own(bucket, tmp_path):

@@ -13,6 +13,8 @@ from object_store import Bucket
 
 from scaling_ood import storage
 
+pytestmark = pytest.mark.slow
+
 SETTING = "multi_label"
 GUIDE = (ROOT / "docs/running.md").read_text(encoding="utf-8").split("\n## In an object store\n")[1].split("\n## ")[0]
 
