@@ -82,6 +82,7 @@ serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/versio
 bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
 	$(BIN)/python benchmarks/intervals.py
+	$(BIN)/python benchmarks/feeding.py
 	$(BIN)/python benchmarks/score_extraction.py
 	$(BIN)/python benchmarks/detectors.py
 	$(BIN)/python benchmarks/precision.py

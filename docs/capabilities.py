@@ -315,7 +315,9 @@ CAPABILITIES: dict[str, dict[str, Probe]] = {
         "MC dropout": detector("mc_dropout", network="dropped"),
         "Several test scales": parameter("{shared}.scales", [60, 80]),
         "Mixed precision": parameter("extraction.precision", "bf16"),
+        "TF32, where a GPU has it": parameter("extraction.precision", "tf32"),
         "Outputs stored in half precision": parameter("extraction.stored", "float16"),
+        "Of test images scores alone are stored": parameter("extraction.keep", "scores"),
         "The disk that outputs take is told": tells_disk_use,
     },
     "Results": {

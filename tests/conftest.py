@@ -7,8 +7,13 @@ import torch
 from finished_project import finished, finished_run, project
 from helpers.fixtures import benches
 from helpers.gpu import gpu
+from hypothesis import settings
 from object_store import bucket, s3_server, store
 from toy_networks import toy_architecture
+
+# How long an example takes is the machine's matter.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session", autouse=True)

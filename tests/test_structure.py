@@ -204,7 +204,8 @@ def test_a_bare_key_where_a_value_belongs_is_told() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("runtime.workers", -1, "must be greater than or equal to 0 (given: -1)"),
+        ("runtime.workers", -1, "must be 'auto', or an integer from 0 on (given: -1)"),
+        ("runtime.workers", "all", "must be 'auto', or an integer from 0 on (given: 'all')"),
         ("data_sets.static.recipe", "snow", "must be 'gaussian', 'rademacher' or 'blobs' (given: 'snow')"),
         ("data_sets.static.recipe", 3, "must be 'gaussian', 'rademacher' or 'blobs' (given: 3)"),
         ("multi_class.networks.classifier.epochs", "many", "must be a valid integer, unable to parse string as an"),
@@ -216,7 +217,7 @@ def test_a_bare_key_where_a_value_belongs_is_told() -> None:
         ("multi_class.data.ood", [], "must have at least 1 item, not 0"),
         ("multi_class.data.ood", "static", "must be a list (given: 'static')"),
         ("multi_class.reporting.caveats", "beware", "must be a list (given: 'beware')"),
-        ("multi_class.extraction.precision", "fp16", "must be 'float32' or 'bf16' (given: 'fp16')"),
+        ("multi_class.extraction.precision", "fp16", "must be 'float32', 'tf32' or 'bf16' (given: 'fp16')"),
         ("multi_label.data.labelled.hard_objects", "kept", "must be 'counted' or 'ignored' (given: 'kept')"),
         ("multi_label.data.most_unreadable", 1.5, "must be less than or equal to 1 (given: 1.5)"),
         (
@@ -408,6 +409,11 @@ def test_an_ood_set_cannot_take_a_name_that_the_tables_use(setting: str, name: s
 def test_a_network_that_cannot_be_is_told_once(path: str, network: dict[str, Any], message: str) -> None:
     (problem,) = problems(*(change(f"{path}.{name}", value) for name, value in network.items()))
     assert problem.startswith(path + message)
+
+
+def test_scores_of_pixels_cannot_be_all_that_is_kept() -> None:
+    (problem,) = problems(change("segmentation.extraction", {"keep": "scores"}))
+    assert "extraction.keep: scores cannot be: scores of pixels are never stored" in problem
 
 
 def test_what_two_networks_state_wrongly_is_told_of_both() -> None:

@@ -9,14 +9,14 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.process import BaseProcess
 
 
-def rendering_workers() -> ProcessPoolExecutor:
-    """Start one process for each core.
+def rendering_workers(processes: int | None = None) -> ProcessPoolExecutor:
+    """Start so many processes; by default one for each core of the machine.
 
     They are spawned, not forked, since the parent may hold threads of PyTorch. A process imports the module of the
     function that it is given: functions of this package take a quarter of a second, those of a pipeline many.
     A process ends when its parent is gone, however that ended.
     """
-    return ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), _end_with_parent)
+    return ProcessPoolExecutor(processes or os.cpu_count(), multiprocessing.get_context("spawn"), _end_with_parent)
 
 
 def _end_with_parent() -> None:

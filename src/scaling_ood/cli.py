@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 import click
 from kedro.framework import project
@@ -27,7 +29,32 @@ def _served(_: click.Context, __: click.Parameter, name: str | None) -> str | No
     return name
 
 
+def _run(**options: Any) -> None:
+    """Kedro's `run`; of several processes that torchrun started the first one's, which the others help to train."""
+    command = _run_of_kedro.callback
+    assert command is not None
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not {"RANK", "MASTER_ADDR"} <= os.environ.keys():
+        command(**options)
+        return
+    from scaling_ood.session import USER_ERRORS
+    from scaling_ood.training import ranks
+
+    try:
+        share = ranks.join().share
+        if share.rank:
+            ranks.follow()
+    except USER_ERRORS as error:
+        if os.environ.get("SCALING_OOD_TRACEBACK"):
+            raise
+        told = f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']}"
+        raise click.ClickException(f"{told}: {error}") from error
+    if not share.rank:
+        command(**options)
+    ranks.part()
+
+
 run = copy(_run_of_kedro)
+run.callback = _run
 run.params = [copy(each) for each in run.params]
 next(each for each in run.params if each.name == "runner").callback = _served
 cli.add_command(run)

@@ -34,7 +34,7 @@ RUN_TIME = {
     "data_root": ("the name of a folder", "./DIR"),
     "checkpoint": ("the name of a file", "./FILE"),
     "device": ("the name of a device", "cpu"),
-    "precision": ("float32 or bf16", "float32"),
+    "precision": ("float32, tf32 or bf16", "float32"),
     "part": ("one of several, K/N", "3/16"),
 }
 

@@ -146,9 +146,10 @@ def test_the_command_line_reaches_image_root_weights_device_and_precision() -> N
 def test_no_catalog_entry_is_unused_in_every_environment() -> None:
     there = set(environment(BENCHMARKS[0]).entries)
     used = {environment(name).entry(product) for name in BENCHMARKS for product in environment(name).products}
-    # No benchmark curates: the published Species is clean. No run packages.
+    # No benchmark curates: the published Species is clean. None keeps scores alone. No run packages.
     alone = comparison.create_pipeline() + upload.create_pipeline()
-    assert there - used == alone.datasets() | {"{setting}.curation", "{setting}.package"}
+    chosen = {"{setting}.curation", "{setting}.{network}.scored", "{setting}.package"}
+    assert there - used == alone.datasets() | chosen
 
 
 def test_texts_are_written_as_utf_8_whatever_the_locale_is() -> None:

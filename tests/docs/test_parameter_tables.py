@@ -1,6 +1,7 @@
 """The tables of parameters name every place in YAML, and say of it what the models do."""
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_every_place_of_the_defaults_has_a_row(rows):
         ("multi_class.data.fit.share", "number > 0, ≤ 1, or null", "null", True),
         ("segmentation.extraction.stored", "`float32` or `float16`", "float16", True),
         ("segmentation.data.layout", "text", "", True),
-        ("runtime.workers", "integer ≥ 0", "2", False),
+        ("runtime.workers", "integer ≥ 0 or `auto`", "auto", False),
         ("data_sets.<name>.splits", "list of text, or null", "null", True),
     ],
 )
@@ -65,7 +66,7 @@ def test_a_row_says_type_range_default_and_whether_it_is_part_of_keys(rows, path
     ("place", "model"),
     [
         ("runtime", RuntimeSpec),
-        ("multi_class.extraction", ExtractionSpec),
+        ("multi_class.extraction", partial(ExtractionSpec, keep="scores")),
         ("multi_class.reporting", ReportingSpec),
         ("segmentation.reporting", PixelReportingSpec),
         ("multi_label.packaging", PackagingSpec),

@@ -1,14 +1,24 @@
 """One pass over image sets, in shards: how it is cut changes nothing, and what no detector can score ends it."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 import pytest
 import torch
 from helpers.bench import variant
 
-from scaling_ood.evaluation.passes import HEADS, HeadPass, ImagePass, ScenePass, image_set_of, loading_of
+from scaling_ood.detectors import Need
+from scaling_ood.evaluation.passes import (
+    HEADS,
+    HeadPass,
+    ImagePass,
+    ScenePass,
+    image_set_of,
+    loading_of,
+    made,
+    scene_loading_of,
+)
 from scaling_ood.images import Loading, Noise, Preprocessing
 from scaling_ood.models import Forward, Network
 from scaling_ood.models.output_checks import NetworkOutputError
@@ -166,7 +176,7 @@ class Broken(Plain):
 def scenes(manifest, network, edges=(None,), shard=2):
     return ScenePass(
         manifest, lambda: {"seed0": network}, ("logits",), Forward("cpu", channels_last=False), torch.float32, shard,
-        "toy", "the network toy", PREPROCESSING, edges, 1000, 0,
+        "toy", "the network toy", PREPROCESSING, edges, 1000, Loading(1, 0),
     )  # fmt: skip
 
 
@@ -189,6 +199,53 @@ def test_scenes_of_any_size_pass_one_by_one_at_every_scale(benches):
         halves = [(24, 8 * ceil(24 * width / height / 8)) for height, width in sizes]  # multiples of the stride
         assert len(rows) == 3
         assert shapes == [size for pair in zip(sizes, halves, strict=True) for size in pair]
+
+
+def test_successive_scenes_of_one_size_go_together_and_nothing_changes(benches):
+    manifest = benches("segmentation").manifest
+    test = manifest.of("test")
+    together = replace(manifest, rows=test.sort_values("height", kind="stable"))
+    alone, seen = scenes(together, Pixels(), (None, 24), shard=5), []
+    network = Pixels()
+    encode = network.encode
+    network.encode = lambda inputs: seen.append(tuple(inputs.shape)) or encode(inputs)
+    grouped = replace(alone, networks=lambda: {"seed0": network}, loading=Loading(8, 0))
+    ((name, first),), ((again, second),) = (list(each(each.parts(("test",)))) for each in (alone, grouped))
+    assert (name, len(first)) == (again, 6)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(second[each], tensor) for each, tensor in first.items())
+    assert seen == [(1, 3, 40, 56), (1, 3, 24, 40), (2, 3, 48, 64), (2, 3, 24, 32)]
+
+
+def test_scenes_that_go_together_have_each_its_own_chance():
+    inputs = torch.rand(3, 3, 8, 8)
+    network = {"seed0": Plain()}
+    whole_batch = made(network, inputs, {"seed0": inputs}, ["logits", Seeded()], seeds=(5, 6, 7))
+    for number, seed in enumerate((5, 6, 7)):
+        one = inputs[number : number + 1]
+        alone = made(network, one, {"seed0": one}, ["logits", Seeded()], seeds=(seed,))
+        for name, tensor in alone.items():
+            assert torch.equal(whole_batch[name][number : number + 1], tensor)
+    of_batch = made(network, inputs, {"seed0": inputs}, [Seeded()], seeds=(5,))["seed0/seeded"]
+    assert torch.equal(of_batch, inputs.mean(dim=(1, 2, 3)) * 5)
+
+
+@dataclass(frozen=True)
+class Seeded(Need):
+    """The mean of each image, times the seed."""
+
+    name = "seeded"
+    requires = frozenset()
+
+    def make(self, given):
+        assert len(given.outputs["logits"]) == len(given.inputs) == len(given.encoded)
+        return given.inputs.mean(dim=(1, 2, 3)) * given.seed
+
+
+def test_a_precision_that_the_device_lacks_is_refused_before_an_image_is_read(images):
+    given = pass_over(images, forward=Forward("cpu", "tf32"), preprocessing=None)
+    with pytest.raises(ValueError, match="precision tf32"):
+        next(given(given.parts(("test",))))
 
 
 def test_the_chance_of_a_scene_depends_on_nothing_but_its_name(benches, tmp_path):
@@ -221,4 +278,6 @@ def test_the_set_of_a_shard_is_what_stands_before_its_number(name):
 
 def test_batches_are_small_on_a_processor_unless_they_are_given():
     assert loading_of(RuntimeSpec(device="cpu", workers=1)) == Loading(16, 1)
-    assert loading_of(RuntimeSpec(device="cpu", batch_images=7)) == Loading(7, 2)
+    assert loading_of(RuntimeSpec(device="cpu", batch_images=7)) == Loading(7, "auto")
+    assert scene_loading_of(RuntimeSpec(device="cpu")) == Loading(1, "auto")
+    assert scene_loading_of(RuntimeSpec(device="cpu", batch_images=7)) == Loading(7, "auto")

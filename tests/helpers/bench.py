@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from kedro.io import DataCatalog, MemoryDataset
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
@@ -117,7 +117,7 @@ class Bench:
         place, kind = str(self.products / name), name.rsplit(".", 1)[1]
         roots = {"photographs": str(self.photographs), "fabricated": str(self.products / "rendered")}
         makers: dict[str, Callable[[], Any]] = {
-            **dict.fromkeys(("features", "outputs", "score_maps"), lambda: ShardsDataset(filepath=place)),
+            **dict.fromkeys(("features", "outputs", "scored", "score_maps"), lambda: ShardsDataset(filepath=place)),
             **dict.fromkeys(("quality", "scores", "measured"), lambda: RecordedDataset(filepath=place)),
             **dict.fromkeys(("trainings", "runs"), Logged),
             "manifest": lambda: RecordedDataset(filepath=place, roots=roots),
@@ -134,9 +134,19 @@ class Bench:
     def run(self, *products: str) -> "Bench":
         """Make products, and whatever they are made of; what is there already with the same key is kept."""
         wanted = [self.full(name) for name in products]
-        with bound(self.parameters):
-            SequentialRunner().run(self.graph.to_outputs(*wanted) if wanted else self.graph, self.catalog)
+        self._make(self.graph.to_outputs(*wanted) if wanted else self.graph)
         return self
+
+    def _make(self, graph: Pipeline) -> None:
+        """Run a part of the graph; what is wrong is told as it is, and not as Kedro's trouble with saving it."""
+        with bound(self.parameters):
+            try:
+                SequentialRunner().run(graph, self.catalog)
+            except DatasetError as error:
+                reason: BaseException = error
+                while isinstance(reason, DatasetError) and reason.__cause__:
+                    reason = reason.__cause__
+                raise reason from None
 
     def load(self, name: str) -> Any:
         """A product, which is made if it is not there."""
@@ -144,8 +154,7 @@ class Bench:
 
     def _value(self, name: str) -> Any:
         if needed := self._missing(name):
-            with bound(self.parameters):
-                SequentialRunner().run(Pipeline(needed), self.catalog)
+            self._make(Pipeline(needed))
         return self.catalog[name].load()
 
     def _missing(self, name: str) -> set[Node]:

@@ -1,13 +1,15 @@
 """Forward passes: normalisation, precision, memory order and device."""
 
 from collections.abc import Iterator
+from threading import Event, Thread
 
 import pytest
 import torch
 from torch import nn
 from toy_networks import PREPROCESSING
 
-from scaling_ood.models import Forward, published_network
+from scaling_ood.models import Forward, exact_float32, published_network
+from scaling_ood.models.forward import products
 from scaling_ood.training.loop import train
 
 
@@ -39,6 +41,78 @@ def test_float32_is_never_tf32_where_a_network_is_run_or_trained(pixels: torch.T
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+CUDA = torch.device("cuda")
+
+
+def allowed() -> tuple[bool, str]:
+    return torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+
+
+@pytest.mark.usefixtures("tf32")
+def test_tf32_is_on_only_inside_the_work_that_asks_for_it() -> None:
+    with products(CUDA, tf32=True):
+        assert allowed() == (True, "high")
+        exact_float32()  # asked for the device in between
+        with products(CUDA, tf32=False):
+            assert allowed() == (False, "highest")
+        assert allowed() == (True, "high")
+    assert allowed() == (False, "highest")
+    with pytest.raises(ArithmeticError), products(CUDA, tf32=True):
+        raise ArithmeticError
+    assert allowed() == (False, "highest")
+
+
+@pytest.mark.usefixtures("tf32")
+def test_tf32_is_never_on_while_another_thread_works_on_a_gpu() -> None:
+    begun, seen = Event(), []
+
+    def other() -> None:
+        begun.set()
+        with products(CUDA, tf32=False):
+            seen.append(allowed())
+
+    thread = Thread(target=other)
+    with products(CUDA, tf32=True):
+        thread.start()
+        assert begun.wait(10)
+        thread.join(0.2)
+        assert (seen, allowed()) == ([], (True, "high"))
+    thread.join(10)
+    assert seen == [(False, "highest")]
+
+
+def test_a_processor_has_no_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Forward("cpu", "tf32").arithmetic():
+        assert allowed() == (False, "highest")
+    with pytest.raises(ValueError, match=r"^precision tf32 is one of NVIDIA's GPUs, .*; cpu has none. Take"):
+        Forward("cpu", "tf32").refuse_missing_tf32()
+    Forward("cpu", "float32").refuse_missing_tf32()
+    monkeypatch.setattr(Forward, "torch_device", CUDA)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla T4")
+    for capability in ((7, 5), (8, 0), (9, 0)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, found=capability: found)
+        if capability < (8, 0):
+            with pytest.raises(ValueError, match="Tesla T4 has none"):
+                Forward("cuda", "tf32").refuse_missing_tf32()
+        else:
+            Forward("cuda", "tf32").refuse_missing_tf32()
+
+
+@pytest.mark.gpu
+def test_tf32_on_a_gpu_rounds_products_and_float32_does_not(gpu: torch.device) -> None:
+    images = torch.randn(8, 64, 32, 32, generator=torch.Generator().manual_seed(0))
+    weights = torch.randn(64, 64, 3, 3, generator=torch.Generator().manual_seed(1))
+    exact = torch.nn.functional.conv2d(images.double(), weights.double())
+    errors = {}
+    for precision in ("float32", "tf32"):
+        with Forward(str(gpu), precision).arithmetic():
+            made = torch.nn.functional.conv2d(images.to(gpu), weights.to(gpu))
+        errors[precision] = float((made.cpu().double() - exact).abs().max() / exact.abs().max())
+    assert errors["float32"] < 1e-5
+    if gpu.type == "cuda" and torch.cuda.get_device_capability() >= (8, 0):
+        assert 1e-5 < errors["tf32"] < 1e-2
 
 
 def test_pixels_are_normalised_with_the_mean_and_std_of_the_weights(pixels: torch.Tensor) -> None:

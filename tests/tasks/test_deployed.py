@@ -114,10 +114,7 @@ def test_the_threshold_is_chosen_on_in_distribution_test_images_alone(benches, s
     for name, share in chosen["caught"].items():
         assert share == (scores.of(0)[name] > chosen["threshold"]).mean()
     moved = scores.frame.assign(score=scores.frame["score"].where(scores.frame["image_set"] == "test", 1e9))
-    assert (
-        own.task.threshold(None, type(scores)(**{**vars(scores), "frame": moved}), None, None, RATE)["threshold"]
-        == chosen["threshold"]
-    )
+    assert own.task.threshold(None, replace(scores, frame=moved), None, None, RATE)["threshold"] == chosen["threshold"]
 
 
 @pytest.mark.parametrize("setting", SCENES)

@@ -12,7 +12,7 @@ from scaling_ood.models.hugging_face import LogitsOf
 from scaling_ood.tasks.task import WrongNetworkError
 
 CLASSES = sorted(COLOURS)
-UNTRAINED = {"data__train": None, "detectors": only("msp", "knn", "vim", "odin")}
+UNTRAINED = {"data__train": None, "detectors": only("msp", "knn", "react", "odin")}
 
 
 def classifier(**fields):
@@ -44,7 +44,7 @@ def test_a_folder_of_hugging_face_is_run_as_it_is_with_features_and_odin(tmp_pat
         images = prepared([file.path for file in own.manifest.files(rows)])
         expected = model(pixel_values=images).logits
     torch.testing.assert_close(own.output("test"), expected, rtol=1e-4, atol=1e-3)
-    for detector in ("msp", "knn", "vim", "odin"):
+    for detector in ("msp", "knn", "react", "odin"):
         assert not own.load(f"{detector}.scores").gap
 
 
@@ -123,7 +123,7 @@ def test_an_onnx_file_needs_its_preprocessing_stated_and_leaves_a_named_gap_for_
     )
     assert own.load("classifier.quality").value == 1.0
     assert own.same_elsewhere("classifier.outputs")
-    assert not own.load("vim.scores").gap
+    assert not own.load("react.scores").gap
     gap = own.load("odin.scores").gap
     assert gap.startswith("not applicable: it takes gradients, which the network 'classifier' does not give")
 

@@ -17,6 +17,7 @@ from toy_trainings import TRAININGS
 
 from scaling_ood.training import DivergedError, Lesson, Recipe, ResumableState, train
 from scaling_ood.training.loop import Step
+from scaling_ood.training.ranks import ALONE, Ranks, Share
 
 pytestmark = pytest.mark.usefixtures("toy_architecture")
 
@@ -110,13 +111,15 @@ class Scripted(Lesson[float]):
     def optimiser(self, module: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(module.parameters(), lr=1.0)
 
-    def batches(self, seed: int, epoch: int) -> Iterator[float]:
+    def batches(self, seed: int, epoch: int, share: Share = ALONE.share) -> Iterator[float]:
         return iter((1.0, 3.0))
 
-    def step(self, module: nn.Module, batch: float, extra: Mapping[str, float]) -> Step:
-        return Step(
-            -module.weight.sum(), {"seen": (2 * batch, batch), "none": (0.0, 0.0)}, {"steps": extra["steps"] + 1}
-        )
+    def step(self, module: nn.Module, batch: float, extra: Mapping[str, float], ranks: Ranks = ALONE) -> Step:
+        return Step(-module.weight.sum(), {"seen": (2 * batch, batch), "none": (0.0, 0.0)})
+
+    def after(self, extra: Mapping[str, float], means: Mapping[str, float]) -> dict[str, float]:
+        assert means == {"seen": 2.0}
+        return {"steps": extra["steps"] + 1}
 
     def measure(self, module: nn.Module, epoch: int) -> dict[str, float]:
         assert not module.training

@@ -104,9 +104,9 @@ def test_a_crop_equals_torchvisions_random_resized_crop_of_the_same_chance(photo
         torch.manual_seed(seed)
         expected = transforms.functional.pil_to_tensor(crop(image))
         torch.manual_seed(seed)
-        assert torch.equal(RandomCrop(flips=0.0).apply(image, PLAIN), expected)
+        assert torch.equal(RandomCrop(flips=0.0).draw(image.size).of(image, PLAIN), expected)
         torch.manual_seed(seed)
-        assert torch.equal(RandomCrop(flips=1.0).apply(image, PLAIN), expected.flip(2))
+        assert torch.equal(RandomCrop(flips=1.0).draw(image.size).of(image, PLAIN), expected.flip(2))
 
 
 def test_evaluation_sees_every_image_in_order_as_the_network_is_tested_on_it(photographs: LabelledPhotographs) -> None:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from scaling_ood import storage
+from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import RECORD, is_intact, keep, read_record, remove, write_atomically
 from scaling_ood.products.keys import Origin
@@ -37,6 +38,9 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     Saving a plan whose key the record bears does nothing; a state of the same key is resumed; one of another key is
     replaced. Weights and states that are not what was written are made again.
 
+    Attributes:
+        engine: Who trains.
+
     YAML:
         ```yaml
         "{setting}.{network}.model":
@@ -44,6 +48,8 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
           filepath: data/06_models/model
         ```
     """
+
+    engine: Engine = Local()
 
     def __init__(
         self,
@@ -81,7 +87,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
             mininterval=1,
             disable=not data.epochs,
         ) as bar:
-            for latest_state in data.run(state):
+            for latest_state in self.engine.train(data.run, state) if data.epochs else ():
                 state = latest_state
                 if state["history"]:
                     latest = state["history"][-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,6 +14,7 @@ from kedro.io import AbstractDataset
 from tqdm import tqdm
 
 from scaling_ood import storage
+from scaling_ood.datasets.storing import stored_beside
 from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import (
@@ -126,16 +127,17 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         return len(self._recorded(record.get("key"), planned)), len(planned)
 
     def make(self, plan: Plan[Content], parts: Sequence[Part]) -> Iterator[Part]:
-        """Make and store some parts of a plan, one after the other; a process that makes others does not mind."""
+        """Make parts of a plan, and store each while the next is made; a process that makes others does not mind."""
         items = {part.name: part.items for part in parts}
-        started = time.perf_counter()
-        for name, content in plan.make(parts):
+
+        def store(made: tuple[str, Content, float]) -> Part:
+            name, content, seconds = made
             kept = self._keep(name, content)
-            seconds = time.perf_counter() - started
             about = {"key": plan.key, "items": items[name], **kept, "seconds": seconds}
             write_atomically(self._part_record(name), json.dumps(about))
-            yield Part(name, items[name])
-            started = time.perf_counter()
+            return Part(name, items[name])
+
+        return stored_beside(_timed(plan.make(parts)), store)
 
     def _keep(self, name: str, content: Content) -> dict[str, str]:
         place = self._folder / self._place(name)
@@ -207,3 +209,12 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         everything = names | {part.name for part in plan.parts}
         for folder in {p.parent for n in everything for p in (self._folder / self._place(n), self._part_record(n))}:
             remove_unfinished(folder)
+
+
+def _timed(made: Iterable[tuple[str, Content]]) -> Iterator[tuple[str, Content, float]]:
+    """With the seconds that each part took."""
+    started = time.perf_counter()
+    for name, content in made:
+        yield name, content, time.perf_counter() - started
+        del content
+        started = time.perf_counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 
 _ROWS = 256
@@ -19,16 +21,22 @@ class Nearest:
     The search is one matrix product per block, in 8-bit integers where a processor multiplies these fastest, else in
     single precision. What it finds is known up to its rounding. Rows that may be the k-th nearest within that are
     compared in float64, difference by difference, so that even the distance to a near copy keeps its digits. Where too
-    many may be, all are compared in float64. So the result does not depend on how was searched.
+    many may be, what was searched in integers is searched again in single precision, and at last all are compared in
+    float64. So the result does not depend on how was searched. In single precision
+    that is certain. The limit of integers is six standard deviations of their rounding, which one pair in a billion
+    exceeds at most, and it is checked on every pair that is compared.
 
-    Holds the rows as they are, and a code of each: a quarter more, or as much again in single precision.
+    Holds the rows as they are, and a code of each: a quarter more, or as much again in single precision; both where
+    integers did not suffice for some.
     """
 
-    def __init__(self, rows: torch.Tensor, lengths: torch.Tensor | None = None) -> None:
+    def __init__(
+        self, rows: torch.Tensor, lengths: torch.Tensor | None = None, *, integers: bool | None = None
+    ) -> None:
         """Hold the rows (n, D), at least one; with `lengths` (n,), float64, each divided by its own."""
         self.rows = rows
         self.lengths = lengths
-        self.integers = _multiplies_integers(rows.device)
+        self.integers = _multiplies_integers(rows.device) if integers is None else integers
         blocks = [slice(start, start + _ROWS) for start in range(0, len(rows), _ROWS)]
         self.centre = rows.new_zeros(rows.shape[1])
         total = self.centre.clone()
@@ -89,8 +97,13 @@ class Nearest:
         if near.shape[1] < len(self):
             lost |= nearer[:, -1] >= -unsure[:, 0]
         if bool(lost.any()):
-            found[lost] = self._among_all(others[lost], k, None if lengths is None else lengths[lost])
+            again = self._finer._of if self.integers else self._among_all
+            found[lost] = again(others[lost], k, None if lengths is None else lengths[lost])
         return found
+
+    @cached_property
+    def _finer(self) -> Nearest:
+        return Nearest(self.rows, self.lengths, integers=False)
 
     def _centred(self, rows: torch.Tensor, lengths: torch.Tensor | None, block: slice) -> torch.Tensor:
         scaled = rows[block] if lengths is None else rows[block] / lengths[block, None].to(rows.dtype)
@@ -139,6 +152,7 @@ def _multiplies_integers(device: torch.device) -> bool:
     """Whether 8-bit integers are multiplied several times as fast as floats."""
     return (
         device.type == "cpu"
+        and hasattr(torch, "_int_mm")
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     )

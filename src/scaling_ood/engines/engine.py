@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from scaling_ood.products.plans import Part, Plan
+from scaling_ood.training.ranks import Run
 
 
 class Store(Protocol):
@@ -21,7 +22,7 @@ class Store(Protocol):
 
 
 class Engine(Protocol):
-    """Who makes the parts of a plan."""
+    """Who makes the parts of a plan, and who trains."""
 
     def mine(self, parts: Sequence[Part]) -> Sequence[Part]:
         """Those of all parts of a plan that this run makes, whether they are there or not."""
@@ -29,4 +30,8 @@ class Engine(Protocol):
 
     def make(self, store: Store, plan: Plan[Any], parts: Sequence[Part]) -> Iterator[Part]:
         """Have parts made and stored; yields each that is stored, in any order."""
+        ...
+
+    def train(self, run: Run, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        """Have a training go on after a state (None: from the start); yields the state after each epoch."""
         ...

@@ -8,6 +8,7 @@ from typing import Any
 
 from scaling_ood.engines.engine import Store
 from scaling_ood.products.plans import Part, Plan
+from scaling_ood.training.ranks import Run, together
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,7 @@ class Local:
     def make(self, store: Store, plan: Plan[Any], parts: Sequence[Part]) -> Iterator[Part]:
         """Made here, so that one data loader and one network serve all of them."""
         return store.make(plan, parts)
+
+    def train(self, run: Run, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        """Here, with the other processes that torchrun started, if there are any."""
+        return together(run, state)

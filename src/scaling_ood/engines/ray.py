@@ -8,11 +8,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
+from scaling_ood.cores import usable_cores
 from scaling_ood.engines.engine import Store
+from scaling_ood.engines.ray_train import Shape, train_together
 from scaling_ood.optional import library
 from scaling_ood.products.plans import Part, Plan
+from scaling_ood.training.ranks import Run, together
 
 USUAL_CORES = 4
 """Of a worker where there is no GPU."""
@@ -44,6 +47,8 @@ class Worker:
 
         os.chdir(folder)
         torch.set_num_threads(threads)
+        # What decodes for this worker has its cores alone.
+        os.environ["LOCAL_WORLD_SIZE"] = str(max(1, usable_cores() // threads))
 
     def hold(self, work: tuple[Store, Plan[Any]] | None) -> None:
         """Take over a plan, and where its parts are stored; None lets go of the last one."""
@@ -56,20 +61,6 @@ class Worker:
         store, plan = self._work
         for part in store.make(plan, parts):
             yield part.name
-
-
-class Shape(NamedTuple):
-    """What each worker gets.
-
-    Attributes:
-        cores: Processor cores.
-        gpus: 0 or 1.
-        workers: How many the cluster has room for.
-    """
-
-    cores: int
-    gpus: int
-    workers: int
 
 
 @dataclass(frozen=True)
@@ -110,6 +101,22 @@ class Ray:
         finally:
             crew.dismiss()
         _make_sure_it_is_seen(store, plan)
+
+    def train(self, run: Run, state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        """As `Engine.train`: by a worker for each GPU, through Ray Train.
+
+        Where the cluster has no GPU this process trains: the same bits as without Ray.
+
+        Raises:
+            ValueError: No machine of the cluster has room for a worker.
+        """
+        ray = connected(self.address)
+        shape = shape_of(ray.nodes(), self.device, self.cores_each)
+        if not shape.gpus:
+            return together(run, state)
+        while self.idle:  # They hold the GPUs that the training needs.
+            ray.kill(self.idle.pop())
+        return train_together(ray, shape, run, state)
 
 
 def connected(address: str | None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from scaling_ood.evaluation.passes import image_set_of
 from scaling_ood.images.exif import oriented_in_words
 from scaling_ood.parameters.common import ReportingSpec
 from scaling_ood.products.preparation import Findings, Preparation
@@ -254,6 +255,11 @@ def other_network_facts(scores: Sequence[Scores], shared: str) -> dict[str, Fact
     return {"Other networks": told} if told else {}
 
 
+_SCORES_ALONE: Facts = {
+    "Kept of test images": "scores alone (extraction.keep), so that nothing is shown that takes their logits"
+}
+
+
 def extraction_facts(outputs: StoredShards) -> Facts:
     """On what, how exactly and how fast the forward pass ran."""
     return {
@@ -261,6 +267,7 @@ def extraction_facts(outputs: StoredShards) -> Facts:
         "Precision": f"{outputs.about['precision']}, stored as {outputs.about['stored']}",
         "Throughput": f"{outputs.items_per_second:,.1f} images/s, all detectors together",
         "PyTorch": outputs.about["torch"],
+        **({} if any(image_set_of(name) == "test" for name in outputs.parts) else _SCORES_ALONE),
     }
 
 

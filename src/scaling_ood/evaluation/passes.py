@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import groupby, islice, product
 from typing import Any
 
+import pandas as pd
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from scaling_ood.detectors import Given, LinearHead, Need, field_of, name_of
 from scaling_ood.images import (
-    ImageSource,
     Loading,
     NoiseImages,
     Orientation,
@@ -25,6 +26,7 @@ from scaling_ood.images import (
 )
 from scaling_ood.models import Forward, Network, OutputCheck, encode_all
 from scaling_ood.models.segmentation import STRIDE
+from scaling_ood.models.transfers import passed_through
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.products.plans import Part
 from scaling_ood.products.preparation import Manifest
@@ -93,20 +95,43 @@ class Pass:
 
     @cached_property
     def placed(self) -> dict[str, Network]:
-        """The networks on the device, ready for passes: built once for all calls in a process."""
+        """The networks on the device, ready for passes: built once for all calls in a process.
+
+        Raises:
+            ValueError: The device is not there, or lacks the precision.
+        """
+        self.forward.refuse_missing_tf32()
         placed = {name: self.forward.place(network) for name, network in self.networks().items()}
         return {name: network.requires_grad_(False) for name, network in placed.items()}  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """What goes to another process: the networks are built there."""
-        return {name: value for name, value in vars(self).items() if name != "placed"}
+        return {name: value for name, value in vars(self).items() if name not in ("placed", "_sets")}
 
-    def kept(self, networks: Mapping[str, Network], inputs: torch.Tensor, seed: int) -> Tensors:
-        """What is kept of one batch: `<network>/<field>` to a tensor (N, ...) on the device."""
+    def kept(self, networks: Mapping[str, Network], inputs: torch.Tensor, seeds: Sequence[int] = (0,)) -> Tensors:
+        """What is kept of one batch, on the device: `<network>/<field>` to a tensor (N, ...), and its faults beside."""
         with self.forward.arithmetic():
             with torch.inference_mode():
                 encoded = encode_all(networks, inputs)
-            return made(networks, inputs, encoded, self.needs, seed)
+            return self.checked(made(networks, inputs, encoded, self.needs, seeds))
+
+    def checked(self, made: Tensors) -> Tensors:
+        """What was made, in the types that are stored, and beside it what faults it has."""
+        block: Tensors = {}
+        for name, tensor in made.items():
+            field = name.split("/", 1)[1]
+            block[name], block[_FAULTS + name] = self.check.keep(field, tensor, self.dtypes[field])
+        return block
+
+    def faultless(self, block: Tensors, ids: Sequence[str], image_set: str) -> Tensors:
+        """The same without what tells faults.
+
+        Raises:
+            NetworkOutputError: There is one.
+        """
+        faults = {name.removeprefix(_FAULTS): found for name, found in block.items() if name.startswith(_FAULTS)}
+        self.check.refuse(faults, ids, image_set)
+        return {name: tensor for name, tensor in block.items() if not name.startswith(_FAULTS)}
 
     def dtype_of(self, need: str | Need) -> torch.dtype:
         """Type in which a need is kept."""
@@ -117,10 +142,15 @@ class Pass:
         """The same by field."""
         return {field_of(need): self.dtype_of(need) for need in self.needs}
 
-    def rows_of(self, part: Part) -> Any:
+    def rows_of(self, part: Part) -> pd.DataFrame:
         """Rows of the manifest whose outputs a shard holds."""
         start = int(part.name.rsplit("-", 1)[1]) * self.shard_images
-        return self.manifest.of(image_set_of(part.name)).iloc[start : start + part.items]
+        return self._sets[image_set_of(part.name)].iloc[start : start + part.items]
+
+    @cached_property
+    def _sets(self) -> dict[str, pd.DataFrame]:
+        """Rows of each image set: not looked for anew for each shard."""
+        return {str(name): rows for name, rows in self.manifest.rows.groupby("image_set", sort=False)}
 
 
 def made(
@@ -128,19 +158,35 @@ def made(
     inputs: torch.Tensor,
     encoded: Mapping[str, torch.Tensor],
     needs: Sequence[str | Need],
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
 ) -> Tensors:
-    """What the needs are for one batch: `<network>/<field>` to a tensor (N, ...)."""
+    """What the needs are for one batch: `<network>/<field>` to a tensor (N, ...).
+
+    Args:
+        networks: By name.
+        inputs: (N, 3, H, W), normalised.
+        encoded: What each network's `encode` made of them.
+        needs: What is made.
+        seeds: Of what chance there is: one of the batch, or one of each image, which then has needs of its own.
+    """
     kept: Tensors = {}
     for name, network in networks.items():
         with torch.inference_mode():
             plain = network.decode(encoded[name])
-        given = Given(network, inputs, encoded[name], plain, seed)
+        given = [Given(network, inputs, encoded[name], plain, seeds[0])]
+        given = given if len(seeds) == 1 else [_image(given[0], number, seed) for number, seed in enumerate(seeds)]
         with torch.no_grad():
             for need in needs:
-                tensor = need.make(given) if isinstance(need, Need) else plain[need]
-                kept[f"{name}/{field_of(need)}"] = tensor.detach()
+                tensors = [need.make(each) for each in given] if isinstance(need, Need) else [plain[need]]
+                kept[f"{name}/{field_of(need)}"] = (torch.cat(tensors) if len(tensors) > 1 else tensors[0]).detach()
     return kept
+
+
+def _image(given: Given, number: int, seed: int) -> Given:
+    """One image of a batch, as a batch."""
+    one = slice(number, number + 1)
+    outputs = {name: tensor[one] for name, tensor in given.outputs.items()}
+    return replace(given, inputs=given.inputs[one], encoded=given.encoded[one], outputs=outputs, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -165,43 +211,33 @@ class ImagePass(Pass):
         if any(part.name == HEADS for part in missing):
             yield HEADS, _last_layers(networks)
         shards = [part for part in missing if part.name != HEADS]
-        for image_set in dict.fromkeys(image_set_of(part.name) for part in shards):
-            mine = [part for part in shards if image_set_of(part.name) == image_set]
-            source, ids = self._source(image_set, mine)
-            noise = self.manifest.preparation.noise.get(image_set)
-            ready = noise is not None and noise.noise_range == "tensor"
-            pin = self.forward.torch_device.type == "cuda"
-            batches = self.loading.batches(source, pin, [part.items for part in mine])
-            for name, whole in self._shards(networks, mine, batches, ready):
-                faults = {key.removeprefix(_FAULTS): whole.pop(key) for key in [*whole] if key.startswith(_FAULTS)}
-                self.check.refuse(faults, [str(next(ids)) for _ in range(_rows(whole))], image_set)
-                yield name, whole
+        if not shards:
+            return
+        device, rows = self.forward.torch_device, {part.name: self.rows_of(part) for part in shards}
+        sources: ConcatDataset[torch.Tensor] = ConcatDataset(
+            [self._source(image_set_of(name), own) for name, own in rows.items()]
+        )
+        loader = self.loading.batches(sources, device.type == "cuda", [part.items for part in shards])
+        batches = {part.name: len(self.loading.cut([part.items])) for part in shards}
+        ready = (self._ready(name) for name, count in batches.items() for _ in range(count))
+        blocks = passed_through(device, zip(ready, loader, strict=True), partial(self._block, networks))
+        for part in shards:
+            held = [block for _, block in islice(blocks, batches[part.name])]
+            whole = {name: torch.cat([block[name] for block in held]) for name in held[0]}
+            yield part.name, self.faultless(whole, rows[part.name]["id"].tolist(), image_set_of(part.name))
 
-    def _shards(
-        self, networks: Mapping[str, Network], parts: Sequence[Part], batches: Iterable[torch.Tensor], ready: bool
-    ) -> Iterator[tuple[str, Tensors]]:
-        """Join the batches of each shard."""
-        held: list[Tensors] = []
-        queue, dtypes = list(parts), self.dtypes
-        for images in batches:
-            block: Tensors = {}
-            inputs = self.forward.inputs(self.preprocessing, images, ready)
-            for name, tensor in self.kept(networks, inputs, 0).items():
-                field = name.split("/", 1)[1]
-                block[name], block[_FAULTS + name] = self.check.keep(field, tensor, dtypes[field])
-            held.append(block)
-            if sum(_rows(block) for block in held) == queue[0].items:
-                yield queue.pop(0).name, {name: torch.cat([block[name] for block in held]) for name in held[0]}
-                held = []
+    def _block(self, networks: Mapping[str, Network], ready: bool, images: torch.Tensor) -> Tensors:
+        return self.kept(networks, self.forward.inputs(self.preprocessing, images, ready))
 
-    def _source(self, image_set: str, parts: Sequence[Part]) -> tuple[ImageSource, Iterator[str]]:
-        rows = [self.rows_of(part) for part in parts]
-        ids = iter([name for own in rows for name in own["id"]])
+    def _ready(self, part: str) -> bool:
+        """Whether its images are network input already."""
+        noise = self.manifest.preparation.noise.get(image_set_of(part))
+        return noise is not None and noise.noise_range == "tensor"
+
+    def _source(self, image_set: str, rows: pd.DataFrame) -> NoiseImages | Photographs:
         if noise := self.manifest.preparation.noise.get(image_set):
-            numbers = [number for own in rows for number in own["number"].tolist()]
-            return NoiseImages(noise.noise(), numbers, self.preprocessing), ids
-        files = [file for own in rows for file in self.manifest.files(own)]
-        return Photographs(files, self.preprocessing), ids
+            return NoiseImages(noise.noise(), rows["number"].tolist(), self.preprocessing)
+        return Photographs(self.manifest.files(rows), self.preprocessing)
 
 
 @dataclass(frozen=True)
@@ -219,30 +255,27 @@ class HeadPass(Pass):
     def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         """As `ImagePass`."""
         networks = self.placed
-        for part in missing:
-            if part.name == HEADS:
-                yield HEADS, _last_layers(networks)
-                continue
-            features = self.outputs.read(part.name)[self.field].float().to(self.forward.torch_device)
-            encoded = dict.fromkeys(networks, features)
-            with self.forward.arithmetic():
-                found = made(networks, features, encoded, self.needs).items()
-            dtypes = self.dtypes
-            kept = {name: self.check.keep(f := name.split("/", 1)[1], each, dtypes[f]) for name, each in found}
-            ids = self.rows_of(part)["id"].tolist()
-            self.check.refuse({name: faults for name, (_, faults) in kept.items()}, ids, image_set_of(part.name))
-            yield part.name, {name: tensor for name, (tensor, _) in kept.items()}
+        if any(part.name == HEADS for part in missing):
+            yield HEADS, _last_layers(networks)
+        shards = [part for part in missing if part.name != HEADS]
+        stored = ((part, self.outputs.read(part.name)[self.field].float()) for part in shards)
+        for part, block in passed_through(self.forward.torch_device, stored, partial(self._block, networks)):
+            yield part.name, self.faultless(block, self.rows_of(part)["id"].tolist(), image_set_of(part.name))
+
+    def _block(self, networks: Mapping[str, Network], _: Part, features: torch.Tensor) -> Tensors:
+        with self.forward.arithmetic():
+            return self.checked(made(networks, features, dict.fromkeys(networks, features), self.needs))
 
 
 @dataclass(frozen=True)
 class ScenePass(Pass):
-    """A pass over scenes, one by one because their sizes differ, at each of several scales.
+    """A pass over scenes, at each of several scales; successive scenes of one size go together.
 
     Attributes:
         preprocessing: Of the network's weights; scenes are scaled, never cropped.
         edges: Lengths of the shorter side; None: as it is.
         longest: No side is scaled beyond.
-        workers: Processes that decode.
+        loading: Batches and workers.
         multiple: To whose multiples sides are stretched.
         only: (H, W) of the only images that the network takes.
     """
@@ -250,40 +283,51 @@ class ScenePass(Pass):
     preprocessing: Preprocessing
     edges: Sequence[int | None]
     longest: int
-    workers: int
+    loading: Loading
     multiple: int = STRIDE
     only: tuple[int, int] | None = None
 
     def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
         """Fields of each scene of the missing shards: `<number>/<network>/<field>/<scale>`, on the CPU.
 
-        What chance there is depends on the scene's name alone, so that shards do not change it.
+        What chance there is depends on the scene's name alone, so that shards and batches do not change it.
 
         Raises:
             NetworkOutputError: A network gives NaN for some scenes; no shard is stored that has one.
         """
-        networks, dtypes = self.placed, self.dtypes
+        networks, device = self.placed, self.forward.torch_device
         rows = {part.name: self.rows_of(part) for part in missing}
-        files = {name: self.manifest.files(own) for name, own in rows.items()}
+        runs = {name: _runs(own) for name, own in rows.items()}
+        batches = {name: self.loading.cut(own) for name, own in runs.items()}
+        files = [file for own in rows.values() for file in self.manifest.files(own)]
         orientation = self.manifest.preparation.orientation
-        every = [file for own in files.values() for file in own]
-        scenes = ScenePixels(every, self.edges, self.longest, orientation, self.multiple, self.only)
-        loader = iter(DataLoader(scenes, batch_size=None, num_workers=min(self.workers, len(scenes))))
+        scenes = ScenePixels(files, self.edges, self.longest, orientation, self.multiple, self.only)
+        loader = self.loading.batches(scenes, device.type == "cuda", [run for own in runs.values() for run in own])
+        named = ([*rows[name]["path"].iloc[batch.start : batch.stop]] for name, own in batches.items() for batch in own)
+        inputs = ((paths, pixels) for paths, scales in zip(named, loader, strict=True) for pixels in scales)
+        blocks = passed_through(device, inputs, partial(self._block, networks))
         for part in missing:
             tensors: Tensors = {}
             faults: dict[str, list[torch.Tensor]] = {}
-            names = rows[part.name]["path"].tolist()
-            for number, path in enumerate(names):
-                for scale, pixels in enumerate(next(loader)):
-                    inputs = self.preprocessing.normalise(pixels[None].to(self.forward.torch_device))
-                    for name, value in self.kept(networks, inputs, zlib.crc32(f"/{path}".encode())).items():
-                        field = name.split("/", 1)[1]
-                        kept, found = self.check.keep(field, value, dtypes[field])
-                        tensors[f"{number:05d}/{name}/{scale}"] = kept
-                        faults.setdefault(f"{name}/{scale}", []).append(found)
+            for batch, scale in product(batches[part.name], range(len(self.edges))):
+                for name, value in next(blocks)[1].items():
+                    if name.startswith(_FAULTS):
+                        faults.setdefault(f"{name}/{scale}", []).append(value)
+                        continue
+                    # Each with memory of its own, as safetensors wants it.
+                    each = [value] if len(batch) == 1 else [one[None].clone() for one in value]
+                    tensors |= {f"{number:05d}/{name}/{scale}": one for number, one in zip(batch, each, strict=True)}
             joined = {name: torch.cat(found) for name, found in faults.items()}
-            self.check.refuse(joined, names, image_set_of(part.name))
-            yield part.name, tensors
+            yield part.name, self.faultless(tensors | joined, rows[part.name]["path"].tolist(), image_set_of(part.name))
+
+    def _block(self, networks: Mapping[str, Network], paths: Sequence[str], pixels: torch.Tensor) -> Tensors:
+        seeds = [zlib.crc32(f"/{path}".encode()) for path in paths]
+        return self.kept(networks, self.preprocessing.normalise(pixels), seeds)
+
+
+def _runs(rows: pd.DataFrame) -> list[int]:
+    """How many successive scenes have one size, and so go through a network together."""
+    return [len([*run]) for _, run in groupby(zip(rows["height"], rows["width"], strict=True))]
 
 
 @dataclass(frozen=True)
@@ -316,10 +360,23 @@ def image_set_of(part: str) -> str:
     return part.rsplit("-", 1)[0]
 
 
+def of_sets(parts: Iterable[Part], image_sets: Collection[str], *, heads: bool) -> list[Part]:
+    """The shards of some image sets, and the heads where they are wanted."""
+    return [part for part in parts if (heads if part.name == HEADS else image_set_of(part.name) in image_sets)]
+
+
 def loading_of(runtime: RuntimeSpec) -> Loading:
     """How images reach the network."""
-    usual = 16 if Forward(runtime.device).torch_device.type == "cpu" else 64
-    return Loading(runtime.batch_images or usual, runtime.workers)
+    return Loading(runtime.batch_images or (64 if _on_gpu(runtime) else 16), runtime.workers)
+
+
+def scene_loading_of(runtime: RuntimeSpec) -> Loading:
+    """How scenes do; by default one by one on a processor, where a batch is no faster and may round otherwise."""
+    return Loading(runtime.batch_images or (4 if _on_gpu(runtime) else 1), runtime.workers)
+
+
+def _on_gpu(runtime: RuntimeSpec) -> bool:
+    return Forward(runtime.device).torch_device.type != "cpu"
 
 
 def stored_bytes(images: Mapping[str, int], widths: Sequence[int], stored: torch.dtype) -> dict[str, int]:

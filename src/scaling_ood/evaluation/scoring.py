@@ -88,7 +88,7 @@ def score_images(
         diagnostics = diagnostics or dict(detector.diagnostics())
         for image_set in image_sets:
             view = ImageOutputs(outputs, image_set, seed_name(seed), detector.needs, device=device)
-            block = _score_set(detector, method.name, view, manifest.of(image_set)["id"].to_numpy())
+            block = score_set(detector, method.name, view, manifest.of(image_set)["id"].to_numpy())
             blocks.append(block.assign(image_set=image_set, seed=seed))
         scoring += time.perf_counter() - fitted_at
     frame = pd.concat(blocks, ignore_index=True)[list(SCORE_COLUMNS)]
@@ -132,7 +132,8 @@ def fit(detector: Detector, method: Method, view: OutputsView, manifest: Manifes
         detector.fit(view)
 
 
-def _score_set(detector: Detector, name: str, view: ImageOutputs, ids: Any) -> pd.DataFrame:
+def score_set(detector: Detector, name: str, view: ImageOutputs, ids: Any) -> pd.DataFrame:
+    """Scores of the images of a view, whose ids are given: `id`, `score`; errors as of `score_images`."""
     what = f"{name}, {view.image_set}, {view.network}"
     chunks = tqdm(view, what, len(view.names), unit="shard", mininterval=1, delay=_SLOW_SECONDS)
     with naming(name, view, list(ids)):

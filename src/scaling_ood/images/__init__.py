@@ -5,7 +5,15 @@ from scaling_ood.images.exif import Orientation
 from scaling_ood.images.folders import EmptyClassError
 from scaling_ood.images.layouts import LayoutError
 from scaling_ood.images.listing import LAYOUTS, Entry, list_files
-from scaling_ood.images.loading import ImageSource, Loading, NoiseImages, Photographs, read_image, read_pixels
+from scaling_ood.images.loading import (
+    ImageSource,
+    Loading,
+    NoiseImages,
+    Photographs,
+    image_size,
+    read_image,
+    read_pixels,
+)
 from scaling_ood.images.noise import Noise
 from scaling_ood.images.opening import open_image
 from scaling_ood.images.recorded import ChangedFileError, RecordedFile, recorded_files
@@ -28,6 +36,7 @@ __all__ = [
     "RecordedFile",
     "cifar",
     "folders",
+    "image_size",
     "imagenet",
     "list_files",
     "lsun",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from scaling_ood.images.exif import Orientation
+from scaling_ood.cores import Workers, workers_of
+from scaling_ood.images.exif import SIDEWAYS, Orientation, orientation_of, turned_by_pillow
 from scaling_ood.images.noise import Noise, to_pixels
-from scaling_ood.images.opening import as_rgb, open_content
+from scaling_ood.images.opening import as_rgb, load, open_content
 from scaling_ood.images.recorded import RecordedFile, content_of, path_of
 from scaling_ood.images.transforms import Preprocessing
 
@@ -84,13 +86,29 @@ class Loading:
 
     Attributes:
         batch_images: Images per forward pass.
-        workers: Processes that decode; 0 decodes in the main process.
+        workers: Processes that decode; 0 decodes in the main process, `auto` takes all usable cores.
     """
 
     batch_images: int = 64
-    workers: int = 2
+    workers: Workers = "auto"
 
-    def batches(self, source: ImageSource, pin_memory: bool, shards: Sequence[int] = ()) -> DataLoader[torch.Tensor]:
+    def cut(self, shards: Sequence[int]) -> list[range]:
+        """Indices of the images of each batch.
+
+        Args:
+            shards: Numbers of successive images that no batch reaches over.
+
+        >>> Loading(2).cut([3, 1])
+        [range(0, 2), range(2, 3), range(3, 4)]
+        """
+        ends, step = [0, *accumulate(shards)], self.batch_images
+        return [
+            range(first, min(first + step, end)) for start, end in pairwise(ends) for first in range(start, end, step)
+        ]
+
+    def batches(
+        self, source: ImageSource | Dataset[Any], pin_memory: bool, shards: Sequence[int] = ()
+    ) -> DataLoader[Any]:
         """Batches (N, 3, H, W) of a source, in order.
 
         Args:
@@ -100,16 +118,11 @@ class Loading:
                 same bit by bit whichever process makes which of them; by default one of all images. The last batch
                 of each is possibly smaller.
         """
-        ends = [0, *accumulate(shards or [len(source)])]
-        step = self.batch_images
+        batches = self.cut(shards or [len(source)])  # type: ignore[arg-type]
         return DataLoader(
             source,  # type: ignore[arg-type]
-            batch_sampler=[
-                range(first, min(first + step, end))  # type: ignore[misc]
-                for start, end in pairwise(ends)
-                for first in range(start, end, step)
-            ],
-            num_workers=min(self.workers, len(source)),
+            batch_sampler=batches,  # type: ignore[arg-type]
+            num_workers=min(workers_of(self.workers), len(batches)),
             pin_memory=pin_memory,
             # Of its own: the loader must not take numbers from the one that training uses.
             generator=torch.Generator(),
@@ -130,8 +143,24 @@ def read_image(file: str | RecordedFile, orientation: Orientation = "stored") ->
         ChangedFileError: It is not what was recorded.
         UnreadableImageError: It was readable when the data was prepared and is not now.
     """
-    try:
+    with _as_prepared(file):
         return as_rgb(open_content(content_of(file)), orientation)
+
+
+def image_size(file: str | RecordedFile, orientation: Orientation = "stored") -> tuple[int, int]:
+    """Width and height of what `read_image` gives, without decoding it where it can be told; errors are the same."""
+    with _as_prepared(file):
+        image = open_content(content_of(file))
+        if turned_by_pillow(image) > 1:  # Versions of Pillow differ in what they say of its size before they turn it.
+            load(image)
+    turn = orientation_of(image) if orientation == "upright" else 1
+    return image.size[::-1] if turn >= SIDEWAYS else image.size
+
+
+@contextmanager
+def _as_prepared(file: str | RecordedFile) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UnreadableImageError(
             f"{path_of(file)} cannot be read any more ({error}), though it could when the data was prepared; prepare "

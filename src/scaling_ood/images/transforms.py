@@ -8,6 +8,7 @@ the workers have to copy.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -115,6 +116,11 @@ class Preprocessing:
             float32 tensor of shape (N, 3, H, W): (x - mean) / std.
         """
         pixels = batch.float().div_(255) if batch.dtype == torch.uint8 else batch.float()
-        mean = torch.tensor(self.mean, device=batch.device).view(1, 3, 1, 1)
-        std = torch.tensor(self.std, device=batch.device).view(1, 3, 1, 1)
-        return (pixels - mean) / std
+        return (pixels - _per_channel(self.mean, batch.device)) / _per_channel(self.std, batch.device)
+
+
+@lru_cache(maxsize=64)
+def _per_channel(levels: tuple[float, float, float], device: torch.device) -> torch.Tensor:
+    """(1, 3, 1, 1); kept, since each copy to a GPU waits until that has done all that it was given."""
+    with torch.inference_mode(False):
+        return torch.tensor(levels, device=device).view(1, 3, 1, 1)

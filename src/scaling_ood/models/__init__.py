@@ -12,7 +12,7 @@ from scaling_ood.models.cutting import HeadError
 from scaling_ood.models.file_forms import CheckpointError
 from scaling_ood.models.files import file_sha256
 from scaling_ood.models.fingerprint import published_digest, weights_digest
-from scaling_ood.models.forward import Forward, exact_float32
+from scaling_ood.models.forward import Forward, Precision, exact_float32
 from scaling_ood.models.heads import ROTATIONS, ClassHead, Head, MultiLabelHead
 from scaling_ood.models.image_network import (
     ClassCountError,
@@ -42,6 +42,7 @@ __all__ = [
     "Network",
     "NetworkOutputError",
     "OutputCheck",
+    "Precision",
     "Start",
     "WeightsUnavailableError",
     "adopted_state",

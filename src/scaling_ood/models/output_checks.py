@@ -35,9 +35,9 @@ class OutputCheck:
     def keep(
         self, field: str, value: torch.Tensor, stored: torch.dtype | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Outputs as they are stored, on the CPU, and the index in `FAULTS` of each image, (N,) uint8.
+        """Outputs as they are stored, and the index in `FAULTS` of each image, (N,) uint8; both on their device.
 
-        Infinite logits are no fault: they have scores where a detector's formula gives one.
+        Nothing waits for a GPU. Infinite logits are no fault: they have scores where a detector's formula gives one.
 
         Args:
             field: Its name.
@@ -45,13 +45,13 @@ class OutputCheck:
             stored: Another type than all fields have.
         """
         kept = value.to(stored or self.stored)
-        codes = torch.zeros(len(value), dtype=torch.uint8)
-        if not kept.isfinite().all():
+        codes = torch.zeros(len(value), dtype=torch.uint8, device=value.device)
+        if value.is_cuda or not kept.isfinite().all():
             rows = [_any(kept.isinf() & value.isfinite()), _any(kept.isnan())]
             rows.insert(1, _any(value.isinf()) if field == "features" else torch.zeros_like(rows[0]))
             for code, found in zip((3, 2, 1), rows, strict=True):
-                codes[found.cpu()] = code
-        return kept.cpu(), codes
+                codes.masked_fill_(found, code)
+        return kept, codes
 
     def refuse(self, codes: Mapping[str, torch.Tensor], ids: Sequence[str], image_set: str) -> None:
         """Refuse faults of some images of a set.

@@ -14,11 +14,13 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    PlainValidator,
     ValidationError,
     model_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from scaling_ood.cores import Workers
 from scaling_ood.wording import did_you_mean
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -149,6 +151,13 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+def _number_of_workers(given: Any) -> Workers:
+    if given == "auto" or (isinstance(given, int) and not isinstance(given, bool) and given >= 0):
+        workers: Workers = given
+        return workers
+    raise ValueError("must be 'auto', or an integer from 0 on")
+
+
 def _one_of_several(part: str) -> str:
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", part)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
@@ -163,7 +172,8 @@ class RuntimeSpec(Spec):
         device: `auto` takes the GPU if there is one.
         batch_images: Images per forward pass; by default 64 on a GPU and 16 on a processor, where getting memory for
             larger ones takes up to half of the time.
-        workers: Processes that decode images.
+        workers: Processes or threads that decode images; `auto` is as many as there are cores that one may use, by
+            affinity and the limits of a container; 0 is none beside the own.
         channels_last: Memory order of the convolutions; faster on most hardware.
         engine: Who makes the parts of long work: `local` is this process; `split` one of several that share a file
             system; `ray` the workers of a Ray cluster.
@@ -176,7 +186,9 @@ class RuntimeSpec(Spec):
 
     device: Annotated[str, Silent] = "auto"
     batch_images: Annotated[Count | None, Silent] = None
-    workers: Annotated[int, Field(ge=0), Silent] = 2
+    workers: Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], PlainValidator(_number_of_workers), Silent] = (
+        "auto"
+    )
     channels_last: Annotated[bool, Silent] = True
     engine: Annotated[Literal["local", "split", "ray"], Silent] = "local"
     part: Annotated[Annotated[str, AfterValidator(_one_of_several)] | None, Silent] = None

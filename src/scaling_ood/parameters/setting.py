@@ -31,15 +31,22 @@ class ExtractionSpec(Spec):
     """What is stored of the forward pass: what the detectors that are on read, and the logits.
 
     Attributes:
-        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it, or `bf16`,
-            automatic mixed precision.
+        precision: Arithmetic of the network: `float32`, for which TF32 is switched off on GPUs that have it; `tf32`,
+            which such GPUs alone have; or `bf16`, automatic mixed precision.
         stored: Type of what is kept. Half precision moves no metric by 0.05 points (`benchmarks/scene_storage.py`).
         shard_images: Images per stored file, which is also what a killed run loses at most.
+        keep: What stays of test images: their `outputs`, for any detector that comes later; or, of whole images, their
+            `scores` alone, by the detectors that are on: any change of these takes a new pass.
     """
 
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
     stored: Literal["float32", "float16"] = "float32"
     shard_images: Count = 512
+    keep: Literal["outputs", "scores"] = "outputs"
+
+    def what_matters(self) -> dict[str, Any]:
+        """Without what was always so before there was a choice."""
+        return {name: value for name, value in super().what_matters().items() if (name, value) != ("keep", "outputs")}
 
 
 class SettingSpec(Spec):
@@ -125,7 +132,7 @@ class SettingSpec(Spec):
         if rendered and not self.fabrication:
             problems.append(f"fabrication is switched off, but data names rendered sets: {', '.join(rendered)}")
         # Which networks there are depends on what detectors read.
-        problems += wrong or [*self._misspelt_networks(), *self.own_problems(), *self._unpackaged()]
+        problems += wrong or [*self._misspelt_networks(), *self.own_problems(), *self._unpackaged(), *self._unkept()]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -146,6 +153,15 @@ class SettingSpec(Spec):
         if name is None or name in self.methods:
             return []
         return [f"packaging.detector: '{name}' is not on{did_you_mean(name, self.methods)}"]
+
+    def _unkept(self) -> list[str]:
+        if self.extraction.keep == "outputs":
+            return []
+        if self.dense:
+            return ["extraction.keep: scores cannot be: scores of pixels are never stored, but made of the outputs"]
+        if self.networks[self.shared].source.start == "outputs":
+            return ["extraction.keep: scores cannot be: outputs that are brought are there already"]
+        return []
 
     @property
     def packaged(self) -> Method:

@@ -120,7 +120,7 @@ class TrainingPlan:
         epochs: How many states `run` yields from the start; 0 for weights that are used as they are.
         run: Continues after the given state (None: from the start), yielding the complete state after each epoch:
             networks, optimiser, schedule, random generators and history, so that a resumed training equals an
-            uninterrupted one.
+            uninterrupted one. It is picklable, so that other processes can take part.
         about: What to tell a reader of the networks; not part of the key.
         origin: What they are made from.
     """

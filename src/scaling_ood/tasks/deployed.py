@@ -116,10 +116,11 @@ class Deployed:
                 encoded = encode_all(networks, inputs)
             fields = made(networks, inputs, encoded, self._needs)
         float32 = {field_of(need) for need in self._needs if getattr(need, "float32", False)}
-        return {
+        kept = {
             (name := key.split("/", 1)[1]): self._check.keep(name, each, torch.float32 if name in float32 else None)[0]
             for key, each in fields.items()
         }
+        return {name: each.cpu() for name, each in kept.items()}
 
     def _named(self, logits: torch.Tensor) -> Answer:
         """The likeliest class; with one sigmoid a class also all that are likelier than not."""

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from miniatures import MiniatureSpec, folders, render_folder, rendering_workers
-from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
+from scaling_ood.cores import usable_cores
+from scaling_ood.evaluation.chunks import ImageOutputs, seed_name, shards_of
 from scaling_ood.evaluation.examples import low_confidence_examples
 from scaling_ood.evaluation.facts import Facts
 from scaling_ood.evaluation.granularity import dispersal_by_targets, methods_by_targets
@@ -145,7 +146,7 @@ class MultiClassTask(WholeImages):
 
     def lesson(
         self, network: ClassifierSpec, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
-    ) -> Callable[[], Lesson[Any]]:
+    ) -> Lesson[Any]:
         """Cross-entropy of the classes, with a second task where the network has one."""
         recipe = ClassificationRecipe(
             epochs=network.epochs,
@@ -155,14 +156,8 @@ class MultiClassTask(WholeImages):
             precision=network.precision,
         )
         device = Forward(runtime.device).torch_device
-        targets = _targets(network.targets, manifest, "train")
-        objective = _objective(network)
-
-        def begin() -> Lesson[Any]:
-            images = self._images(network, manifest, runtime, features)
-            return Classification(images, targets, recipe, device, objective)
-
-        return begin
+        images = self._images(network, manifest, runtime, features)
+        return Classification(images, _targets(network.targets, manifest, "train"), recipe, device, _objective(network))
 
     def _images(
         self, network: ClassifierSpec, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
@@ -183,8 +178,12 @@ class MultiClassTask(WholeImages):
             images = AugmentedImages(torch.cat(list(batches)), preprocessing, device)
         return TurnedImages(images) if network.objective == "rotation" else images
 
+    def judged(self, logits: torch.Tensor) -> torch.Tensor:
+        """The likeliest class, (N,)."""
+        return logits.argmax(dim=1)
+
     def judge(
-        self, network: ClassifierSpec, logits: Callable[[str, int], torch.Tensor], manifest: Manifest
+        self, network: ClassifierSpec, judged: Callable[[str, int], torch.Tensor], manifest: Manifest
     ) -> tuple[list[float], Quality]:
         """Top-1 accuracy on the fit and test images; where fit images were trained on, they are left out.
 
@@ -196,10 +195,7 @@ class MultiClassTask(WholeImages):
             for name in (("test",) if prepared.trained_fit else ("fit", "test"))
         }
         images = {name: known for name, own in targets.items() if (known := int((own >= 0).sum()))}
-        right = {
-            name: [int((logits(name, seed).argmax(dim=1) == targets[name]).sum()) for seed in network.seeds]
-            for name in images
-        }
+        right = {name: [int((judged(name, seed) == targets[name]).sum()) for seed in network.seeds] for name in images}
         if not images:
             return [], Quality("top1", None, network.least)
         values = [sum(own) / sum(images.values()) for own in zip(*right.values(), strict=True)]
@@ -246,9 +242,9 @@ class MultiClassTask(WholeImages):
         outputs: Mapping[str, StoredShards],
     ) -> tuple[dict[str, Illustration], dict[str, Any], Any]:
         """Images of low confidence (the paper, Figure 3), and that figure as a controlled experiment."""
-        if manifest.preparation.given:
-            return {}, {}, None
         shared, *coarse = outputs
+        if manifest.preparation.given or not shards_of(outputs[shared], "test"):
+            return {}, {}, None
         examples = low_confidence_examples(outputs[shared], manifest, reporting.examples)
         drawn: dict[str, Any] = {"low_confidence": dispersal_figure(examples)}
         illustration = Illustration(
@@ -336,6 +332,6 @@ def _place(folder: str) -> str:
 def _render(
     spec: MiniatureSpec, sources: Mapping[str, str], missing: Sequence[Part]
 ) -> Iterator[tuple[str, dict[str, NDArray[np.uint8]]]]:
-    with rendering_workers() as pool:
+    with rendering_workers(usable_cores()) as pool:
         names = [part.name for part in missing]
         yield from zip(names, pool.map(partial(render_folder, spec), [sources[name] for name in names]), strict=True)

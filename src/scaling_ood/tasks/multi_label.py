@@ -20,6 +20,7 @@ from miniatures.composite import (
     instances,
     render_composites,
 )
+from scaling_ood.cores import usable_cores
 from scaling_ood.evaluation.facts import Facts
 from scaling_ood.evaluation.passes import loading_of
 from scaling_ood.images.multi_label import LAYOUTS, is_labelled, list_multi_label, targets
@@ -139,7 +140,7 @@ class MultiLabelTask(WholeImages):
 
     def lesson(
         self, network: MultiLabelNetworkSpec, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
-    ) -> Callable[[], Lesson[Any]]:
+    ) -> Lesson[Any]:
         """Binary cross-entropy of each class."""
         recipe = MultiLabelRecipe(
             epochs=network.epochs,
@@ -160,10 +161,10 @@ class MultiLabelTask(WholeImages):
             preprocessing = self.preprocessing(network, manifest.preparation)
             return LabelledPhotographs(manifest.files(rows), present, preprocessing, loading=loading_of(runtime))
 
-        return lambda: MultiLabel(MultiLabelSets(*map(images, self.training_sets)), recipe, device)
+        return MultiLabel(MultiLabelSets(*map(images, self.training_sets)), recipe, device)
 
     def judge(
-        self, network: MultiLabelNetworkSpec, logits: Callable[[str, int], torch.Tensor], manifest: Manifest
+        self, network: MultiLabelNetworkSpec, judged: Callable[[str, int], torch.Tensor], manifest: Manifest
     ) -> tuple[list[float], Quality]:
         """Mean average precision on the labelled fit and test images.
 
@@ -179,16 +180,16 @@ class MultiLabelTask(WholeImages):
             present = targets(rows[known], manifest.preparation.classes)
             images[image_set] = int(known.sum())
             for seed in network.seeds:
-                own = logits(image_set, seed).numpy()[known]
+                own = judged(image_set, seed).numpy()[known]
                 found = mean_average_precision(own, present, network.averaging).mean
                 by_set.setdefault(image_set, []).append(float(found))
         if not by_set:
             return [], Quality("map", None, network.least)
-        judged = "test" if "test" in by_set else "fit"
+        judging = "test" if "test" in by_set else "fit"
         means = {name: float(np.mean(values)) for name, values in by_set.items()}
         warning = contradiction("mAP", means["test"], means["fit"], "the fit images") if len(means) > 1 else ""
         told = {name: {"map": value} for name, value in means.items()}
-        return by_set[judged], Quality("map", means[judged], network.least, told, images, warning)
+        return by_set[judging], Quality("map", means[judging], network.least, told, images, warning)
 
     def chance(self, quality: Quality, manifest: Manifest) -> tuple[float, int]:
         """The mean share of images that show a class."""
@@ -210,7 +211,7 @@ def _place(folder: str) -> str:
 def _render(spec: CompositeSpec, missing: Sequence[Part]) -> Iterator[tuple[str, ImageFolder]]:
     """Render a few images of a folder at a time, in parallel: one folder may hold most of them."""
     sources = {_place(name): name for name in composite_folders(spec)}
-    with rendering_workers() as pool:
+    with rendering_workers(usable_cores()) as pool:
         for part in missing:
             if part.name == ANNOTATIONS:
                 yield part.name, dict(zip(*_annotations(spec, pool), strict=True))

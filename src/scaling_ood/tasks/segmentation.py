@@ -18,13 +18,14 @@ from PIL import Image
 
 from miniatures import rendering_workers
 from miniatures.street import StreetSpec, render_town, street_folders
+from scaling_ood.cores import usable_cores
 from scaling_ood.detectors import Need, field_of, name_of
 from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, stored_scenes
 from scaling_ood.evaluation.facts import (
     detector_run,
     report_page,
 )
-from scaling_ood.evaluation.passes import ScenePass, tell_disk_use
+from scaling_ood.evaluation.passes import ScenePass, scene_loading_of, tell_disk_use
 from scaling_ood.evaluation.scene_maps import ScoreMaps, chosen_scenes, scene_examples
 from scaling_ood.evaluation.scene_tables import (
     SCENE_COLUMNS,
@@ -83,6 +84,7 @@ from scaling_ood.tasks.own_outputs import lacking
 from scaling_ood.tasks.own_scenes import logits_place, own_labels, plan_given_scenes, with_logits, written_out
 from scaling_ood.tasks.reading import Reading, read_all
 from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
+from scaling_ood.tasks.trainings import SeedTrainings
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
@@ -208,23 +210,14 @@ class SegmentationTask(Task):
         if not network.source.trains:
             _refuse_other_classes(network, manifest.preparation)
             return TrainingPlan(0, lambda _: iter(()), about)
-        device = Forward(runtime.device).torch_device
-        lesson = self._lesson(network, manifest, runtime, device)
-        prepared = manifest.preparation
-
-        def run(state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-            builders = {seed_name(seed): partial(_built, network, prepared, seed) for seed in network.seeds}
-            yield from lesson.train(builders, {seed_name(seed): seed for seed in network.seeds}, state)
-
+        lesson = partial(self._lesson, network, manifest, runtime)
+        run = SeedTrainings(lesson, partial(_built, network, manifest.preparation), network.seeds)
         return TrainingPlan(network.epochs * len(network.seeds), run, about)
 
     def _lesson(
-        self,
-        network: SegmenterSpec | AutoencoderSpec,
-        manifest: Manifest,
-        runtime: RuntimeSpec,
-        device: torch.device,
+        self, network: SegmenterSpec | AutoencoderSpec, manifest: Manifest, runtime: RuntimeSpec
     ) -> Lesson[Any]:
+        device = Forward(runtime.device).torch_device
         own: Any = network.model_dump(include={"epochs", "batch_images", "steps_per_epoch", "learning_rate"})
         if isinstance(network, AutoencoderSpec):
             edge = network.input_edge
@@ -307,7 +300,7 @@ class SegmentationTask(Task):
             network.prepared,
             network.edges,
             network.longest_edge,
-            runtime.workers,
+            scene_loading_of(runtime),
             *_fitting(network),
         )
         about = {**model.about, **make.about(), "input": _input(network), "model_key": model.origin.key}
@@ -317,7 +310,13 @@ class SegmentationTask(Task):
         tell_disk_use(manifest.preparation.images, sizes, needs, make.stored)
         return Plan(make.parts(sets), make, about)
 
-    def check(self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
+    def check(
+        self,
+        network: NetworkSpec,
+        outputs: StoredShards,
+        manifest: Manifest,
+        scored: StoredShards | None = None,  # noqa: ARG002
+    ) -> Quality:
         """Mean IoU on the validation scenes, and on the known pixels of the test scenes.
 
         Of a network that learned something else, what its training found on the validation scenes.
@@ -703,7 +702,7 @@ def _render(spec: StreetSpec, missing: Sequence[Part]) -> Iterator[tuple[str, di
     folders = street_folders(spec).items()
     towns = {name: [place for place in town.places(name) if place in wanted] for name, town in folders}
     names = [name for name, places in towns.items() if places]
-    with rendering_workers() as pool:
+    with rendering_workers(usable_cores()) as pool:
         for name, rendered in zip(names, pool.map(partial(render_town, spec), names), strict=True):
             for place in towns[name]:
                 yield place, {**rendered[place]}

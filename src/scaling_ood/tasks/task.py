@@ -192,8 +192,16 @@ class Task(ABC):
         """Plan one forward pass per image; see `extract_outputs`."""
 
     @abstractmethod
-    def check(self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
+    def check(
+        self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest, scored: StoredShards | None = None
+    ) -> Quality:
         """How good the networks are at their own work.
+
+        Args:
+            network: What they are.
+            outputs: Of all images; of the fit images alone where there is `scored`.
+            manifest: All images.
+            scored: What stayed of the test images, where that is not their outputs.
 
         Raises:
             WrongNetworkError: One of them is worse than `least_quality`.
@@ -212,6 +220,32 @@ class Task(ABC):
         self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest, runtime: RuntimeSpec
     ) -> Scores:
         """Fit a detector and score the test images; of pixels, only whether it has a meaning."""
+
+    def plan_scores(
+        self,
+        methods: Mapping[str, Method],  # noqa: ARG002
+        network: NetworkSpec,  # noqa: ARG002
+        model: StoredModel,  # noqa: ARG002
+        outputs: StoredShards,  # noqa: ARG002
+        manifest: Manifest,  # noqa: ARG002
+        needs: frozenset[str | Need],  # noqa: ARG002
+        extraction: ExtractionSpec,  # noqa: ARG002
+        runtime: RuntimeSpec,  # noqa: ARG002
+    ) -> Plan[Tensors]:
+        """Plan passes over test images of which only scores stay; see `evaluation.scoring_pass`."""
+        raise ValueError(f"{self.name} keeps outputs, not scores alone")
+
+    def collect(
+        self,
+        method: Method,  # noqa: ARG002
+        outputs: StoredShards,  # noqa: ARG002
+        scored: StoredShards,  # noqa: ARG002
+        quality: Quality,  # noqa: ARG002
+        manifest: Manifest,  # noqa: ARG002
+        runtime: RuntimeSpec,  # noqa: ARG002
+    ) -> Scores:
+        """The scores of one detector that such passes have left."""
+        raise ValueError(f"{self.name} keeps outputs, not scores alone")
 
     # Results
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from scaling_ood.detectors import Given, Need, field_of, name_of
 from scaling_ood.detectors.rotation import ROTATIONS, turned
-from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
+from scaling_ood.evaluation.chunks import ImageOutputs, seed_name, shards_of
 from scaling_ood.evaluation.facts import (
     Facts,
     detector_run,
@@ -30,10 +30,12 @@ from scaling_ood.evaluation.passes import (
     ImagePass,
     image_set_of,
     loading_of,
+    of_sets,
     stored_bytes,
     tell_disk_use,
 )
-from scaling_ood.evaluation.scoring import score_images
+from scaling_ood.evaluation.scoring import score_images, score_later
+from scaling_ood.evaluation.scoring_pass import JUDGED, ScoringPass, scores_of
 from scaling_ood.evaluation.tables import mark_ties, measure_scores, summarise
 from scaling_ood.evaluation.thresholds import image_threshold
 from scaling_ood.images import Preprocessing
@@ -67,6 +69,7 @@ from scaling_ood.report import Illustration, interval_figures
 from scaling_ood.tasks.image_sets import curate_sets
 from scaling_ood.tasks.own_outputs import lacking, plan_given, prepare_outputs
 from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
+from scaling_ood.tasks.trainings import SeedTrainings
 from scaling_ood.training.loop import Lesson
 
 FEATURE_SHARD_IMAGES = 1024
@@ -107,18 +110,22 @@ class WholeImages(Task):
     @abstractmethod
     def lesson(
         self, network: Any, manifest: Manifest, runtime: RuntimeSpec, features: StoredShards | None
-    ) -> Callable[[], Lesson[Any]]:
-        """How it is trained; images or features are read when it is called."""
+    ) -> Lesson[Any]:
+        """How it is trained, from images or features that are read now."""
+
+    def judged(self, logits: torch.Tensor) -> torch.Tensor:
+        """What of some images' logits (N, C) tells how good a network is, (N, ...); no more is kept of them for it."""
+        return logits
 
     @abstractmethod
     def judge(
-        self, network: Any, logits: Callable[[str, int], torch.Tensor], manifest: Manifest
+        self, network: Any, judged: Callable[[str, int], torch.Tensor], manifest: Manifest
     ) -> tuple[list[float], Quality]:
         """The quality of each seed's network, which is compared with the least, and what is told of it.
 
         Args:
             network: What it is.
-            logits: Image set and seed to (N, C).
+            judged: Image set and seed to what `judged` makes of the logits of its images.
             manifest: All images.
         """
 
@@ -262,12 +269,8 @@ class WholeImages(Task):
         if network.source.trained == "everything":
             start: Start = "published" if network.source.start == "published" else "random"
             build = partial(build_network, name, head, start=start)
-        lesson = self.lesson(network, manifest, runtime, features)
-
-        def run(state: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-            builders = {seed_name(seed): partial(build, seed=seed) for seed in network.seeds}
-            yield from lesson().train(builders, {seed_name(seed): seed for seed in network.seeds}, state)
-
+        lesson = partial(self.lesson, network, manifest, runtime, features)
+        run = SeedTrainings(lesson, build, network.seeds)
         return TrainingPlan(network.epochs * len(network.seeds), run, about)
 
     def about(
@@ -310,6 +313,8 @@ class WholeImages(Task):
         shared, own = spec.networks[spec.shared], spec.networks[network]
         if network == spec.shared or not self.features_are_the_backbones(shared):
             return False
+        if spec.extraction.keep == "scores":  # There are no features of test images.
+            return False
         made = [need for need in spec.needs_of(network) if isinstance(need, Need)]
         frozen = shared.source.trained == own.source.trained == "head" and shared.sees == own.sees
         return frozen and all(need.from_features for need in made)
@@ -330,6 +335,21 @@ class WholeImages(Task):
     ) -> Plan[Tensors]:
         """Plan one forward pass per image, or what heads make of stored features."""
         assert isinstance(network, ImageNetworkSpec)
+        if features is None and not manifest.preparation.given:
+            sets = [self.fit_set] if extraction.keep == "scores" else self.passed_sets(network, manifest.preparation)
+            self._tell_disk_use(network, manifest.preparation, needs, getattr(torch, extraction.stored), sets)
+        return self._plan(network, model, manifest, needs, extraction, runtime, features)
+
+    def _plan(
+        self,
+        network: ImageNetworkSpec,
+        model: StoredModel,
+        manifest: Manifest,
+        needs: frozenset[str | Need],
+        extraction: ExtractionSpec,
+        runtime: RuntimeSpec,
+        features: StoredShards | None,
+    ) -> Plan[Tensors]:
         prepared = manifest.preparation
         if prepared.given:
             read = partial(read_provided, manifest.folders[prepared.in_dist])
@@ -350,7 +370,6 @@ class WholeImages(Task):
         make: ImagePass | HeadPass
         if features is None:
             make = ImagePass(*common, self.preprocessing(network, prepared), loading_of(runtime))
-            self._tell_disk_use(network, prepared, needs, stored)
         else:
             # All seeds of the shared network have the same backbone.
             make = HeadPass(*common, features, f"{seed_name(features.about['seeds'][0])}/features")
@@ -359,22 +378,33 @@ class WholeImages(Task):
         return Plan([*heads, *make.parts(self.passed_sets(network, prepared))], make, about)
 
     def _tell_disk_use(
-        self, network: ImageNetworkSpec, prepared: Preparation, needs: frozenset[str | Need], stored: torch.dtype
+        self,
+        network: ImageNetworkSpec,
+        prepared: Preparation,
+        needs: frozenset[str | Need],
+        stored: torch.dtype,
+        image_sets: Sequence[str],
     ) -> None:
         """Say what the outputs will take, before the first image is read."""
         classes, features = len(self.classes(network, prepared)), network.registered.features
         widths = {"logits": classes, "odin_logits": classes, "features": features}
-        sets = {name: prepared.images[name] for name in self.passed_sets(network, prepared)}
+        sets = {name: prepared.images[name] for name in image_sets}
         own = [widths.get(name_of(need), 1) for need in needs for _ in network.seeds]
         tell_disk_use(sets, stored_bytes(sets, own, stored), needs, stored)
 
-    def check(self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest) -> Quality:
+    def check(
+        self, network: NetworkSpec, outputs: StoredShards, manifest: Manifest, scored: StoredShards | None = None
+    ) -> Quality:
         """How good the networks are on in-distribution images that they were not trained on."""
 
-        def logits(image_set: str, seed: int) -> torch.Tensor:
-            return ImageOutputs(outputs, image_set, seed_name(seed)).logits()
+        def judged(image_set: str, seed: int) -> torch.Tensor:
+            if scored is not None and image_set != self.fit_set:
+                kept = [scored.read(name)[f"{JUDGED}/{seed_name(seed)}"] for name in shards_of(scored, image_set)]
+            else:
+                kept = [self.judged(chunk.logits) for chunk in ImageOutputs(outputs, image_set, seed_name(seed))]
+            return torch.cat(kept)
 
-        values, quality = self.judge(network, logits, manifest)
+        values, quality = self.judge(network, judged, manifest)
         if values and min(values) < quality.least:
             images, told = sum(quality.images.values()), in_measure(quality.measure, min(values))
             raise WrongNetworkError(
@@ -408,6 +438,48 @@ class WholeImages(Task):
         return score_images(
             method, outputs, quality, manifest, sets, partial(self.fit_view, outputs, manifest), runtime
         )
+
+    def plan_scores(
+        self,
+        methods: Mapping[str, Method],
+        network: NetworkSpec,
+        model: StoredModel,
+        outputs: StoredShards,
+        manifest: Manifest,
+        needs: frozenset[str | Need],
+        extraction: ExtractionSpec,
+        runtime: RuntimeSpec,
+    ) -> Plan[Tensors]:
+        """Plan one forward pass per test image, which is scored at once."""
+        assert isinstance(network, ImageNetworkSpec)
+        plan = self._plan(network, model, manifest, needs, extraction, runtime, None)
+        assert isinstance(plan.make, ImagePass)
+        fit_view = partial(self.fit_view, outputs, manifest)
+        make = ScoringPass(plan.make, methods, outputs, manifest, fit_view, self.judged)
+        sets = [name for name in self.passed_sets(network, manifest.preparation) if name != self.fit_set]
+        return Plan(of_sets(plan.parts, sets, heads=False), make, plan.about)
+
+    def collect(
+        self,
+        method: Method,
+        outputs: StoredShards,
+        scored: StoredShards,
+        quality: Quality,
+        manifest: Manifest,
+        runtime: RuntimeSpec,
+    ) -> Scores:
+        """The detector's own column; it is fitted once more, for what is told of it."""
+        device = Forward(runtime.device).torch_device
+
+        def view(method: Method, seed: int) -> ImageOutputs:
+            return self.fit_view(outputs, manifest, method, seed).on(device)
+
+        known = score_later(method, outputs, quality, manifest, view)
+        if known.gap:
+            return replace(known, diagnostics={})
+        sets = ("test", *manifest.preparation.ood)
+        where = "cpu" if method.build().on_processor else scored.about["device"]
+        return replace(known, frame=scores_of(scored, method.name, known.seeds, manifest, sets), device=where)
 
     # Packaging
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 from scaling_ood.models.heads import Second
 from scaling_ood.training.images import TrainingImages
 from scaling_ood.training.loop import Lesson, Recipe, Step
+from scaling_ood.training.ranks import ALONE, Ranks, Share
 
 
 class Loss(NamedTuple):
@@ -26,12 +27,10 @@ class Loss(NamedTuple):
     Attributes:
         total: Scalar that is minimised, a mean over the images.
         shown: Further means over the images, for the history.
-        extra: New values of the numbers that change while training.
     """
 
     total: torch.Tensor
     shown: Mapping[str, float] = {}
-    extra: Mapping[str, float] = {}
 
 
 class Objective(ABC):
@@ -57,6 +56,10 @@ class Objective(ABC):
             targets: (N,) class indices.
             extra: As they are before this step.
         """
+
+    def after(self, extra: Mapping[str, float], means: Mapping[str, float]) -> Mapping[str, float]:  # noqa: ARG002
+        """New values of `extra`, after a step of which this was shown, by all processes."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -132,29 +135,43 @@ class Classification(Lesson[tuple[torch.Tensor, torch.Tensor]]):
         ]
         return torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
 
-    def batches(self, seed: int, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, seed: int, epoch: int, share: Share = ALONE.share) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Inputs and targets of each step: all images once, the last step may see fewer."""
         generator = torch.Generator().manual_seed((seed << 20) + epoch)
         order = torch.randperm(len(self.images), generator=generator)
         for indices in order.split(self.recipe.batch_images):  # type: ignore[no-untyped-call]
-            inputs = self.images.batch(indices, generator)
-            yield inputs, self.targets[indices].to(inputs.device)
+            own = share.of(len(indices))
+            targets = self.targets[indices[own]]
+            # Where there is no image, one tells the shape of none.
+            inputs = self.images.batch(indices, generator, own if len(targets) else slice(1))
+            yield inputs if len(targets) else inputs[:0], targets.to(inputs.device)
 
     def rate(self, epoch: int, step: int) -> float:
         """That of the middle of the step."""
         steps = math.ceil(len(self.images) / self.recipe.batch_images)
         return self.recipe.rate((epoch + (step + 0.5) / steps) / self.recipe.epochs)
 
-    def step(self, module: nn.Module, batch: tuple[torch.Tensor, torch.Tensor], extra: Mapping[str, float]) -> Step:
+    def step(
+        self,
+        module: nn.Module,
+        batch: tuple[torch.Tensor, torch.Tensor],
+        extra: Mapping[str, float],
+        ranks: Ranks = ALONE,
+    ) -> Step:
         """The objective's loss of a batch."""
         inputs, targets = batch
+        (weight,) = ranks.weights([len(targets)])
         outputs = self.outputs(module, inputs)
         loss = self.objective.loss(outputs, targets, extra)
         images = len(targets)
         means = {"train_loss": loss.total.item(), **loss.shown}
         right = int((outputs["logits"][:images].argmax(dim=1) == targets).sum())
         shown = {quantity: (mean * images, images) for quantity, mean in means.items()}
-        return Step(loss.total, {**shown, "train_accuracy": (right, images)}, loss.extra)
+        return Step(weight * loss.total, {**shown, "train_accuracy": (right, images)})
+
+    def after(self, extra: Mapping[str, float], means: Mapping[str, float]) -> Mapping[str, float]:
+        """The objective's."""
+        return self.objective.after(extra, means)
 
     def measure(self, module: nn.Module, epoch: int) -> dict[str, float]:  # noqa: ARG002
         """The learning rate that the epoch ends with."""

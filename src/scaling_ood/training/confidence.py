@@ -130,7 +130,10 @@ class ConfidenceObjective(Objective):
 
     def loss(self, outputs: Mapping[str, torch.Tensor], targets: torch.Tensor, extra: Mapping[str, float]) -> Loss:
         """The loss of a batch, see `Objective`."""
-        weight = extra["hint_weight"]
-        loss = confidence_loss(outputs["logits"], outputs["confidence"], targets, toss(targets), weight)
-        price = loss.price.item()
-        return Loss(loss.total, {"hint_price": price}, {"hint_weight": self.budget.after(price, weight)})
+        coins, weight = toss(targets), extra["hint_weight"]
+        loss = confidence_loss(outputs["logits"], outputs["confidence"], targets, coins, weight)
+        return Loss(loss.total, {"hint_price": loss.price.item()})
+
+    def after(self, extra: Mapping[str, float], means: Mapping[str, float]) -> Mapping[str, float]:
+        """The weight, steered by the price."""
+        return {"hint_weight": self.budget.after(means["hint_price"], extra["hint_weight"])}

@@ -8,8 +8,12 @@ from typing import Protocol
 
 import torch
 
+from scaling_ood.cores import Workers, workers_of
 from scaling_ood.images.loading import ImageSource
 from scaling_ood.images.transforms import Preprocessing
+
+EVERY = slice(None)
+"""All images of a batch."""
 
 
 class TrainingImages(Protocol):
@@ -19,12 +23,13 @@ class TrainingImages(Protocol):
         """How many there are."""
         ...
 
-    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def batch(self, indices: torch.Tensor, generator: torch.Generator, own: slice = EVERY) -> torch.Tensor:
         """The module's input for these images, (N, ...) or several each, on the module's device.
 
         Args:
             indices: (N,) int64.
-            generator: Source of chance for augmentation.
+            generator: Source of chance for augmentation, which is drawn for all of them.
+            own: Which of them are wanted, at least one.
         """
         ...
 
@@ -40,9 +45,9 @@ class CachedFeatures:
         """How many images there are."""
         return len(self.features)
 
-    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:  # noqa: ARG002
+    def batch(self, indices: torch.Tensor, generator: torch.Generator, own: slice = EVERY) -> torch.Tensor:  # noqa: ARG002
         """(N, D); features are not augmented."""
-        return self.features[indices].to(self.device)
+        return self.features[indices[own]].to(self.device)
 
 
 class Pixels(Protocol):
@@ -67,7 +72,7 @@ class StreamedPixels:
     """
 
     source: ImageSource
-    threads: int
+    threads: Workers
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -75,7 +80,7 @@ class StreamedPixels:
 
     def __getitem__(self, indices: torch.Tensor, /) -> torch.Tensor:
         """Those at (N,) indices: uint8 (N, 3, H, W)."""
-        with ThreadPoolExecutor(max(1, self.threads)) as pool:
+        with ThreadPoolExecutor(max(1, workers_of(self.threads))) as pool:
             return torch.stack(list(pool.map(self.source.__getitem__, indices.tolist())))
 
 
@@ -99,15 +104,15 @@ class AugmentedImages:
         """How many images there are."""
         return len(self.pixels)
 
-    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def batch(self, indices: torch.Tensor, generator: torch.Generator, own: slice = EVERY) -> torch.Tensor:
         """Normalised (N, 3, H, W)."""
-        images = self.preprocessing.normalise(self.pixels[indices].to(self.device))
-        count, _, height, width = images.shape
-        flipped = torch.rand(count, generator=generator).lt(0.5).to(self.device)
+        count, shift = len(indices), self.shift_px
+        flipped = torch.rand(count, generator=generator).lt(0.5)[own].to(self.device)
+        offsets = torch.randint(0, 2 * shift + 1, (2, count), generator=generator)[:, own].tolist()
+        images = self.preprocessing.normalise(self.pixels[indices[own]].to(self.device))
+        height, width = images.shape[2:]
         images = torch.where(flipped[:, None, None, None], images.flip(3), images)
-        shift = self.shift_px
         padded = torch.nn.functional.pad(images, (shift,) * 4, mode="replicate")
-        offsets = torch.randint(0, 2 * shift + 1, (2, count), generator=generator).tolist()
         return torch.stack(
             [image[:, y : y + height, x : x + width] for image, y, x in zip(padded, *offsets, strict=True)]
         )

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from scaling_ood.models import exact_float32
+from scaling_ood.training.ranks import ALONE, Ranks, Share, current
 
 Batch = TypeVar("Batch")
 Merit = Callable[[Mapping[str, float]], float]
@@ -58,23 +59,23 @@ class Recipe:
 
 
 class Step(NamedTuple):
-    """What one step of a training comes to.
+    """What one step of a training comes to, of this process's share of it.
 
     Attributes:
-        loss: Scalar that is minimised.
-        shown: Quantity to a sum and what it is over; the history has the quotient of both over the epoch.
-        extra: New values of the training's `extra`.
+        loss: Scalar; its mean over the processes is minimised, see `Ranks.weights`.
+        shown: Quantity to a sum and what it is over; the history has the quotient of both over the epoch and all
+            processes. A sum over nothing is 0.
     """
 
     loss: torch.Tensor
     shown: Mapping[str, tuple[float, float]]
-    extra: Mapping[str, float] = {}
 
 
 class Lesson(ABC, Generic[Batch]):
     """One kind of training: what is learnt, from which images and how, for networks of any seed.
 
-    What chance does to an epoch depends on seed and number of the epoch alone.
+    What chance does to an epoch depends on seed and number of the epoch alone. Several processes do to images what one
+    does; dropout and the coins of hints fall otherwise in each.
 
     Attributes:
         recipe: How to train.
@@ -92,12 +93,16 @@ class Lesson(ABC, Generic[Batch]):
         """A new optimiser of the module's parameters that are to be trained."""
 
     @abstractmethod
-    def batches(self, seed: int, epoch: int) -> Iterable[Batch]:
-        """What each step of an epoch, the first being 0, sees."""
+    def batches(self, seed: int, epoch: int, share: Share = ALONE.share) -> Iterable[Batch]:
+        """What each step of an epoch, the first being 0, sees; of that the share of a process, which may be nothing."""
 
     @abstractmethod
-    def step(self, module: nn.Module, batch: Batch, extra: Mapping[str, float]) -> Step:
-        """The loss of a batch; `extra` are the training's numbers beside its weights, which a step may change."""
+    def step(self, module: nn.Module, batch: Batch, extra: Mapping[str, float], ranks: Ranks = ALONE) -> Step:
+        """The loss of a batch; `extra` are the training's numbers beside its weights."""
+
+    def after(self, extra: Mapping[str, float], means: Mapping[str, float]) -> Mapping[str, float]:  # noqa: ARG002
+        """New values of `extra`, after a step of which this was shown, by all processes."""
+        return {}
 
     def rate(self, epoch: int, step: int) -> float | None:  # noqa: ARG002
         """Learning rate of a step; None leaves the optimiser's own, for good."""
@@ -132,7 +137,9 @@ class Lesson(ABC, Generic[Batch]):
         """
         order = torch.channels_last if self.channels_last else torch.contiguous_format
         module = build().to(self.device).to(memory_format=order)
-        return Training(self, seed, module, self.optimiser(module), self.extra)
+        ranks = current()
+        whole = ranks.parallel(module, self.device)
+        return Training(self, seed, module, self.optimiser(module), self.extra, ranks, whole)
 
     def train(
         self,
@@ -155,6 +162,8 @@ class Training(Generic[Batch]):
         module: What is trained.
         optimiser: What trains it.
         extra: Numbers that change while training.
+        ranks: The processes that train it.
+        parallel: What computes the module with all of them; None is the module.
     """
 
     lesson: Lesson[Batch]
@@ -162,34 +171,46 @@ class Training(Generic[Batch]):
     module: nn.Module
     optimiser: torch.optim.Optimizer
     extra: dict[str, float] = field(default_factory=dict)
+    ranks: Ranks = ALONE
+    parallel: nn.Module | None = None
 
     def epoch(self, number: int) -> dict[str, float]:
         """Train one epoch, the first being 0, and validate; returns the numbers of its row in the history."""
         sums: dict[str, tuple[float, float]] = {}
         self.module.train()
         with torch.random.fork_rng(devices=[self.lesson.device] if self.lesson.device.type == "cuda" else []):
-            torch.manual_seed((self.seed << 20) + number)
-            for step, batch in enumerate(self.lesson.batches(self.seed, number)):
+            # Each process draws other numbers: the images of one are not dropped out as those of another.
+            torch.manual_seed((self.ranks.share.rank << 40) + (self.seed << 20) + number)
+            for step, batch in enumerate(self.lesson.batches(self.seed, number, self.ranks.share)):
                 for quantity, (value, over) in self._step(batch, self.lesson.rate(number, step)).items():
                     total, count = sums.get(quantity, (0.0, 0.0))
                     sums[quantity] = total + value, count + over
         rate = self.optimiser.param_groups[0]["lr"]
         self.module.eval()
         with torch.inference_mode():
-            measured = self.lesson.measure(self.module, number)
+            measured = self.ranks.told(lambda: self.lesson.measure(self.module, number))
         means = {quantity: total / max(1.0, count) for quantity, (total, count) in sums.items()}
         return {**means, **self.extra, "learning_rate": rate, **measured}
 
-    def _step(self, batch: Batch, rate: float | None) -> Mapping[str, tuple[float, float]]:
+    def _step(self, batch: Batch, rate: float | None) -> dict[str, tuple[float, float]]:
         if rate is not None:
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
-        step = self.lesson.step(self.module, batch, self.extra)
+        with self.ranks.synchronised():
+            step = self.lesson.step(self.parallel or self.module, batch, self.extra, self.ranks)
         self.optimiser.zero_grad(set_to_none=True)
         step.loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        self.extra = {**self.extra, **step.extra}
-        return step.shown
+        shown = self._of_all(step.shown)
+        means = {quantity: total / count for quantity, (total, count) in shown.items() if count}
+        self.extra = {**self.extra, **self.lesson.after(self.extra, means)}
+        return shown
+
+    def _of_all(self, shown: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        sums = iter(
+            self.ranks.sums([number for total, count in shown.values() for number in (total if count else 0.0, count)])
+        )
+        return dict(zip(shown, zip(sums, sums, strict=True), strict=True))
 
 
 def train(

@@ -19,6 +19,7 @@ from scaling_ood.metrics import AveragingRule, mean_average_precision
 from scaling_ood.models import ImageNetwork
 from scaling_ood.training.loop import BestEpoch, Lesson, Merit, Recipe, Step
 from scaling_ood.training.multilabel_sets import MultiLabelBatch, MultiLabelSets, MultiLabelSource
+from scaling_ood.training.ranks import ALONE, Ranks, Share
 from scaling_ood.training.sampling import Sampling
 
 
@@ -73,16 +74,23 @@ class MultiLabel(Lesson[MultiLabelBatch]):
             ]
         return torch.optim.Adam(groups)
 
-    def batches(self, seed: int, epoch: int) -> Iterable[MultiLabelBatch]:
+    def batches(self, seed: int, epoch: int, share: Share = ALONE.share) -> Iterable[MultiLabelBatch]:
         """The training images of each step."""
         sampling = Sampling(self.recipe.batch_images, seed, self.recipe.steps_per_epoch)
-        return self.sets.train.training_batches(sampling, epoch)
+        return self.sets.train.training_batches(sampling, epoch, share)
 
-    def step(self, module: nn.Module, batch: MultiLabelBatch, extra: Mapping[str, float]) -> Step:  # noqa: ARG002
+    def step(
+        self,
+        module: nn.Module,
+        batch: MultiLabelBatch,
+        extra: Mapping[str, float],  # noqa: ARG002
+        ranks: Ranks = ALONE,
+    ) -> Step:
         """Cross-entropy of a batch, its mean over images and classes."""
+        (weight,) = ranks.weights([len(batch.targets)])
         logits = self._logits(module, self.sets.train, batch.inputs)
         loss = functional.binary_cross_entropy_with_logits(logits, batch.targets.to(self.device))
-        return Step(loss, {"train_loss": (loss.item(), 1)})
+        return Step(weight * loss, {"train_loss": (weight * loss.item(), weight)})
 
     def measure(self, module: nn.Module, epoch: int) -> dict[str, float]:  # noqa: ARG002
         """Loss and mAP; the mAP is NaN where the logits are not finite, which ends the training."""

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from scaling_ood.images import Loading, Photographs, Preprocessing, read_image
+from scaling_ood.cores import workers_of
+from scaling_ood.images import Loading, Photographs, Preprocessing, image_size, read_image
 from scaling_ood.images.recorded import RecordedFile, path_of
 from scaling_ood.images.transforms import INTERPOLATION
+from scaling_ood.training.ranks import ALONE, Share
 from scaling_ood.training.sampling import Sampling
 
 UNLABELLED = -1
@@ -55,10 +57,11 @@ class LabelledFeatures:
         """What an error calls an image: its number."""
         return f"image {index}"
 
-    def training_batches(self, sampling: Sampling, epoch: int) -> Iterable[MultiLabelBatch]:
+    def training_batches(self, sampling: Sampling, epoch: int, share: Share = ALONE.share) -> Iterable[MultiLabelBatch]:
         """Features and targets of each step of an epoch; they depend on the sampling and the epoch alone."""
+        own = share.of(sampling.images)
         for indices in torch.from_numpy(sampling.order(len(self), epoch)):
-            yield MultiLabelBatch(self.features[indices], self.targets[indices].float())
+            yield MultiLabelBatch(self.features[indices[own]], self.targets[indices[own]].float())
 
     def evaluation_batches(self) -> Iterable[torch.Tensor]:
         """All features at once."""
@@ -86,15 +89,26 @@ class RandomCrop:
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flips: float = 0.5
 
-    def apply(self, image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
-        """uint8 (3, crop_px, crop_px); chance comes from the global generator."""
+    def draw(self, size: tuple[int, int]) -> Drawn:
+        """For an image of a width and height; chance comes from the global generator."""
         from torchvision.transforms import RandomResizedCrop  # type: ignore[import-untyped]
 
-        top, left, height, width = RandomResizedCrop.get_params(image, list(self.area), list(self.aspect))
+        of_that_size = torch.empty(()).expand(1, *size[::-1])
+        top, left, height, width = RandomResizedCrop.get_params(of_that_size, list(self.area), list(self.aspect))
+        return Drawn((left, top, left + width, top + height), torch.rand(()).item() < self.flips)
+
+
+class Drawn(NamedTuple):
+    """A rectangle (left, top, right, bottom) of an image, and whether it is mirrored."""
+
+    rectangle: tuple[int, int, int, int]
+    mirrored: bool
+
+    def of(self, image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
+        """uint8 (3, crop_px, crop_px)."""
         side = preprocessing.crop_px
-        cut = image.crop((left, top, left + width, top + height))
-        pixels = np.asarray(cut.resize((side, side), INTERPOLATION[preprocessing.interpolation]))
-        pixels = pixels[:, ::-1] if torch.rand(()).item() < self.flips else pixels
+        cut = image.crop(self.rectangle).resize((side, side), INTERPOLATION[preprocessing.interpolation])
+        pixels = np.asarray(cut)[:, ::-1] if self.mirrored else np.asarray(cut)
         return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
@@ -124,11 +138,14 @@ class LabelledPhotographs:
         """What an error calls an image: its path."""
         return path_of(self.paths[index])
 
-    def training_batches(self, sampling: Sampling, epoch: int) -> DataLoader[MultiLabelBatch]:
+    def training_batches(
+        self, sampling: Sampling, epoch: int, share: Share = ALONE.share
+    ) -> DataLoader[MultiLabelBatch]:
         """Random crops of each step of an epoch, uint8; they depend on the sampling and the epoch alone."""
-        batches = _Crops(self, sampling, epoch, sampling.order(len(self), epoch))
+        batches = _Crops(self, sampling, epoch, sampling.order(len(self), epoch), share.of(sampling.images))
         # A generator of its own: the loader must not take numbers from the one that dropout uses.
-        return DataLoader(batches, batch_size=None, num_workers=self.loading.workers, generator=torch.Generator())
+        workers = min(workers_of(self.loading.workers), len(batches))
+        return DataLoader(batches, batch_size=None, num_workers=workers, generator=torch.Generator())
 
     def evaluation_batches(self) -> DataLoader[torch.Tensor]:
         """Images as the network is tested on them, uint8."""
@@ -141,12 +158,13 @@ class LabelledPhotographs:
 
 @dataclass(frozen=True)
 class _Crops(Dataset[MultiLabelBatch]):
-    """The batches of one epoch, by the number of the step."""
+    """Some images of the batches of one epoch, by the number of the step."""
 
     source: LabelledPhotographs
     sampling: Sampling
     epoch: int
     order: NDArray[np.int64]
+    own: slice
 
     def __len__(self) -> int:
         return len(self.order)
@@ -154,12 +172,20 @@ class _Crops(Dataset[MultiLabelBatch]):
     def __getitem__(self, step: int) -> MultiLabelBatch:
         if not 0 <= step < len(self):
             raise IndexError(step)
-        indices, orientation = self.order[step], self.source.preprocessing.orientation
+        indices, preprocessing = self.order[step], self.source.preprocessing
+        files, orientation = [self.source.paths[index] for index in indices], preprocessing.orientation
+        images = [read_image(file, orientation) for file in files[self.own]]
+        # What chance does to an image depends on the sizes of those before it.
+        before = [image_size(file, orientation) for file in files[: self.own.start]]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(self.sampling.chance(_AUGMENTATION, self.epoch, step).integers(2**63)))
-            images = [read_image(self.source.paths[index], orientation) for index in indices]
-            pixels = [self.source.crop.apply(image, self.source.preprocessing) for image in images]
-        return MultiLabelBatch(torch.stack(pixels), self.source.targets[torch.from_numpy(indices)].float())
+            drawn = [self.source.crop.draw(size) for size in (*before, *(image.size for image in images))][
+                len(before) :
+            ]
+        pixels = [each.of(image, preprocessing) for each, image in zip(drawn, images, strict=True)]
+        targets = self.source.targets[torch.from_numpy(indices[self.own])].float()
+        nothing = torch.empty(0, 3, preprocessing.crop_px, preprocessing.crop_px, dtype=torch.uint8)
+        return MultiLabelBatch(torch.stack(pixels) if pixels else nothing, targets)
 
 
 MultiLabelSource = LabelledFeatures | LabelledPhotographs

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from scaling_ood.training.loop import Lesson, Merit, Recipe, Step
+from scaling_ood.training.ranks import ALONE, Ranks, Share
 from scaling_ood.training.sampling import Sampling
 from scaling_ood.training.scenes import SceneSets, TrainingBatch
 
@@ -53,15 +54,22 @@ class Reconstruction(Lesson[TrainingBatch]):
         """Adam."""
         return torch.optim.Adam(module.parameters(), lr=self.recipe.learning_rate)
 
-    def batches(self, seed: int, epoch: int) -> Iterable[TrainingBatch]:
+    def batches(self, seed: int, epoch: int, share: Share = ALONE.share) -> Iterable[TrainingBatch]:
         """The training scenes of each step."""
         sampling = Sampling(self.recipe.batch_images, seed, self.recipe.steps_per_epoch)
-        return self.sets.training_batches(sampling, epoch)
+        return self.sets.training_batches(sampling, epoch, share)
 
-    def step(self, module: nn.Module, batch: TrainingBatch, extra: Mapping[str, float]) -> Step:  # noqa: ARG002
+    def step(
+        self,
+        module: nn.Module,
+        batch: TrainingBatch,
+        extra: Mapping[str, float],  # noqa: ARG002
+        ranks: Ranks = ALONE,
+    ) -> Step:
         """The error of a batch, its mean over all pixels."""
-        loss = self._error(module, batch.pixels)
-        return Step(loss, {"train_loss": (loss.item(), 1)})
+        (scenes,), (weight,) = self.sets.of_one_size([batch], ranks), ranks.weights([len(batch.pixels)])
+        loss = self._error(module, scenes.pixels)
+        return Step(weight * loss, {"train_loss": (weight * loss.item(), weight)})
 
     def measure(self, module: nn.Module, epoch: int) -> dict[str, float]:  # noqa: ARG002
         """The error of the validation scenes, their mean."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from scaling_ood.models.heads import ROTATIONS, Second
 from scaling_ood.training.classification import Loss, Objective
-from scaling_ood.training.images import TrainingImages
+from scaling_ood.training.images import EVERY, TrainingImages
 
 
 def rotated(images: torch.Tensor) -> torch.Tensor:
@@ -62,9 +62,9 @@ class TurnedImages:
         """How many images there are, each in one rotation."""
         return len(self.images)
 
-    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def batch(self, indices: torch.Tensor, generator: torch.Generator, own: slice = EVERY) -> torch.Tensor:
         """Normalised (4 N, 3, H, H), in the order of `rotated`."""
-        return rotated(self.images.batch(indices, generator))
+        return rotated(self.images.batch(indices, generator, own))
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ class TurnedFeatures:
         """How many images there are, each in one rotation."""
         return self.features.shape[1]
 
-    def batch(self, indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:  # noqa: ARG002
+    def batch(self, indices: torch.Tensor, generator: torch.Generator, own: slice = EVERY) -> torch.Tensor:  # noqa: ARG002
         """(4 N, D), in the order of `rotated`; features are not augmented."""
-        return self.features[:, indices].flatten(0, 1).to(self.device)
+        return self.features[:, indices[own]].flatten(0, 1).to(self.device)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from scaling_ood.cores import Workers, workers_of
 from scaling_ood.images.exif import Orientation
 from scaling_ood.images.loading import read_image
 from scaling_ood.images.opening import to_rgb
@@ -23,6 +24,7 @@ from scaling_ood.images.recorded import RecordedFile, path_of
 from scaling_ood.images.scenes import VOID, LabelMap, read_labels
 from scaling_ood.images.transforms import Preprocessing
 from scaling_ood.models.segmentation import STRIDE
+from scaling_ood.training.ranks import ALONE, Ranks, Share
 from scaling_ood.training.sampling import Sampling
 
 LABEL_STRIDES = (1, 2, 4, STRIDE)
@@ -120,7 +122,7 @@ class SceneSets:
     preprocessing: Preprocessing
     augmentation: Augmentation = Augmentation()
     evaluation_edge: int | None = None
-    workers: int = 0
+    workers: Workers = 0
     label_stride: int = STRIDE
 
     def __post_init__(self) -> None:
@@ -135,11 +137,36 @@ class SceneSets:
         if empty:
             raise SceneError(f"there are no {' and no '.join(empty)} scenes")
 
-    def training_batches(self, sampling: Sampling, epoch: int) -> DataLoader[TrainingBatch]:
-        """The batches of one epoch, in order."""
-        fill = tuple(round(255 * value) for value in self.preprocessing.mean)
-        batches = TrainingBatches(self.train, self.augmentation, sampling, epoch, fill, self.label_stride)
+    def training_batches(
+        self, sampling: Sampling, epoch: int, share: Share = ALONE.share, groups: int = 1
+    ) -> DataLoader[TrainingBatch]:
+        """The batches of one epoch, in order, so many of which make a step; of a share of each step."""
+        stride = self.label_stride
+        batches = TrainingBatches(self.train, self.augmentation, sampling, epoch, self._fill, stride, share, groups)
         return _loader(batches, self.workers)
+
+    def of_one_size(self, batches: Sequence[TrainingBatch], ranks: Ranks) -> list[TrainingBatch]:
+        """Shares of batches, padded to the size that the whole batches have."""
+        sizes = iter(ranks.highest([side for batch in batches for side in batch.pixels.shape[2:]]))
+        return [
+            self._padded(batch, int(height), int(width))
+            for batch, height, width in zip(batches, sizes, sizes, strict=True)
+        ]
+
+    def _padded(self, batch: TrainingBatch, height: int, width: int) -> TrainingBatch:
+        if batch.pixels.shape[2:] == (height, width):
+            return batch
+        count, stride = len(batch.pixels), self.label_stride
+        pixels = torch.tensor(self._fill, dtype=torch.uint8).view(1, 3, 1, 1).repeat(count, 1, height, width)
+        labels = torch.full((count, height // stride, width // stride), VOID, dtype=torch.uint8)
+        for padded, own in ((pixels, batch.pixels), (labels, batch.labels)):
+            padded[..., : own.shape[-2], : own.shape[-1]] = own
+        return TrainingBatch(pixels, labels)
+
+    @property
+    def _fill(self) -> tuple[int, ...]:
+        """Colour of the padding."""
+        return tuple(round(255 * value) for value in self.preprocessing.mean)
 
     def validation_scenes(self) -> DataLoader[EvaluationScene]:
         """The validation scenes, in order, one by one because their sizes may differ."""
@@ -165,7 +192,10 @@ class EvaluationScene(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingBatches(Dataset[TrainingBatch]):
-    """The batches of one epoch; scenes of different sizes are padded with `fill`, their labels with `VOID`."""
+    """The batches of one epoch, or a share of each step's.
+
+    Scenes of different sizes are padded with `fill`, their labels with `VOID`.
+    """
 
     source: LabelledScenes
     augmentation: Augmentation
@@ -173,6 +203,8 @@ class TrainingBatches(Dataset[TrainingBatch]):
     epoch: int
     fill: tuple[int, ...]
     label_stride: int = STRIDE
+    share: Share = ALONE.share
+    groups: int = 1
 
     def __len__(self) -> int:
         """How many batches there are."""
@@ -186,11 +218,13 @@ class TrainingBatches(Dataset[TrainingBatch]):
         edges = self.augmentation.short_edges
         edge = int(self.sampling.chance(_SCALE, self.epoch, step).choice(edges)) if edges else None
         mirrored = self.sampling.chance(_FLIP, self.epoch, step).random(len(indices)) < self.augmentation.flips
-        scenes = [self._scene(int(index), edge, bool(flip)) for index, flip in zip(indices, mirrored, strict=True)]
+        own = self.share.of(len(indices), self.groups, step % self.groups)
+        drawn = zip(indices[own], mirrored[own], strict=True)
+        scenes = [self._scene(int(index), edge, bool(flip)) for index, flip in drawn]
         return self._joined(scenes)
 
     def _joined(self, scenes: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> TrainingBatch:
-        height, width = (_multiple(max(labels.shape[side] for _, labels in scenes)) for side in (0, 1))
+        height, width = (_multiple(max((labels.shape[side] for _, labels in scenes), default=1)) for side in (0, 1))
         pixels = np.empty((len(scenes), height, width, 3), np.uint8)
         pixels[:] = self.fill
         ids = np.full((len(scenes), height, width), VOID, np.uint8)
@@ -270,6 +304,7 @@ def _multiple(side: int) -> int:
     return -(-side // STRIDE) * STRIDE
 
 
-def _loader(dataset: Dataset[Item], workers: int) -> DataLoader[Item]:
+def _loader(dataset: Dataset[Item], workers: Workers) -> DataLoader[Item]:
     # A generator of its own: the loader must not take numbers from the one that dropout uses.
-    return DataLoader(dataset, batch_size=None, num_workers=workers, generator=torch.Generator())
+    processes = min(workers_of(workers), len(dataset))  # type: ignore[arg-type]
+    return DataLoader(dataset, batch_size=None, num_workers=processes, generator=torch.Generator())

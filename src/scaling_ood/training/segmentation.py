@@ -22,6 +22,7 @@ from scaling_ood.models.segmentation import Ragged, groups_of
 from scaling_ood.models.upsampling import upsample
 from scaling_ood.training.confidence import Hints, confidence_loss, toss
 from scaling_ood.training.loop import BestEpoch, Lesson, Merit, Recipe, Step
+from scaling_ood.training.ranks import ALONE, Ranks, Share
 from scaling_ood.training.sampling import Sampling
 from scaling_ood.training.scenes import SceneError, SceneSets, TrainingBatch
 
@@ -107,10 +108,10 @@ class Segmentation(Lesson[Sequence[TrainingBatch]]):
         groups = parameter_groups(module, self.recipe.weight_decay)
         return torch.optim.SGD(groups, lr=self.recipe.learning_rate, momentum=self.recipe.momentum)
 
-    def batches(self, seed: int, epoch: int) -> Iterable[Sequence[TrainingBatch]]:
+    def batches(self, seed: int, epoch: int, share: Share = ALONE.share) -> Iterable[Sequence[TrainingBatch]]:
         """The training scenes of each step, in batches of one scale each."""
         sampling, groups = self.recipe.sampling(len(self.sets.train), seed)
-        return zip(*[iter(self.sets.training_batches(sampling, epoch))] * groups, strict=True)
+        return zip(*[iter(self.sets.training_batches(sampling, epoch, share, groups))] * groups, strict=True)
 
     def rate(self, epoch: int, step: int) -> float:
         """That of the beginning of the step."""
@@ -118,26 +119,36 @@ class Segmentation(Lesson[Sequence[TrainingBatch]]):
         steps = sampling.per_epoch(len(self.sets.train)) // groups
         return self.recipe.rate((epoch + step / steps) / self.recipe.epochs)
 
-    def step(self, module: nn.Module, batch: Sequence[TrainingBatch], extra: Mapping[str, float]) -> Step:
-        """The loss of a step; those of batches of one scale each count alike, as those of GPUs do.
+    def step(
+        self,
+        module: nn.Module,
+        batch: Sequence[TrainingBatch],
+        extra: Mapping[str, float],
+        ranks: Ranks = ALONE,
+    ) -> Step:
+        """The loss of a step; those of batches of one scale each count alike, as those of the authors' GPUs do.
 
         Raises:
             SceneError: Labels beyond the network's classes.
         """
+        weights = ranks.weights([int((group.labels != VOID).sum()) for group in batch])
+        batch = self.sets.of_one_size(batch, ranks)
         images = [self._input(group.pixels) for group in batch]
         outputs = self.outputs(module, images[0] if len(images) == 1 else Ragged(images))
         losses = []
-        for place, group in enumerate(batch):
+        for place, (group, weight) in enumerate(zip(batch, weights, strict=True)):
             own = {name: groups_of(maps)[place] for name, maps in outputs.items()}
-            losses.append(self._loss(own, group.labels.to(self.device).long(), extra))
+            losses.append(self._loss(own, group.labels.to(self.device).long(), extra, weight))
         shown = {"train_loss": (sum(loss.total.item() for loss in losses) / len(losses), 1.0)}
-        after = {}
         if self.recipe.hints is not None:
-            price = sum(loss.price for loss in losses) / len(losses)
-            shown["hint_price"] = price, 1.0
-            after["hint_weight"] = self.recipe.hints.budget.after(price, extra["hint_weight"])
+            shown["hint_price"] = sum(loss.price for loss in losses) / len(losses), 1.0
         shown["train_accuracy"] = sum(loss.right for loss in losses), sum(loss.counted for loss in losses)
-        return Step(torch.stack([loss.total for loss in losses]).mean(), shown, after)
+        return Step(torch.stack([loss.total for loss in losses]).mean(), shown)
+
+    def after(self, extra: Mapping[str, float], means: Mapping[str, float]) -> Mapping[str, float]:
+        """The weight of the price of hints, steered by the price."""
+        hints = self.recipe.hints
+        return {"hint_weight": hints.budget.after(means["hint_price"], extra["hint_weight"])} if hints else {}
 
     def measure(self, module: nn.Module, epoch: int) -> dict[str, float]:  # noqa: ARG002
         """Quality at the size of the validation scenes' labels.
@@ -165,8 +176,10 @@ class Segmentation(Lesson[Sequence[TrainingBatch]]):
         images: torch.Tensor = self.sets.preprocessing.normalise(pixels.to(self.device))
         return images.contiguous(memory_format=torch.channels_last)
 
-    def _loss(self, outputs: dict[str, torch.Tensor], labels: torch.Tensor, extra: Mapping[str, float]) -> _GroupLoss:
-        """The loss of scenes of one scale, whose labels are (N, h, w)."""
+    def _loss(
+        self, outputs: dict[str, torch.Tensor], labels: torch.Tensor, extra: Mapping[str, float], share: float
+    ) -> _GroupLoss:
+        """The loss of scenes of one scale, whose labels are (N, h, w); means are multiplied by `share`."""
         outputs = {name: at_size(maps, labels.shape[1:]) for name, maps in outputs.items()}
         logits, hints = outputs["logits"], self.recipe.hints
         refuse_labels_beyond(labels, logits.shape[1])
@@ -180,7 +193,7 @@ class Segmentation(Lesson[Sequence[TrainingBatch]]):
         loss = loss + self.recipe.auxiliary_weight * pixel_cross_entropy(outputs["auxiliary"], labels)
         counted = labels != VOID
         right = (logits.argmax(dim=1) == labels) & counted
-        return _GroupLoss(loss, price, int(right.sum()), int(counted.sum()))
+        return _GroupLoss(share * loss, share * price, int(right.sum()), int(counted.sum()))
 
 
 class _GroupLoss(NamedTuple):

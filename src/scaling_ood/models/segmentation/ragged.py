@@ -7,12 +7,14 @@ batch norm and the pyramid's averages mostly padding; one pass per size would sh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 
+@dataclass(init=False, eq=False)
 class Ragged:
     """Tensors that go through the layers of a network side by side; batch norm normalises them together.
 
@@ -22,6 +24,8 @@ class Ragged:
     Attributes:
         groups: Tensors (N, C, H, W) that differ in N, H and W alone.
     """
+
+    groups: tuple[torch.Tensor, ...]
 
     def __init__(self, groups: Iterable[torch.Tensor]) -> None:
         """Put groups side by side."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from scaling_ood.cores import workers_of
 from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, RuntimeSpec
 from scaling_ood.products.keys import keyed
 from scaling_ood.products.plans import Plan
@@ -38,7 +39,7 @@ def curate_images(
     Returns:
         A row per image that is left out: `data_set`, `id`, `path`, `class_name`, `quality`, `reason`.
     """
-    return task.curate(data, _roots(data_root, fabricated), runtime.workers)
+    return task.curate(data, _roots(data_root, fabricated), workers_of(runtime.workers))
 
 
 @keyed()
@@ -56,7 +57,7 @@ def prepare_manifest(
     Returns:
         Manifest; images and files that are not used, with the reason.
     """
-    return task.prepare(data, benchmark, _roots(data_root, fabricated), runtime.workers, curation)
+    return task.prepare(data, benchmark, _roots(data_root, fabricated), workers_of(runtime.workers), curation)
 
 
 def _roots(data_root: str, fabricated: StoredParts | None) -> dict[str, str]:

@@ -3,6 +3,11 @@
     <network>.model, manifest -> extract_outputs -> <network>.outputs -> check_quality -> <network>.quality
     outputs and quality of a detector's network -> score_images -> <detector>.scores
 
+With `extraction.keep: scores` the outputs are those of the fit images alone, and the scores come with the pass:
+
+    <network>.model, <network>.outputs, manifest -> pass_and_score -> <network>.scored
+    outputs, scored and quality of a detector's network -> collect_scores -> <detector>.scores
+
 A network that is a head on the shared one's frozen backbone reads that one's outputs, where they hold all it needs.
 """
 
@@ -10,7 +15,13 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from scaling_ood.pipelines.score_extraction.nodes import check_quality, extract_outputs, score_images
+from scaling_ood.pipelines.score_extraction.nodes import (
+    check_quality,
+    collect_scores,
+    extract_outputs,
+    pass_and_score,
+    score_images,
+)
 from scaling_ood.structure import Setting, setting_specs
 
 
@@ -30,6 +41,13 @@ def _extract(setting: Setting) -> Pipeline:
         extracted = {"model": f"{name}.model", **inputs, **settings, **shared}
         nodes.append(setting.node(extract_outputs, extracted, f"{name}.outputs", owner=name, needs=needs))
         checked = {**inputs, "outputs": f"{name}.outputs"}
+        if spec.extraction.keep == "scores":
+            passed = {"model": f"{name}.model", **checked, **settings}
+            here = {own.name: own for own in spec.methods.values() if own.network == name and not own.gap}
+            nodes.append(
+                setting.node(pass_and_score, passed, f"{name}.scored", owner=name, needs=needs, detectors=here)
+            )
+            checked["scored"] = f"{name}.scored"
         nodes.append(setting.node(check_quality, checked, f"{name}.quality", owner=name))
     return Pipeline(nodes)
 
@@ -43,5 +61,8 @@ def _score(setting: Setting) -> Pipeline:
             "manifest": "manifest",
             "detector": f"params:detectors.{name}",
         }
-        nodes.append(setting.node(score_images, inputs, f"{name}.scores", owner=name))
+        function = score_images
+        if setting.spec.extraction.keep == "scores":
+            function, inputs["scored"] = collect_scores, f"{method.network}.scored"
+        nodes.append(setting.node(function, inputs, f"{name}.scores", owner=name))
     return Pipeline(nodes)
