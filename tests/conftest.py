@@ -8,6 +8,7 @@ from finished_project import finished, finished_run, project
 from helpers.fixtures import benches
 from helpers.gpu import gpu
 from hypothesis import settings
+from object_store import bucket, s3_server, store
 from toy_networks import toy_architecture
 
 # How long an example takes is the machine's matter.
@@ -24,4 +25,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-__all__ = ["benches", "finished", "finished_run", "gpu", "project", "toy_architecture"]
+__all__ = [
+    "benches",
+    "bucket",
+    "finished",
+    "finished_run",
+    "gpu",
+    "project",
+    "s3_server",
+    "store",
+    "toy_architecture",
+]

@@ -17,7 +17,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
-from scaling_ood import structure
+from scaling_ood import storage, structure
 from scaling_ood.datasets.checkpoints import CheckpointDataset
 from scaling_ood.datasets.planned import PlannedDataset
 from scaling_ood.downloads import BY_HAND, PAPER
@@ -79,7 +79,8 @@ class ProjectHooks:
         runtime = structure.runtime()
         for setting in structure.setting_specs():
             if any(name.startswith(f"{setting}.") for name in pipeline.all_outputs()):
-                self.locks.take(Path(_place(catalog, f"{setting}.manifest")).parent, setting, runtime.part)
+                folder = storage.place(_place(catalog, f"{setting}.manifest")).parent
+                self.locks.take(folder, setting, runtime.part)
         engine = engine_of(runtime)
         for name in pipeline.all_outputs():
             if isinstance(dataset := catalog.get(name), PlannedDataset | CheckpointDataset):
@@ -202,8 +203,9 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     """Folders of photographs that the run would read and that are not there."""
     if "data_root" not in pipeline.inputs():
         return []
-    root = catalog["data_root"].load()
-    if os.path.exists(str(root)) and not os.path.isdir(str(root)):
+    root = str(catalog["data_root"].load())
+    held_by = storage.place(root)
+    if held_by.is_file():
         return [f"data_root: {root} is a file; name the folder that holds the photographs: --params data_root=DIR"]
     wanted: dict[str, list[str]] = {}
     expected: dict[str, dict[str, None]] = {}
@@ -219,12 +221,12 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
     missing = [
         "; ".join([f"no folder {folder}, for {', '.join(names)}", *expected[folder]])
         for folder, names in wanted.items()
-        if not os.path.isdir(folder)
+        if not storage.place(folder).is_dir()
     ]
     if not missing:
         return []
-    told = [message for place in wanted if not os.path.isdir(place) for message in _how_to_get(place, root)]
-    held = sorted(place.name for place in Path(root).iterdir() if place.is_dir()) if os.path.isdir(root) else []
+    told = [message for place in wanted if not storage.place(place).is_dir() for message in _how_to_get(place, root)]
+    held = sorted(place.name for place in held_by.iterdir() if place.is_dir()) if held_by.is_dir() else []
     there = f"data_root is {root}, and holds the folders {listed(held)}" if held else f"data_root is {root}"
     remedy = "get the photographs with `make samples`, or name the folder that holds them: --params data_root=DIR"
     return [*missing, *dict.fromkeys(told), there, f"docs/data.md says what is where; {remedy}"]
@@ -250,7 +252,7 @@ def _how_to_get(place: str, root: str) -> list[str]:
     below = os.path.relpath(place, root).replace(os.sep, "/").split("/")[0]
     terms = [source.terms for source in PAPER if source.name.split("/")[0] == below]
     fetched = [f"{below}: python -m scaling_ood.downloads paper --only {below}. Terms: {each}" for each in terms]
-    return [*dict.fromkeys(fetched), *(each.message(Path(root)) for each in BY_HAND if each.name == below)]
+    return [*dict.fromkeys(fetched), *(each.message(storage.place(root)) for each in BY_HAND if each.name == below)]
 
 
 def _place(catalog: DataCatalog, name: str) -> str:

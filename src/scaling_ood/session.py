@@ -17,6 +17,7 @@ from kedro.framework.session import KedroSession
 from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.pipeline import Pipeline
 
+from scaling_ood import storage
 from scaling_ood.terminal import silence_advice
 from scaling_ood.tracking.underway import underway
 from scaling_ood.wording import in_bytes, nearest
@@ -117,6 +118,8 @@ def message_of(error: BaseException, options: Mapping[str, Any]) -> str:
         error = error.__cause__
     if isinstance(error, click.ClickException):
         return error.message
+    if told := storage.problem(error):
+        return told
     unknown = _unknown_words(options) if isinstance(error, ValueError | ImportError) else []
     if unknown or not isinstance(error, USER_ERRORS) or isinstance(error, DatasetNotFoundError):
         return "\n".join(unknown)

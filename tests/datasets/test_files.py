@@ -13,6 +13,7 @@ from scaling_ood.datasets import (
     ReportDataset,
     ShardsDataset,
 )
+from scaling_ood.storage import StorageError
 
 
 def test_a_file_is_known_by_its_content(tmp_path):
@@ -37,8 +38,13 @@ def test_it_is_read_only(tmp_path):
 @pytest.mark.parametrize(
     "kind", [ProvidedFileDataset, ShardsDataset, CheckpointDataset, RecordedDataset, ReportDataset, ImageRootDataset]
 )
-def test_a_place_in_another_file_system_is_refused_and_not_made_a_folder(kind, tmp_path, monkeypatch):
+def test_a_place_in_a_file_system_that_does_not_serve_is_refused_and_not_made_a_folder(kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DatasetError, match="s3://bucket/x: products and photographs are kept on local disks only"):
-        kind(filepath="s3://bucket/x")
+    with pytest.raises(StorageError, match="ftp://host/x: 'ftp://' does not serve"):
+        kind(filepath="ftp://host/x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_in_a_store_are_refused():
+    with pytest.raises(StorageError, match="s3://bucket/x: weights are read only from a local disk: copy it there"):
+        ProvidedFileDataset(filepath="s3://bucket/x")

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from mlflow_store import empty_store
+from object_store import Bucket
 
 from scaling_ood.datasets import MlflowRunsDataset, UnsentRunsDataset
 from scaling_ood.products.kept_files import content_sum
@@ -336,6 +337,45 @@ def test_runs_that_would_show_the_same_are_sent_again_and_nothing_is_drawn(datas
         assert {each.path for each in MlflowClient().list_artifacts(run.info.run_id)} == {"figures", "tables"}
     dataset.save(plan(made_from={"results": "other"}))
     assert drawn == ["figures"] * 2
+
+
+def test_in_an_object_store_they_are_too(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def draw(parts: Sequence[Part]) -> Iterator[tuple[str, dict[str, RunRecord]]]:
+        drawn.append("figures")
+        yield parts[0].name, record(metrics={"auroc.mean": 0.75}, tables={"results": pd.DataFrame({"auroc": [0.75]})})
+
+    def runs() -> MlflowRunsDataset:
+        place = f"{bucket.address}/08_reporting/toy/multi_class/runs.json"
+        return MlflowRunsDataset(filepath=place, credentials=bucket.credentials)
+
+    kept = {"msp/run.json", "msp/tables/results.csv"}
+    for folder in ("runs.sent", "runs.unsent", "runs.sent"):
+        with monkeypatch.context() as broken:
+            if folder == "runs.unsent":
+                out_of_order(broken)
+            runs().save(Plan([Part("runs", 1)], draw, origin=Origin("record_runs")))
+        there = {name for name in bucket.names("08_reporting/toy/multi_class") if not name.startswith(".records")}
+        assert there == {"runs.json", *(f"{folder}/{name}" for name in kept)}
+        underway.begin()
+    run = logged(runs())
+    assert drawn == ["figures"]
+    assert run.data.metrics == {"auroc.mean": 0.75}
+    assert {each.path for each in MlflowClient().list_artifacts(run.info.run_id)} == {"tables"}
+
+
+def test_what_waits_in_an_object_store_is_found_and_sent(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = MlflowRunsDataset(filepath=f"{bucket.address}/08/toy/s/runs.json", credentials=bucket.credentials)
+    with monkeypatch.context() as broken:
+        out_of_order(broken)
+        runs.save(record(tables={"results": pd.DataFrame({"auroc": [0.75]})}))
+    underway.begin()
+    waiting = UnsentRunsDataset(filepath=bucket.address, benchmark="toy", credentials=bucket.credentials)
+    assert waiting.load() == [f"{bucket.address}/08/toy/s/runs.json"]
+    waiting.save(waiting.load())
+    assert logged(runs).info.status == "FINISHED"
+    assert bucket.names() == {"08/toy/s/runs.json"}
 
 
 def test_what_was_kept_and_is_damaged_is_drawn_again(dataset: MlflowRunsDataset, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from scaling_ood.images import (
 from scaling_ood.images.cifar_batches import read_batch
 from scaling_ood.images.containers import read_bytes
 from scaling_ood.images.files import fingerprint
-from scaling_ood.images.recorded import LABEL, NO_STAMP, stamp, stamps, unchanged
+from scaling_ood.images.recorded import LABEL, NO_STAMP, content_of, stamp, stamps
 from scaling_ood.images.scenes import read_labels
 
 PREPROCESSING = Preprocessing(10, 8, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -69,27 +69,28 @@ def test_size_alone_gives_a_change_away(file, make_picture):
     other_picture(file, make_picture, keep_time=True)
     assert os.stat(file.path).st_size != file.size
     with pytest.raises(ChangedFileError):
-        unchanged(file)
+        content_of(file)
 
 
-def test_the_content_of_a_file_of_the_same_size_and_time_is_not_read(file, monkeypatch):
-    def refuse(path):
-        raise AssertionError(path)
+def test_the_content_of_a_file_of_the_same_size_and_time_is_not_summed(file, monkeypatch):
+    def refuse(content):
+        raise AssertionError(content)
 
-    monkeypatch.setattr("scaling_ood.images.recorded.read_bytes", refuse)
-    assert unchanged(file) == file.path
+    monkeypatch.setattr("scaling_ood.images.recorded.fingerprint", refuse)
+    assert content_of(file) == read_bytes(file.path)
 
 
 def test_the_content_of_a_file_that_nobody_looked_at_is_compared(file, make_picture):
     bare = RecordedFile(file.path, *NO_STAMP, file.content)
-    assert unchanged(bare) == file.path
+    assert content_of(bare) == read_bytes(file.path)
     other_picture(file, make_picture)
     with pytest.raises(ChangedFileError):
-        unchanged(bare)
+        content_of(bare)
 
 
 def test_a_bare_path_is_taken_as_it_is(tmp_path):
-    assert unchanged(str(tmp_path / "absent.png")) == str(tmp_path / "absent.png")
+    (tmp_path / "any.png").write_bytes(b"any")
+    assert content_of(str(tmp_path / "any.png")) == b"any"
 
 
 def test_an_image_in_a_database_is_compared_by_its_own_bytes(tmp_path):
@@ -106,9 +107,9 @@ def test_an_image_in_a_database_is_compared_by_its_own_bytes(tmp_path):
     assert first.size == (place / "data.mdb").stat().st_size
     write(b=b"three")
     os.utime(place / "data.mdb", ns=(1, 1))
-    assert unchanged(first) == first.path
+    assert content_of(first) == read_bytes(first.path)
     with pytest.raises(ChangedFileError, match="test_lmdb::b has other content"):
-        unchanged(second)
+        content_of(second)
 
 
 def test_an_image_in_a_batch_is_compared_by_its_own_pixels(tmp_path):
@@ -125,9 +126,9 @@ def test_an_image_in_a_batch_is_compared_by_its_own_pixels(tmp_path):
     pixels[1] = 7
     write(pixels)
     os.utime(place / "test_batch", ns=(1, 1))
-    assert unchanged(first) == first.path
+    assert content_of(first) == read_bytes(first.path)
     with pytest.raises(ChangedFileError, match="test_batch::00001 has other content"):
-        unchanged(second)
+        content_of(second)
 
 
 def test_files_of_a_manifest_keep_what_was_recorded():
@@ -154,7 +155,7 @@ def test_a_file_with_the_mark_of_a_container_in_its_name_is_a_file(tmp_path, mak
     make_picture(12, 10).save(tmp_path / name)
     file = recorded(tmp_path / name)
     assert file.size == (tmp_path / name).stat().st_size
-    assert unchanged(file) == file.path
+    assert content_of(file) == read_bytes(file.path)
 
 
 def test_a_name_that_no_file_can_have_has_no_stamp():

@@ -128,7 +128,7 @@ def test_a_run_that_is_killed_while_it_writes_leaves_nothing_that_is_taken_for_w
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for kind, name in ((pd.DataFrame, "to_parquet"), (pd.DataFrame, "to_csv"), (ReportDataset, "_write")):
+    for kind, name in ((pd.DataFrame, "to_parquet"), (pd.DataFrame, "to_csv"), (ReportDataset, "_keep")):
         with monkeypatch.context() as broken:
             broken.setattr(kind, name, killed)
             with pytest.raises(KeyboardInterrupt):

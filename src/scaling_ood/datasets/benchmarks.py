@@ -8,6 +8,8 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from scaling_ood import storage
+
 
 class BenchmarksDataset(AbstractDataset[None, dict[str, Callable[[], Any]]]):
     """The files `<filepath>/<benchmark>/<setting>/<name>` that are there. Read only; empty where nothing has run.
@@ -30,6 +32,8 @@ class BenchmarksDataset(AbstractDataset[None, dict[str, Callable[[], Any]]]):
         filepath: str,
         name: str,
         dataset: str | Mapping[str, Any],
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Remember what to look for.
@@ -38,11 +42,14 @@ class BenchmarksDataset(AbstractDataset[None, dict[str, Callable[[], Any]]]):
             filepath: Folder of the layer, such as `data/08_reporting`.
             name: Of the file.
             dataset: Type of the data set that reads it, or its definition without a path.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = Path(filepath)
+        self._folder = storage.place(filepath, credentials, fs_args)
         self._name = name
-        self._definition = {"type": dataset} if isinstance(dataset, str) else dict(dataset)
+        options = {name: value for name, value in {"credentials": credentials, "fs_args": fs_args}.items() if value}
+        self._definition = {**options, **({"type": dataset} if isinstance(dataset, str) else dataset)}
         self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], Any]]:
@@ -58,7 +65,7 @@ class BenchmarksDataset(AbstractDataset[None, dict[str, Callable[[], Any]]]):
 
     def _reader(self, path: Path) -> Callable[[], Any]:
         dataset: AbstractDataset[Any, Any] = AbstractDataset.from_config(
-            path.as_posix(), {**self._definition, "filepath": path.as_posix()}
+            str(path), {**self._definition, "filepath": str(path)}
         )
         return dataset.load
 

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,10 @@ from kedro.io import AbstractDataset
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
-from scaling_ood.products.kept_files import (
-    content_sum,
-    is_intact,
-    put_in_place,
-    read_record,
-    write_atomically,
-)
+from scaling_ood.products.kept_files import RECORD, is_intact, keep, read_record, remove, write_atomically
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import TrainingPlan
 from scaling_ood.products.stored import StoredModel
@@ -56,23 +51,31 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
 
     engine: Engine = Local()
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
+        self._folder = storage.place(filepath, credentials, fs_args)
         self.metadata = metadata
 
     @alone()
     def save(self, data: TrainingPlan) -> None:
         """Train what is not trained yet."""
         record = self._record()
-        if record.get("key") == data.key and is_intact(self._weights, record["sha256"]):
+        if record.get("key") == data.key and is_intact(self._weights, record["sha256"], record.get("looks")):
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
         state = self._unfinished(data.key)
         started = time.perf_counter()
         before = len(state["history"]) if state else 0
@@ -113,37 +116,34 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         path = self._folder / "state.pt"
         if not path.is_file():
             return None
-        if not _is_whole(path):
-            _logger.warning("%s is empty or damaged: training begins anew", path)
-            return None
-        kept: dict[str, Any] = torch.load(path, weights_only=True)
+        with storage.local_copy(path) as copy:
+            if not _is_whole(copy):
+                _logger.warning("%s is empty or damaged: training begins anew", path)
+                return None
+            kept: dict[str, Any] = torch.load(copy, weights_only=True)
         return kept["state"] if kept["key"] == key else None
 
     def _keep(self, key: str, state: dict[str, Any]) -> None:
-        beside = self._folder / ".state.pt.part"
-        torch.save({"key": key, "state": state}, beside)
-        put_in_place(beside, self._folder / "state.pt")
+        keep(self._folder / "state.pt", partial(torch.save, {"key": key, "state": state}))
 
     def _finish(self, plan: TrainingPlan, state: dict[str, Any]) -> None:
-        (self._folder / "record.json").unlink(missing_ok=True)
+        remove(self._folder / RECORD)
         best = {name.removesuffix(_BEST): state for name, state in state["models"].items() if name.endswith(_BEST)}
         tensors = {
             f"{network}/{name}": t.contiguous().clone() for network, own in best.items() for name, t in own.items()
         }
-        beside = self._folder / ".model.safetensors.part"
-        save_file(tensors, beside)
-        put_in_place(beside, self._weights)
+        kept = keep(self._weights, partial(save_file, tensors))
         record = {
             **plan.origin.record(),
             "about": dict(plan.about),
             "history": state["history"],
-            "sha256": content_sum(self._weights),
+            **kept,
         }
-        write_atomically(self._folder / "record.json", json.dumps(record, indent=1))
-        (self._folder / "state.pt").unlink(missing_ok=True)
+        write_atomically(self._folder / RECORD, json.dumps(record, indent=1))
+        remove(self._folder / "state.pt")
 
     def _record(self) -> dict[str, Any]:
-        record = read_record(self._folder / "record.json")
+        record = read_record(self._folder / RECORD)
         return record if "sha256" in record and self._weights.is_file() else {}
 
     def _exists(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.products.kept_files import content_sum
 from scaling_ood.products.stored import ProvidedFile
 
@@ -29,7 +29,7 @@ class ProvidedFileDataset(AbstractDataset[None, ProvidedFile]):
             filepath: The file.
             metadata: For Kedro-Viz; not used here.
         """
-        self._path = local_path(filepath).expanduser().resolve()
+        self._path = storage.local(filepath, "weights are read").expanduser().resolve()
         self.metadata = metadata
 
     def load(self) -> ProvidedFile:

@@ -12,7 +12,7 @@ from kedro.io.core import DatasetError
 from numpy.typing import NDArray
 from PIL import Image
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.datasets.planned import PlannedDataset
 from scaling_ood.products.stored import StoredParts
 
@@ -21,21 +21,31 @@ ImageFolder = dict[str, NDArray[np.uint8] | dict[str, Any]]
 
 
 class ImageRootDataset(AbstractDataset[None, str]):
-    """The folder that holds data sets in their official layouts. Read only; loads as its absolute path."""
+    """The folder that holds data sets in their official layouts. Read only; loads as its absolute path or address."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath).expanduser().resolve()
+        folder = storage.place(filepath, credentials, fs_args)
+        self._folder = folder if storage.is_stored(folder) else folder.expanduser().resolve()
         self.metadata = metadata
 
     def load(self) -> str:
-        """Absolute path of the folder."""
-        return str(self._folder)
+        """Absolute path or address of the folder."""
+        return storage.address_of(self._folder)
 
     def save(self, data: None) -> None:  # noqa: ARG002
         """Refused: nothing here may write into a person's data."""
@@ -60,8 +70,7 @@ class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
             DamagedPartError: One was; its folder is named.
         """
         stored = super().load()
-        for name in stored.parts:
-            stored.check(name, self._folder / name)
+        storage.each(self._folder, lambda name: stored.check(name, self._folder / name), stored.parts)
         return stored
 
     def peek(self) -> StoredParts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -20,9 +19,9 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.fluent import _get_experiment_id
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.datasets.vouching import Voucher
-from scaling_ood.products.kept_files import read_record, remove, write_atomically
+from scaling_ood.products.kept_files import keep, move, read_record, remove, write_atomically
 from scaling_ood.products.plans import Plan
 from scaling_ood.products.records import RunRecord
 from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_inputs, log_metrics, log_parameters
@@ -36,6 +35,9 @@ UNSENT = ".unsent"
 
 SENT = ".sent"
 """Ending of the folder with what it has taken: a run that would show the same is sent from there, and nothing drawn."""
+
+RUN = "run.json"
+"""In the folder of a run, all that is not a figure or a table."""
 
 _COMPARED = ("kind", "setting", "benchmark")
 """Tags of the runs of which those of one file are the latest; the others lose that."""
@@ -66,14 +68,23 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
         ```
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The file about the runs.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._path = local_path(filepath)
+        self._path = storage.place(filepath, credentials, fs_args)
         self._unsent, self._sent = (self._path.with_suffix(ending) for ending in (UNSENT, SENT))
         self._record = Voucher(self._path.parent, self._path.name)
         self.metadata = metadata
@@ -84,8 +95,7 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
             self._put_back()
             if not self._record.vouches_for(data.origin):
                 self._record.withdraw()
-                self._write(data.whole())
-                self._record.write(data.origin, sorted(self._unsent.iterdir()))
+                self._record.write(data.origin, self._write(data.whole()))
         else:
             self._write(data)
         self.send()
@@ -94,32 +104,36 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
         """Have all that was sent waiting again."""
         content = read_record(self._path)
         for name in content:
-            if (self._sent / name).is_dir() and not (self._unsent / name).is_dir():
-                self._unsent.mkdir(exist_ok=True)
-                os.replace(self._sent / name, self._unsent / name)
+            if _is_kept(self._sent / name) and not _is_kept(self._unsent / name):
+                remove(self._unsent / name)
+                move(self._sent / name, self._unsent / name, last=RUN)
             content[name]["run_id"] = ""
         remove(self._sent)
         if content:
             write_atomically(self._path, json.dumps(content, indent=1))
 
-    def _write(self, data: Mapping[str, RunRecord]) -> None:
+    def _write(self, data: Mapping[str, RunRecord]) -> dict[str, dict[str, str]]:
+        """Write the file, and all that the runs show; gives what `keep` says of that, by its name beside the file."""
         before = read_record(self._path)
         remove(self._unsent)
-        content = {}
+        content, kept = {}, {}
         for name, record in data.items():
             old = before.get(name, {})
             if _is_same_training(record, old) and underway.attempt(partial(_is_in_store, old["run_id"])):
                 _logger.info("%s: not trained again, its MLflow run is %s", record.name, old["run_id"])
                 content[name] = old
             else:
-                content[name] = _keep(record, self._unsent / name)
+                content[name] = _entry(record)
+                shown = partial(_write_run, record, content[name])
+                kept[f"{self._unsent.name}/{name}"] = keep(self._unsent / name, shown)
         write_atomically(self._path, json.dumps(content, indent=1))
+        return kept
 
     def send(self) -> None:
         """Make runs of what is kept. Ends well whatever the store does; what it takes is removed here."""
         content = read_record(self._path)
         for name in content:
-            if (self._unsent / name).is_dir():
+            if _is_kept(self._unsent / name):
                 sent = underway.attempt(partial(_send, self._unsent / name))
                 if sent is None:
                     underway.unsent.append(content[name]["name"])
@@ -129,14 +143,13 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
                 self._keep_sent(name)
         underway.attempt(partial(_mark_latest, list(content.values())))
         if self._unsent.is_dir() and not any(self._unsent.iterdir()):
-            self._unsent.rmdir()
+            remove(self._unsent)
 
     def _keep_sent(self, name: str) -> None:
         """What was planned can be sent again, under the next `kedro run`."""
         remove(self._sent / name)
         if self._record.is_there:
-            self._sent.mkdir(exist_ok=True)
-            os.replace(self._unsent / name, self._sent / name)
+            move(self._unsent / name, self._sent / name, last=RUN)
         else:
             remove(self._unsent / name)
 
@@ -170,15 +183,26 @@ class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):
         ```
     """
 
-    def __init__(self, *, filepath: str, benchmark: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        benchmark: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where to look.
 
         Args:
             filepath: The folder of all layers.
             benchmark: Whose runs.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
+        self._options = {"credentials": credentials, "fs_args": fs_args}
+        self._folder = storage.place(filepath, credentials, fs_args)
         self._benchmark = benchmark
         self.metadata = metadata
 
@@ -190,7 +214,7 @@ class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):
     def save(self, data: Sequence[str]) -> None:
         """Send what waits beside them."""
         for place in data:
-            MlflowRunsDataset(filepath=place).send()
+            MlflowRunsDataset(filepath=place, **self._options).send()
 
     def _exists(self) -> bool:
         return True
@@ -199,15 +223,19 @@ class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):
         return {"filepath": str(self._folder), "benchmark": self._benchmark}
 
 
-def _keep(record: RunRecord, folder: Path) -> dict[str, Any]:
-    """Write all that a run shows to plain files; returns the entry of the file about it, as of a run not sent yet."""
-    entry = {
+def _entry(record: RunRecord) -> dict[str, Any]:
+    """What the file about the runs says of one that is not sent yet."""
+    return {
         "run_id": "",
         "name": record.name,
         "tags": dict(record.tags),
         "parameters": flatten_parameters(record.parameters) if record.parameters else {},
         "metrics": finite_metrics(record.metrics),
     }
+
+
+def _write_run(record: RunRecord, entry: Mapping[str, Any], folder: Path) -> None:
+    """Write all that a run shows to plain files."""
     for kind in ("figures", "tables"):
         (folder / kind).mkdir(parents=True)
     for stem, figure in record.figures.items():
@@ -218,23 +246,23 @@ def _keep(record: RunRecord, folder: Path) -> dict[str, Any]:
     for stem, table in record.tables.items():
         table.to_csv(folder / f"tables/{stem}.csv", index=False)
     curves = {name: [float(value) for value in values] for name, values in record.curves.items()}
-    write_atomically(
-        folder / "run.json",
-        json.dumps(
-            {
-                **entry,
-                "curves": curves,
-                "inputs": [asdict(one) for one in record.inputs],
-                "weights": record.weights,
-            }
-        ),
-    )
-    return entry
+    shown = {
+        **entry,
+        "curves": curves,
+        "inputs": [asdict(one) for one in record.inputs],
+        "weights": record.weights,
+    }
+    (folder / RUN).write_text(json.dumps(shown), encoding="utf-8")
+
+
+def _is_kept(folder: Path) -> bool:
+    """Whether all that a run shows is there."""
+    return (folder / RUN).is_file()
 
 
 def _send(folder: Path) -> dict[str, Any]:
     """Make a run of what is kept in a folder, under the run of the `kedro run` if there is one."""
-    entry = read_record(folder / "run.json")
+    entry = read_record(folder / RUN)
     curves, inputs, weights = entry.pop("curves"), entry.pop("inputs", ()), entry.pop("weights", None)
     tags, parent = entry["tags"], underway.parent
     client = MlflowClient()
@@ -257,9 +285,9 @@ def _send(folder: Path) -> dict[str, Any]:
             log_trained(client, run, *weights)
         elif training := tags.get("training_run"):
             log_network_used(client, run_id, training)
-        for kind in ("figures", "tables"):
-            if any((folder / kind).iterdir()):
-                client.log_artifacts(run_id, str(folder / kind), kind)
+        with storage.local_copy(folder) as copy:
+            for kind in sorted({path.parent.name for path in copy.glob("*/*")}):
+                client.log_artifacts(run_id, str(copy / kind), kind)
     return {**entry, "run_id": run_id}
 
 

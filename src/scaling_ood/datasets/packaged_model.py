@@ -26,8 +26,8 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 import scaling_ood
-from scaling_ood.datasets.places import local_path
-from scaling_ood.products.kept_files import put_in_place, read_record, remove, write_atomically
+from scaling_ood import storage
+from scaling_ood.products.kept_files import keep, read_record, remove, write_atomically
 from scaling_ood.products.packages import RESULTS, Package, write_package
 from scaling_ood.report import results_text
 from scaling_ood.tracking.processes import process_tags
@@ -62,28 +62,34 @@ class PackagedModelDataset(AbstractDataset[Package, dict[str, Any]]):
         ```
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
+        self._folder = storage.place(filepath, credentials, fs_args)
         self._record = self._folder.with_name(f"{self._folder.name}.json")
         self.metadata = metadata
 
     def save(self, data: Package) -> None:
         """Write the model, then log and register it."""
-        beside = self._folder.with_name(f".{self._folder.name}.part")
-        remove(beside)
         remove(self._record)
         with TemporaryDirectory(dir=_existing(self._folder.parent)) as temporary:
             package = Path(temporary) / ARTIFACT
             write_package(data, package)
             model = _model(data, package)
-            mlflow.pyfunc.save_model(beside, **model)
-            put_in_place(beside, self._folder)
+            keep(self._folder, lambda folder: mlflow.pyfunc.save_model(folder, **model))
             registered = underway.attempt(lambda: _register(data, model, package))
         record = {"folder": str(self._folder), "name": data.name, "version": "", "uri": "", **(registered or {})}
         write_atomically(self._record, json.dumps(record, indent=1))
@@ -110,7 +116,10 @@ class PackagedModelDataset(AbstractDataset[Package, dict[str, Any]]):
         return {"filepath": str(self._folder)}
 
 
-def _existing(folder: Path) -> Path:
+def _existing(folder: Path) -> Path | None:
+    """A folder, made if need be; None for one in an object store."""
+    if storage.is_stored(folder):
+        return None
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -6,33 +6,31 @@ import json
 import time
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kedro.io import AbstractDataset
 from tqdm import tqdm
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.datasets.storing import stored_beside
 from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import (
-    content_sum,
+    RECORD,
     is_intact,
+    keep,
     read_record,
     remove,
     remove_unfinished,
     write_atomically,
-    written_beside,
 )
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import Part, Plan
 from scaling_ood.products.stored import StoredParts
 
 Content = TypeVar("Content")
-RECORD = "record.json"
-"""Of the product: its key, what a reader should know, and which parts it consists of."""
-
 PART_RECORDS = ".parts"
 """Folder of the parts' own records, one small file each."""
 
@@ -41,9 +39,10 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
     """A folder with one file or folder per part, and records of what they were made from.
 
     Saving a plan makes the parts that are not there whole, with the plan's key; the parts of another key are removed.
-    Every part is written beside its place, then renamed, then vouched for by a small record of its own with its
-    checksum: whatever kills the process, no record names a part that is not whole. The product is what the records of
-    its parts add up to, so that several processes can make different parts of it at the same time.
+    Every part is written beside its place, then renamed, or in an object store put there by one upload, then vouched
+    for by a small record of its own with its checksum: whatever kills the process, no record names a part that is not
+    whole. The product is what the records of its parts add up to, so that several processes can make different parts
+    of it at the same time.
 
     Attributes:
         engine: Who makes the parts.
@@ -52,14 +51,23 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
     unit = "image"
     engine: Engine = Local()
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
+        self._folder = storage.place(filepath, credentials, fs_args)
         self.metadata = metadata
 
     @abstractmethod
@@ -100,20 +108,23 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         }
         if mine is None or len(mine) == len(plan.parts):
             self._clear_others(record, plan)
-        missing = [part for part in (plan.parts if mine is None else mine) if not self._is_there(plan.key, part)]
+        wanted = plan.parts if mine is None else mine
+        there = storage.each(self._folder, partial(self._is_there, plan.key), wanted)
+        missing = [part for part, is_there in zip(wanted, there, strict=True) if not is_there]
         if record != present and (missing or record.get("planned") != present["planned"]):
             write_atomically(self._folder / RECORD, json.dumps(present, indent=1))
         return missing
 
     def absent(self, plan: Plan[Content]) -> list[Part]:
         """The parts that no record vouches for; no part is read."""
-        return [part for part in plan.parts if not self._is_recorded(plan.key, part.name, part.items)]
+        there = self._recorded(plan.key, {part.name: part.items for part in plan.parts})
+        return [part for part in plan.parts if part.name not in there]
 
     def progress(self) -> tuple[int, int]:
         """How many parts are recorded, and of how many; no part is read."""
         record = read_record(self._folder / RECORD)
         planned = record.get("planned", {})
-        return sum(self._is_recorded(record["key"], *part) for part in planned.items()), len(planned)
+        return len(self._recorded(record.get("key"), planned)), len(planned)
 
     def make(self, plan: Plan[Content], parts: Sequence[Part]) -> Iterator[Part]:
         """Make parts of a plan, and store each while the next is made; a process that makes others does not mind."""
@@ -121,15 +132,17 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
 
         def store(made: tuple[str, Content, float]) -> Part:
             name, content, seconds = made
-            place = self._folder / self._place(name)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with written_beside(place) as beside:
-                self._write(beside, content)
-            about = {"key": plan.key, "items": items[name], "sha256": content_sum(place), "seconds": seconds}
+            kept = self._keep(name, content)
+            about = {"key": plan.key, "items": items[name], **kept, "seconds": seconds}
             write_atomically(self._part_record(name), json.dumps(about))
             return Part(name, items[name])
 
         return stored_beside(_timed(plan.make(parts)), store)
+
+    def _keep(self, name: str, content: Content) -> dict[str, str]:
+        place = self._folder / self._place(name)
+        # A worker that counts as lost may still be at it.
+        return keep(place, lambda beside: self._write(beside, content), shared=True)
 
     def load(self) -> StoredParts:
         """The finished product; nothing is read yet."""
@@ -156,19 +169,27 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         """The records of all planned parts, in the order of the plan; None if one is not there."""
         if not {"key", "about", "planned"} <= set(record):
             return None
-        if not all(self._is_recorded(record["key"], *part) for part in record["planned"].items()):
-            return None
-        return {name: read_record(self._part_record(name)) for name in record["planned"]}
+        parts = self._recorded(record["key"], record["planned"])
+        return parts if len(parts) == len(record["planned"]) else None
 
-    def _is_recorded(self, key: str, name: str, items: int) -> bool:
-        found = read_record(self._part_record(name))
-        same = (found.get("key"), found.get("items")) == (key, items)
-        return same and (self._folder / self._place(name)).exists()
+    def _recorded(self, key: object, planned: Mapping[str, int]) -> dict[str, Mapping[str, Any]]:
+        """The records of those planned parts that are there, in order; no part is read."""
+
+        def recorded(part: tuple[str, int]) -> dict[str, Any]:
+            found = self._record_of(key, *part)
+            return found if found and (self._folder / self._place(part[0])).exists() else {}
+
+        records = storage.each(self._folder, recorded, planned.items())
+        return {name: found for name, found in zip(planned, records, strict=True) if found}
 
     def _is_there(self, key: str, part: Part) -> bool:
-        if not self._is_recorded(key, part.name, part.items):
-            return False
-        return is_intact(self._folder / self._place(part.name), read_record(self._part_record(part.name))["sha256"])
+        found = self._record_of(key, part.name, part.items)
+        return bool(found) and is_intact(self._folder / self._place(part.name), found["sha256"], found.get("looks"))
+
+    def _record_of(self, key: object, name: str, items: int) -> dict[str, Any]:
+        """What vouches for a part of that key; empty without any."""
+        found = read_record(self._part_record(name))
+        return found if (found.get("key"), found.get("items")) == (key, items) else {}
 
     def _part_record(self, name: str) -> Path:
         return self._folder / PART_RECORDS / f"{name}.json"
@@ -176,8 +197,9 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
     def _clear_others(self, record: Mapping[str, Any], plan: Plan[Content]) -> None:
         """Remove the parts of other keys, made or not; files that no record names are a person's own and stay."""
         names = set(record.get("planned", ())) if record.get("key") != plan.key else set()
-        for path in sorted((self._folder / PART_RECORDS).rglob("*.json")):
-            if read_record(path).get("key") != plan.key:
+        own = sorted((self._folder / PART_RECORDS).rglob("*.json"))
+        for path, about in zip(own, storage.each(self._folder, read_record, own), strict=True):
+            if about.get("key") != plan.key:
                 names.add(path.relative_to(self._folder / PART_RECORDS).as_posix().removesuffix(".json"))
         if names:
             remove(self._folder / RECORD)

@@ -16,26 +16,25 @@ from kedro.utils import find_kedro_project
 from kedro_datasets._typing import TablePreview
 from pydantic import BaseModel
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.products.kept_files import (
+    RECORD,
     DamagedPartError,
     content_sum,
     damaged,
-    is_intact,
-    put_in_place,
+    is_there,
+    keep,
+    opened_intact,
     read_record,
-    remove,
 )
 from scaling_ood.products.keys import Origin, digest
 from scaling_ood.products.plans import Plan
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Measured, Quality, Scores
-from scaling_ood.products.tables import WithTables
 
-KINDS: dict[str, type[WithTables]] = {each.__name__: each for each in (Manifest, Quality, Scores, Measured)}
+KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Manifest, Quality, Scores, Measured)}
 """What can be stored so, by the name in its record."""
 
-RECORD = "record.json"
 _SHOWN_ROWS = 20
 
 
@@ -54,55 +53,71 @@ class RecordedDataset(AbstractDataset[Any, Any]):
     """
 
     def __init__(
-        self, *, filepath: str, roots: dict[str, str] | None = None, metadata: dict[str, Any] | None = None
+        self,
+        *,
+        filepath: str,
+        roots: dict[str, str | dict[str, Any]] | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
-            roots: Of a manifest: where photographs and rendered images are today; relative to the project.
+            roots: Of a manifest: where photographs and rendered images are today, relative to the project; or a mapping
+                of `filepath`, `credentials` and `fs_args`, where those are others than the folder's.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
-        # Kedro makes `filepath` absolute, and nothing else: a notebook runs in a folder of its own.
-        project = find_kedro_project(self._folder) or Path.cwd()
-        places = {name: project / local_path(place).expanduser() for name, place in (roots or {}).items()}
-        self._roots = {name: str(place.resolve()) for name, place in places.items()}
+        own = {"credentials": credentials, "fs_args": fs_args}
+        self._folder = storage.place(filepath, **own)
+        given = {name: {"filepath": root} if isinstance(root, str) else root for name, root in (roots or {}).items()}
+        self._roots = {name: self._root(**{**own, **root}) for name, root in given.items()}
         self.metadata = metadata
 
+    def _root(self, filepath: str, credentials: dict[str, Any] | None, fs_args: dict[str, Any] | None) -> str:
+        place = storage.place(filepath, credentials, fs_args)
+        if not storage.is_stored(place):
+            # Kedro makes `filepath` absolute, and nothing else: a notebook runs in a folder of its own.
+            project = None if storage.is_stored(self._folder) else find_kedro_project(self._folder)
+            place = ((project or Path.cwd()) / place.expanduser()).resolve()
+        return storage.address_of(place)
+
     def save(self, data: Any) -> None:
-        """Write the folder beside its place, then give it its name."""
+        """Write the folder as a whole."""
         if isinstance(data, Plan):
             if self._holds(data.origin):
                 return
             data = data.whole()
-        beside = self._folder.with_name(f".{self._folder.name}.part")
-        remove(beside)
-        beside.mkdir(parents=True)
+        keep(self._folder, partial(self._write, data))
+
+    def _write(self, data: Any, folder: Path) -> None:
+        folder.mkdir(parents=True)
         fields, sums = {}, {}
         for name, value in _values(data).items():
             if isinstance(value, pd.DataFrame):
-                value.reset_index(drop=True).to_parquet(beside / f"{name}.parquet", index=False)
-                sums[name] = content_sum(beside / f"{name}.parquet")
+                value.reset_index(drop=True).to_parquet(folder / f"{name}.parquet", index=False)
+                sums[name] = content_sum(folder / f"{name}.parquet")
             else:
                 fields[name] = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         record = {"kind": type(data).__name__, **data.origin.record(), "fields": fields, "sums": sums}
         record = json.loads(json.dumps(record))
-        (beside / RECORD).write_text(json.dumps({**record, "sum": digest(record)}, indent=1), encoding="utf-8")
-        put_in_place(beside, self._folder)
+        (folder / RECORD).write_text(json.dumps({**record, "sum": digest(record)}, indent=1), encoding="utf-8")
 
     def load(self) -> Any:
         """The product.
 
         Raises:
-            DamagedPartError: It is not what was written.
+            DamagedPartError: It is not what was written. Of a table in an object store that is told when it is read.
         """
         record = self._record()
         places = {name: self._folder / f"{name}.parquet" for name in record["sums"]}
         for name, place in places.items():
-            if not is_intact(place, record["sums"][name]):
+            if not is_there(place, record["sums"][name]):
                 raise damaged(place)
-        return self._made(record, {name: partial(_read, place) for name, place in places.items()})
+        return self._made(record, {name: partial(_read, place, record["sums"][name]) for name, place in places.items()})
 
     def peek(self) -> Any:
         """The product without the rows of its tables: what its record tells."""
@@ -111,8 +126,10 @@ class RecordedDataset(AbstractDataset[Any, Any]):
 
     def preview(self) -> TablePreview:
         """The first rows of its first table, for Kedro-Viz."""
-        files = sorted(self._folder.glob("*.parquet"))
-        frame = pd.read_parquet(files[0]).head(_SHOWN_ROWS) if files else pd.DataFrame()
+        frame = pd.DataFrame()
+        if files := sorted(self._folder.glob("*.parquet")):
+            with storage.local_copy(files[0]) as copy:
+                frame = pd.read_parquet(copy).head(_SHOWN_ROWS)
         return TablePreview(json.loads(frame.to_json(orient="split")))
 
     def _holds(self, origin: Origin) -> bool:
@@ -148,9 +165,10 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         return {"filepath": str(self._folder)}
 
 
-def _read(place: Path) -> pd.DataFrame:
+def _read(place: Path, sha256: object) -> pd.DataFrame:
+    opened = opened_intact(place, sha256)
     try:
-        return pd.read_parquet(place)
+        return pd.read_parquet(opened)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged(place, str(error)) from error
 

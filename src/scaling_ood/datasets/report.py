@@ -12,9 +12,9 @@ import pandas as pd
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import PlotlyPreview
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.datasets.vouching import Voucher
-from scaling_ood.products.kept_files import write_bytes_atomically
+from scaling_ood.products.kept_files import keep
 from scaling_ood.products.keys import NOT_MADE
 from scaling_ood.products.plans import Plan
 
@@ -38,14 +38,23 @@ class ReportDataset(AbstractDataset[Mapping[str, Any] | Plan[Mapping[str, Any]],
         ```
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The folder.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._folder = local_path(filepath)
+        self._folder = storage.place(filepath, credentials, fs_args)
         self._record = Voucher(self._folder, "report")
         self.metadata = metadata
 
@@ -57,21 +66,11 @@ class ReportDataset(AbstractDataset[Mapping[str, Any] | Plan[Mapping[str, Any]],
                 return
             data = data.whole()
         self._record.withdraw()
-        self._record.write(origin, [self._write(name, content) for name, content in data.items()])
+        files = (_file(name, content) for name, content in data.items())
+        self._record.write(origin, {name: self._keep(name, content) for name, content in files})
 
-    def _write(self, name: str, content: Any) -> Path:
-        if isinstance(content, str):
-            place, written = self._folder / name, content.encode()
-        elif isinstance(content, pd.DataFrame):
-            place, written = self._folder / f"{name}.csv", content.to_csv(index=False).encode()
-        elif hasattr(content, "to_json"):
-            place, written = self._folder / f"{name}.json", content.to_json().encode()
-        else:
-            image = io.BytesIO()
-            content.savefig(image, format="png", dpi=_DPI)
-            place, written = self._folder / f"{name}.png", image.getvalue()
-        write_bytes_atomically(place, written)
-        return place
+    def _keep(self, name: str, content: bytes) -> dict[str, str]:
+        return keep(self._folder / name, lambda beside: beside.write_bytes(content))
 
     def load(self) -> dict[str, Path]:
         """Name to file."""
@@ -87,3 +86,16 @@ class ReportDataset(AbstractDataset[Mapping[str, Any] | Plan[Mapping[str, Any]],
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
+
+
+def _file(name: str, content: Any) -> tuple[str, bytes]:
+    """Name and content of the file for one part."""
+    if isinstance(content, str):
+        return name, content.encode()
+    if isinstance(content, pd.DataFrame):
+        return f"{name}.csv", content.to_csv(index=False).encode()
+    if hasattr(content, "to_json"):
+        return f"{name}.json", content.to_json().encode()
+    image = io.BytesIO()
+    content.savefig(image, format="png", dpi=_DPI)
+    return f"{name}.png", image.getvalue()

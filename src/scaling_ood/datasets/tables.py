@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pandas as pd
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
-from scaling_ood.datasets.places import local_path
+from scaling_ood import storage
 from scaling_ood.datasets.vouching import Voucher
-from scaling_ood.products.kept_files import write_atomically
+from scaling_ood.products.kept_files import keep
 from scaling_ood.products.keys import NOT_MADE
 from scaling_ood.products.plans import Plan
 
@@ -27,14 +28,23 @@ class TableDataset(AbstractDataset[pd.DataFrame | Plan[pd.DataFrame], pd.DataFra
         ```
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Remember where it is.
 
         Args:
             filepath: The file.
+            credentials: Of an object store.
+            fs_args: More for an object store.
             metadata: For Kedro-Viz; not used here.
         """
-        self._path = local_path(filepath)
+        self._path = storage.place(filepath, credentials, fs_args)
         self._record = Voucher(self._path.parent, self._path.name)
         self.metadata = metadata
 
@@ -46,16 +56,18 @@ class TableDataset(AbstractDataset[pd.DataFrame | Plan[pd.DataFrame], pd.DataFra
                 return
             data = data.whole()
         self._record.withdraw()
-        write_atomically(self._path, data.to_csv(index=False))
-        self._record.write(origin, [self._path])
+        kept = keep(self._path, partial(data.to_csv, index=False))
+        self._record.write(origin, {self._path.name: kept})
 
     def load(self) -> pd.DataFrame:
         """The table."""
-        return pd.read_csv(self._path)
+        with storage.local_copy(self._path) as copy:
+            return pd.read_csv(copy)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """The first rows, for Kedro-Viz."""
-        return TablePreview(json.loads(pd.read_csv(self._path, nrows=nrows).to_json(orient="split")))
+        with storage.local_copy(self._path) as copy:
+            return TablePreview(json.loads(pd.read_csv(copy, nrows=nrows).to_json(orient="split")))
 
     def _exists(self) -> bool:
         return self._path.is_file()

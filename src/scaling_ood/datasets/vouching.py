@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
-from scaling_ood.products.kept_files import content_sum, is_intact, read_record, remove, write_atomically
+from scaling_ood import storage
+from scaling_ood.products.kept_files import is_intact, read_record, remove, write_atomically
 from scaling_ood.products.keys import Origin
 
 RECORDS = ".records"
@@ -31,7 +32,14 @@ class Voucher:
         record = read_record(self._path)
         if not record or Origin.of_record(record) != origin:
             return False
-        return all(is_intact(self._folder / name, sha256) for name, sha256 in record["files"].items())
+        looks = record.get("looks", {})
+        return all(
+            storage.each(
+                self._folder,
+                lambda file: is_intact(self._folder / file[0], file[1], looks.get(file[0])),
+                record["files"].items(),
+            )
+        )
 
     @property
     def is_there(self) -> bool:
@@ -42,7 +50,14 @@ class Voucher:
         """Vouch for nothing, before a file is changed."""
         remove(self._path)
 
-    def write(self, origin: Origin, files: Iterable[Path]) -> None:
-        """Vouch for files that are written."""
-        sums = {path.relative_to(self._folder).as_posix(): content_sum(path) for path in files}
-        write_atomically(self._path, json.dumps({**origin.record(), "files": sums}, indent=1))
+    def write(self, origin: Origin, kept: Mapping[str, Mapping[str, str]]) -> None:
+        """Vouch for files and folders that are written.
+
+        Args:
+            origin: What they were made from.
+            kept: Name in the folder to what `keep` said.
+        """
+        about = {"files": {name: each["sha256"] for name, each in kept.items()}}
+        if looks := {name: each["looks"] for name, each in kept.items() if "looks" in each}:
+            about["looks"] = looks
+        write_atomically(self._path, json.dumps({**origin.record(), **about}, indent=1))

@@ -37,7 +37,7 @@ class Check(NamedTuple):
     turned: int = 1
 
 
-def check_image(path: Path, looks: bool = False) -> Check:
+def check_image(path: str | Path, looks: bool = False) -> Check:
     """Decode the whole image once, and make it RGB as a network will see it.
 
     JPEGs are decoded at an eighth of their size, which still reads every byte, so that a truncated file is found at a
@@ -62,7 +62,7 @@ def check_image(path: Path, looks: bool = False) -> Check:
     return Check(digest, "", size, orientation_of(image), 16 if is_deep_grey(image) else 8, look, turned)
 
 
-def check_images(paths: Sequence[Path], workers: int, looks: bool = False) -> Iterator[Check]:
+def check_images(paths: Sequence[str | Path], workers: int, looks: bool = False) -> Iterator[Check]:
     """Check many files at once, in their order; decoding releases the interpreter, so threads serve."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
         yield from pool.map(partial(check_image, looks=looks), paths)

@@ -8,6 +8,7 @@ from scaling_ood.images.cifar_batches import FOLDER, read_batch, read_class_name
 from scaling_ood.images.containers import inside
 from scaling_ood.images.layouts import LayoutError
 from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
+from scaling_ood.storage import refuse_store
 from scaling_ood.wording import listed
 
 _BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
@@ -16,6 +17,7 @@ _BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test":
 @LAYOUTS.reader("cifar10", f"{FOLDER}/{{data_batch_1..5,test_batch,batches.meta}}", [FOLDER])
 def _cifar10(root: Path, wanted: Wanted) -> list[Entry]:
     """CIFAR-10, Python version: `cifar-10-batches-py/{data_batch_1..5,test_batch,batches.meta}`."""
+    refuse_store(root, "batches of CIFAR-10 are read")
     chosen = {split: batches for split, batches in _BATCHES.items() if wanted.split(split)}
     names = ["batches.meta", *(batch for batches in chosen.values() for batch in batches)]
     missing = [name for name in names if not (root / FOLDER / name).is_file()]

@@ -10,6 +10,7 @@ from typing import Any
 from scaling_ood.images.places import places365_classes
 from scaling_ood.images.tables import class_table
 from scaling_ood.registry import Registry
+from scaling_ood.storage import place
 
 
 def _imagenet_21k_p(_: Path) -> tuple[str, ...]:
@@ -46,4 +47,4 @@ def class_list(name: str, folder: str | Path) -> tuple[str, ...]:
     >>> class_list("imagenet_1k", Path())[:2]
     ('n01440764', 'n01443537')
     """
-    return CLASS_LISTS[name](Path(folder))
+    return CLASS_LISTS[name](place(str(folder)))

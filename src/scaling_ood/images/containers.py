@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from scaling_ood.images import cifar_batches, lmdb_images
 from scaling_ood.images.files import is_there, read_file
+from scaling_ood.storage import is_stored
 
 SEPARATOR = "::"
 
@@ -46,9 +47,11 @@ def read_bytes(path: str) -> bytes:
 def container_of(path: str) -> str:
     """The container that an image is in; empty for one that is a file of its own, whatever it is called.
 
+    In an object store there are files alone.
+
     >>> container_of("test_lmdb::0001c44e"), container_of("sets/a::b.png")
     ('test_lmdb', '')
     """
     container, separator, _ = path.rpartition(SEPARATOR)
     known = separator and any(name.search(container) for name, _ in _KINDS)
-    return container if known and not is_there(path) else ""
+    return container if known and not is_stored(path) and not is_there(path) else ""

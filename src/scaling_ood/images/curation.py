@@ -7,11 +7,11 @@ flagged by hand. Nothing is deleted: the report names what is left out.
 from __future__ import annotations
 
 from difflib import get_close_matches
-from pathlib import Path
 
 import pandas as pd
 
 from scaling_ood.images.quality import QualityMeasure
+from scaling_ood.storage import place
 from scaling_ood.wording import listed
 
 REPORT_COLUMNS = ("id", "path", "class_name", "quality", "reason")
@@ -35,7 +35,8 @@ def read_flags(path: str, images: pd.DataFrame) -> pd.Series:
         FileNotFoundError: No such file.
         FlagError: A column is missing, an image is not in the listing, is named twice, or has no reason.
     """
-    flags = pd.read_csv(Path(path), dtype=str, keep_default_na=False)
+    with place(path).open(encoding="utf-8") as file:
+        flags = pd.read_csv(file, dtype=str, keep_default_na=False)
     if missing := [column for column in ("image", "reason") if column not in flags]:
         raise FlagError(f"{path} has no column {', '.join(missing)} (it has: {', '.join(flags.columns)})")
     ids = dict(zip(images["path"], images["id"], strict=True)) | dict(zip(images["id"], images["id"], strict=True))

@@ -8,6 +8,8 @@ import re
 import stat
 from pathlib import Path
 
+from scaling_ood import storage
+
 MOST_BYTES = 2**28
 """Largest image file that is read, in bytes: 256 MiB."""
 
@@ -42,7 +44,7 @@ def printable(name: str) -> str:
 
 
 def read_file(path: str | Path) -> bytes:
-    """The content of a regular file.
+    """The content of a regular file, or of one in an object store.
 
     Nothing is waited for: a FIFO, a device or a link to one is refused before anything is read of it.
 
@@ -53,6 +55,11 @@ def read_file(path: str | Path) -> bytes:
         RefusedFileError: No regular file, empty, or larger than `MOST_BYTES`.
         OSError: It is not there, or must not be read.
     """
+    if storage.is_stored(path):
+        content = storage.read(str(path), MOST_BYTES + 1)
+        if not content:
+            raise RefusedFileError("is empty")
+        return _short(content)
     place = place_of(str(path))
     try:
         _refuse(os.stat(place))  # Before it is opened: opening alone may do something to a device.
@@ -63,9 +70,7 @@ def read_file(path: str | Path) -> bytes:
         if error.filename:
             error.filename = str(path)  # Not the bytes.
         raise
-    if len(content) > MOST_BYTES:
-        raise RefusedFileError(f"has more than the {MOST_BYTES:,} bytes that are read of an image")
-    return content
+    return _short(content)
 
 
 def fingerprint(content: bytes) -> str:
@@ -84,6 +89,12 @@ def place_of(path: str) -> bytes:
     if b"\\x" in name and not is_there(path):
         return _ESCAPED.sub(lambda byte: bytes.fromhex(byte[1].decode()), name)
     return name
+
+
+def _short(content: bytes) -> bytes:
+    if len(content) > MOST_BYTES:
+        raise RefusedFileError(f"has more than the {MOST_BYTES:,} bytes that are read of an image")
+    return content
 
 
 def _refuse(found: os.stat_result) -> None:

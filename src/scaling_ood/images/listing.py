@@ -14,6 +14,7 @@ from pathlib import Path
 
 from scaling_ood.images.files import printable
 from scaling_ood.images.layouts import Layouts
+from scaling_ood.storage import listed_at_once
 
 UNLISTED = "image that no list names"
 
@@ -93,6 +94,7 @@ def list_files(
     read = LAYOUTS[layout]
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
+    folder = listed_at_once(folder)
     wanted = Wanted(splits, None if classes is None else frozenset(classes))
     entries = (entry for entry in read(folder, wanted) if entry in wanted)
     return sorted(map(_printable, entries), key=lambda entry: entry.path)

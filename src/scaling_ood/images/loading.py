@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from scaling_ood.cores import Workers, workers_of
 from scaling_ood.images.exif import SIDEWAYS, Orientation, orientation_of, turned_by_pillow
 from scaling_ood.images.noise import Noise, to_pixels
-from scaling_ood.images.opening import load, open_image, read_rgb
-from scaling_ood.images.recorded import RecordedFile, path_of, unchanged
+from scaling_ood.images.opening import as_rgb, load, open_content
+from scaling_ood.images.recorded import RecordedFile, content_of, path_of
 from scaling_ood.images.transforms import Preprocessing
 
 
@@ -144,13 +144,13 @@ def read_image(file: str | RecordedFile, orientation: Orientation = "stored") ->
         UnreadableImageError: It was readable when the data was prepared and is not now.
     """
     with _as_prepared(file):
-        return read_rgb(unchanged(file), orientation)
+        return as_rgb(open_content(content_of(file)), orientation)
 
 
 def image_size(file: str | RecordedFile, orientation: Orientation = "stored") -> tuple[int, int]:
     """Width and height of what `read_image` gives, without decoding it where it can be told; errors are the same."""
     with _as_prepared(file):
-        image = open_image(unchanged(file))
+        image = open_content(content_of(file))
         if turned_by_pillow(image) > 1:  # Versions of Pillow differ in what they say of its size before they turn it.
             load(image)
     turn = orientation_of(image) if orientation == "upright" else 1

@@ -9,6 +9,7 @@ from scaling_ood.images.containers import inside
 from scaling_ood.images.folders import EmptyClassError, subfolders
 from scaling_ood.images.listing import LAYOUTS, Entry, Wanted
 from scaling_ood.images.lmdb_images import list_keys
+from scaling_ood.storage import refuse_store
 from scaling_ood.wording import listed
 
 _DATABASE = re.compile(r"(?:(?P<category>\w+)_)?(?P<split>train|val|test)_lmdb")
@@ -17,6 +18,7 @@ _DATABASE = re.compile(r"(?:(?P<category>\w+)_)?(?P<split>train|val|test)_lmdb")
 @LAYOUTS.reader("lsun", "test_lmdb/, <category>_{train,val}_lmdb/", ["test_lmdb", "*_train_lmdb", "*_val_lmdb"])
 def _lsun(root: Path, wanted: Wanted) -> list[Entry]:
     """LSUN: `test_lmdb/` and `<category>_{train,val}_lmdb/`, whose keys name the images."""
+    refuse_store(root, "databases are read")
     databases = [(folder, match) for folder in subfolders(root) if (match := _DATABASE.fullmatch(folder.name))]
     if not databases:
         raise FileNotFoundError(f"no database test_lmdb or <category>_val_lmdb in {root}")

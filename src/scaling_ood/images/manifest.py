@@ -15,7 +15,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from scaling_ood.images.listing import list_files
 from scaling_ood.images.recorded import NO_STAMP, stamps
 from scaling_ood.images.tables import class_table
 from scaling_ood.images.walking import HIDDEN
+from scaling_ood.storage import place
 from scaling_ood.wording import listed, unknown
 
 COLUMNS = (
@@ -87,7 +87,7 @@ def read_folder(
         LayoutError: Lists and images contradict each other.
         MissingLibraryError: The layout needs a package that is not installed.
     """
-    files = list_files(layout, Path(folder), splits, class_names)
+    files = list_files(layout, place(folder), splits, class_names)
     entries = [file for file in files if not file.left_out]
     others = left_out(name, {file.path: file.left_out for file in files if file.left_out})
     frame = pd.DataFrame(
@@ -239,9 +239,9 @@ def quarantine(
         TooManyUnreadableError: The share of unreadable images is above `most`, or a data set has no other images.
     """
     named = zip(frame["data_set"], frame["path"], strict=True)
-    paths = [Path(folders[data_set], path) if path else None for data_set, path in named]
+    paths = [f"{folders[data_set]}/{path}" if path else None for data_set, path in named]
     # Before anything is read: whatever changes from here on has another time.
-    stamped = iter(stamps([str(path) for path in paths if path], workers))
+    stamped = iter(stamps([path for path in paths if path], workers))
     when = [next(stamped) if path else NO_STAMP for path in paths]
     checks = check_images([path for path in paths if path], workers, looks)
     found = [next(checks) if path else Check() for path in paths]

@@ -1,7 +1,8 @@
 """Is a file still the one that the data was prepared with?
 
 Data preparation records size, time and content of every file. Where one is read later, size and time are compared,
-which costs one look at the folder; only where they differ, its content is.
+which costs one look at the folder; only where they differ, its content is. In an object store, where a look costs as
+much as the file, its content is compared whenever it is read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pandas as pd
 
 from scaling_ood.images.containers import container_of, read_bytes
 from scaling_ood.images.files import fingerprint, place_of
+from scaling_ood.storage import address_of, is_stored
 
 LABEL = "label_"
 
@@ -43,21 +45,25 @@ class RecordedFile:
     content: str
 
 
-def unchanged(file: RecordedFile | str) -> str:
-    """The path of a file, after making sure that its content is the recorded one; of a bare path nothing is known.
+def content_of(file: RecordedFile | str) -> bytes:
+    """The bytes of a file, after making sure that they are the recorded ones; of a bare path nothing is known.
 
     Raises:
         ChangedFileError: It is another one; names the file and the command that prepares the data anew.
-        OSError: The file is not there any more.
+        OSError: The file is not there any more, or is none that is read.
+        MissingLibraryError: The container needs a package that is not installed.
     """
     if isinstance(file, str):
-        return file
-    if stamp(file.path) != (file.size, file.modified_ns) and fingerprint(read_bytes(file.path)) != file.content:
+        return read_bytes(file)
+    # The look comes first: whatever changes from here on has another time.
+    same = not is_stored(file.path) and stamp(file.path) == (file.size, file.modified_ns)
+    content = read_bytes(file.path)
+    if not same and fingerprint(content) != file.content:
         raise ChangedFileError(
             f"{file.path} has other content than when the data was prepared. Put the file back, or prepare the data "
             "anew: kedro run --pipelines data_preparation"
         )
-    return file.path
+    return content
 
 
 def path_of(file: RecordedFile | str) -> str:
@@ -76,15 +82,18 @@ def recorded_files(rows: pd.DataFrame, folders: pd.Series | str, kind: str = "")
     stamps = [rows.get(f"{kind}{name}", pd.Series(-1, rows.index)) for name in ("bytes", "modified_ns")]
     paths = folders + "/" + rows[f"{kind}path"]
     columns = [paths, *stamps, rows[f"{kind}content"]]
-    return [RecordedFile(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+    named, *rest = (column.tolist() for column in columns)
+    return [RecordedFile(*values) for values in zip(map(address_of, named), *rest, strict=True)]
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """Size and time of the last change of a file, or of the container that it is in.
+    """Size and time of the last change of a file, or of the container that it is in; `NO_STAMP` in an object store.
 
     Raises:
         OSError: It is not there.
     """
+    if is_stored(path):
+        return NO_STAMP
     container = container_of(path)
     place = container or path
     # A database is a folder, whose own time does not change with what is written into its file.

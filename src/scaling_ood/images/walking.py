@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling_ood.images.formats import image_suffixes
+from scaling_ood.storage import is_stored, names_in
 
 HIDDEN = "hidden, or of the system"
 DANGLING = "link to nothing"
@@ -42,6 +43,8 @@ def is_hidden(name: str) -> bool:
 def walk(folder: Path, endings: frozenset[str] | None = None, deep: bool = True) -> Iterator[Found]:
     """All that is in a folder, sorted by name; links are followed, and no folder is entered twice.
 
+    An object store has no links.
+
     Args:
         folder: Where to look; one that is not there holds nothing.
         endings: Of the files that are wanted, in lower case; by default those of all images that are read.
@@ -49,11 +52,14 @@ def walk(folder: Path, endings: frozenset[str] | None = None, deep: bool = True)
     """
     if not folder.is_dir():
         return
+    wanted = image_suffixes() if endings is None else endings
+    if is_stored(folder):
+        yield from _walk_store(folder, wanted, deep)
+        return
     above = {_identity(place) for place in folder.parents}
     if _identity(folder) in above:
         yield Found(folder, LOOP)
     else:
-        wanted = image_suffixes() if endings is None else endings
         yield from _walk(folder, wanted, deep, {*above, _identity(folder)})
 
 
@@ -81,6 +87,17 @@ def _walk(folder: Path, endings: frozenset[str], deep: bool, entered: set[tuple[
             yield Found(path, DANGLING)
         else:  # A FIFO or a device may be called like an image: it is told what it is where it would be read.
             yield Found(path, "" if path.suffix.lower() in endings else ending_of(path))
+
+
+def _walk_store(folder: Path, endings: frozenset[str], deep: bool) -> Iterator[Found]:
+    for name, is_folder in names_in(folder):
+        path = folder / name
+        if is_hidden(name):
+            yield Found(path, HIDDEN)
+        elif not is_folder:
+            yield Found(path, "" if path.suffix.lower() in endings else ending_of(path))
+        elif deep:
+            yield from _walk_store(path, endings, deep)
 
 
 def ending_of(path: Path) -> str:

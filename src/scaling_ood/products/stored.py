@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 
-from scaling_ood.products.kept_files import damaged, is_intact
+from scaling_ood.products.kept_files import damaged, is_intact, opened_intact
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import Plan
 
@@ -55,7 +55,8 @@ class StoredParts:
         Raises:
             DamagedPartError: It is missing or has another content.
         """
-        if not is_intact(place, self.parts[name]["sha256"]):
+        part = self.parts[name]
+        if not is_intact(place, part["sha256"], part.get("looks")):
             raise damaged(place)
         return place
 
@@ -70,7 +71,7 @@ class StoredShards(StoredParts):
         Raises:
             DamagedPartError: The file is missing or its checksum differs from the recorded one.
         """
-        return load_file(self.check(name, self.folder / f"{name}.safetensors"))
+        return read_tensors(self.folder / f"{name}.safetensors", self.parts[name]["sha256"])
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,8 @@ class StoredModel:
         Raises:
             DamagedPartError: They are not those that the record vouches for.
         """
-        if not is_intact(self.path, self.sha256):
-            raise damaged(self.path)
         states: dict[str, Tensors] = {}
-        for name, tensor in load_file(self.path).items():
+        for name, tensor in read_tensors(self.path, self.sha256).items():
             variant, parameter = name.split("/", 1)
             states.setdefault(variant, {})[parameter] = tensor
         return states
@@ -149,3 +148,13 @@ class ProvidedFile:
     def what_matters(self) -> str:
         """Its content."""
         return self.sha256
+
+
+def read_tensors(place: Path, sha256: object) -> Tensors:
+    """All tensors of a safetensors file.
+
+    Raises:
+        DamagedPartError: It is missing, or its checksum differs.
+    """
+    opened = opened_intact(place, sha256)
+    return load_file(opened) if isinstance(opened, Path) else load(opened.getvalue())

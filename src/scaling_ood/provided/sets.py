@@ -19,6 +19,7 @@ import torch
 
 from scaling_ood.detectors import LinearHead
 from scaling_ood.provided.formats import READERS, Fields, ProvidedError, as_names, as_numbers, read_fields
+from scaling_ood.storage import local
 
 FIELDS = ("logits", "features", "targets", "ids")
 IN_DIST = ("fit", "test")
@@ -126,7 +127,7 @@ def read_provided(folder: str) -> Provided:
     problems: list[str] = []
     sets: dict[str, ProvidedSet] = {}
     others, head = [], None
-    for place in sorted(Path(folder).iterdir()):
+    for place in sorted(local(folder, "outputs are read").iterdir()):
         if place.name.startswith(".") or place.name == CLASSES:
             continue
         name = place.stem if place.is_file() else place.name

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 import pandas as pd
 
 from scaling_ood.products.preparation import Origins, Place
+from scaling_ood.storage import place
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def origins_in_words(origins: Sequence[Origins], roots: Mapping[str, str]) -> st
             f"{one.images:,}",
             f"{one.classes:,}" if one.classes else "-",
             one.data_set,
-            str(Path(roots[one.place.root], one.place.folder)) if one.place else one.folder,
+            str(place(roots[one.place.root]) / one.place.folder) if one.place else one.folder,
         )
         for one in origins
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,6 +20,7 @@ from scaling_ood.products.stored import StoredModel, Tensors
 from scaling_ood.provided import ProvidedError
 from scaling_ood.provided.scenes import ENDINGS, read_logits, survey_scenes
 from scaling_ood.provided.sets import class_names
+from scaling_ood.storage import local
 
 OUTPUTS = "outputs"
 """The place of the logits in the record."""
@@ -32,11 +32,11 @@ def own_labels(roots: Mapping[str, str], data: SceneDataSpec, folder: str) -> La
     Raises:
         ProvidedError: There are no logits, or another number of names of classes.
     """
-    files = Path(roots["photographs"], str(data.outputs)).rglob("*")
+    files = local(f"{roots['photographs']}/{data.outputs}", "outputs are read").rglob("*")
     first = next((place for place in sorted(files) if place.suffix in ENDINGS), None)
     if first is None:
         raise ProvidedError(f"{roots['photographs']}/{data.outputs} holds no logits ({', '.join(ENDINGS)})")
-    classes, names = len(read_logits(first)), class_names(Path(folder))
+    classes, names = len(read_logits(first)), class_names(local(folder, "outputs are read"))
     if names and len(names) != classes:
         raise ProvidedError(f"classes.txt names {len(names):,} classes, the logits have {classes:,}")
     named = names or [f"class {number}" for number in range(classes)]
@@ -60,7 +60,7 @@ def with_logits(rows: pd.DataFrame, labels: LabelMap, folder: str) -> pd.DataFra
     """
     scenes = [name.split("/", 1)[1] for name in rows["id"]]
     sizes = list(zip(rows["height"], rows["width"], strict=True))
-    classes, contents = survey_scenes(Path(folder), scenes, sizes)
+    classes, contents = survey_scenes(local(folder, "outputs are read"), scenes, sizes)
     if classes != len(labels.classes):
         raise ProvidedError(
             f"the logits have {classes:,} classes, the label map {labels.name} {len(labels.classes):,}: "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from scaling_ood.images.inventory import mismatch
 from scaling_ood.images.layouts import Layouts
+from scaling_ood.storage import place
 
 
 class UnfitFoldersError(ValueError):
@@ -33,7 +33,7 @@ class Reading(NamedTuple):
         """A problem with the data set, and below it what its layout expects and what is there."""
         lines = [problem if name in problem else f"{name}: {problem}"]
         if self.layouts is not None:
-            lines += mismatch(self.layouts, self.layout, Path(self.folder))
+            lines += mismatch(self.layouts, self.layout, place(self.folder))
         return "\n    ".join(lines)
 
 

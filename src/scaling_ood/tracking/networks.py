@@ -9,6 +9,7 @@ from pathlib import Path
 from mlflow.entities import LoggedModelInput, LoggedModelOutput, Run
 from mlflow.tracking import MlflowClient
 
+from scaling_ood import storage
 from scaling_ood.products.kept_files import is_intact
 
 _logger = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ def log_trained(client: MlflowClient, run: Run, path: str, sha256: str) -> None:
         path: The weights, beside their record.
         sha256: Of that file. Weights that have become others since are not logged; the terminal says so.
     """
-    weights, tags = Path(path), run.data.tags
+    weights: Path = storage.place(path)
+    tags = run.data.tags
     if not is_intact(weights, sha256):
         _logger.warning("%s: %s holds other weights now; they are not logged", run.info.run_name, weights)
         return
@@ -39,7 +41,8 @@ def log_trained(client: MlflowClient, run: Run, path: str, sha256: str) -> None:
     }
     told = {**kept, "sha256": sha256}
     model = client.create_logged_model(run.info.experiment_id, named, run.info.run_id, told, model_type=_TYPE)
-    client.log_model_artifacts(model.model_id, str(weights.parent))
+    with storage.local_copy(weights.parent) as folder:
+        client.log_model_artifacts(model.model_id, str(folder))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
 

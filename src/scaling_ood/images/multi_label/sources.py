@@ -19,6 +19,7 @@ from scaling_ood.images.layouts import Layouts
 from scaling_ood.images.manifest import left_out
 from scaling_ood.images.multi_label.labels import join_labels
 from scaling_ood.images.multi_label.listing import AnnotationError, Listing, MultiLabelImage, Problems
+from scaling_ood.storage import listed_at_once, place
 from scaling_ood.wording import unknown
 
 HardObjects = Literal["counted", "ignored"]
@@ -98,11 +99,11 @@ def read_listing(source: MultiLabelSource) -> Listing:
         AnnotationError: Images or labels that cannot be relied on, all of it at once; or no image at all.
     """
     check_source(source)
-    root = Path(source.folder)
+    root = place(str(source.folder))
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
     problems = Problems()
-    classes, images, others = LAYOUTS[source.layout].read(root, source, problems)
+    classes, images, others = LAYOUTS[source.layout].read(listed_at_once(root), source, problems)
     _check_unique(images, problems)
     where = f"{source.name}, {source.layout} in {root}"
     problems.refuse(where)

@@ -12,6 +12,7 @@ from scaling_ood.images.listing import UNLISTED
 from scaling_ood.images.multi_label.listing import Listing, MultiLabelImage, Problems, wanted_splits
 from scaling_ood.images.multi_label.sources import LAYOUTS, MultiLabelSource
 from scaling_ood.images.walking import walk
+from scaling_ood.storage import local_copy
 from scaling_ood.wording import refuse_unknown
 
 _USUAL = ("manifest.csv", "manifest.parquet")
@@ -69,7 +70,8 @@ def _read(path: Path, problems: Problems) -> pd.DataFrame | None:
     """All columns, those of a CSV file as text; None if there is no reading it."""
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
+            with local_copy(path) as copy:
+                return pd.read_parquet(copy)
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = [*csv.reader(file, strict=True)] or [[]]
     except (OSError, ValueError, csv.Error) as error:
@@ -118,8 +120,8 @@ def _others(root: Path, keys: Sequence[str]) -> dict[str, str]:
     named = {PurePosixPath(key) for key in keys if key}
     folders = {path.parent for path in named if not path.is_absolute() and ".." not in path.parts}
     found = [one for folder in sorted(folders) for one in walk(root / folder, deep=False)]
-    beside = {one.path.relative_to(root): one.left_out or UNLISTED for one in found}
-    return {path.as_posix(): reason for path, reason in beside.items() if PurePosixPath(path) not in named}
+    beside = {one.path.relative_to(root).as_posix(): one.left_out or UNLISTED for one in found}
+    return {path: reason for path, reason in beside.items() if PurePosixPath(path) not in named}
 
 
 def _check_path(root: Path, key: str, problems: Problems) -> None:

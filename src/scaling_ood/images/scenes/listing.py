@@ -15,6 +15,7 @@ from typing import NamedTuple
 from scaling_ood.images.layouts import Layouts
 from scaling_ood.images.scenes.pairing import Pairing, Scene, SplitFiles, pair
 from scaling_ood.images.scenes.splits import SplitRule, Subset
+from scaling_ood.storage import listed_at_once
 from scaling_ood.wording import refuse_unknown
 
 Reader = Callable[[Path, Sequence[Pairing]], Iterator[SplitFiles]]
@@ -71,7 +72,7 @@ def list_scenes(
         raise ValueError("paired_folders needs the folders of each split; the other layouts know theirs")
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
-    files = list(read(folder, pairings))
+    files = list(read(listed_at_once(folder), pairings))
     refuse_unknown("split", splits or (), [each.split for each in files], layout)
     wanted = [each for each in files if splits is None or each.split in splits]
     left_out = {path: reason for each in wanted for path, reason in each.left_out.items()}

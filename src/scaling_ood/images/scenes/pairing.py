@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scaling_ood.images.files import printable
 from scaling_ood.images.walking import HIDDEN, walk
@@ -92,7 +92,7 @@ class SplitFiles:
         found: dict[str, str] = {}
         twice = set()
         for path in self.files(root, folder, endings):
-            inside = path.relative_to(root / folder)
+            inside = PurePosixPath(path.relative_to(root / folder).as_posix())
             key = inside.with_name(inside.stem.removesuffix(suffix)).as_posix()
             if key in found:
                 twice.add(key)

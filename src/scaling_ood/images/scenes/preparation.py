@@ -18,6 +18,7 @@ from scaling_ood.images.scenes.pairing import Pairing, Scene
 from scaling_ood.images.scenes.reading import count_labels
 from scaling_ood.images.scenes.splits import SplitRule, mark_subsets, split_by_content
 from scaling_ood.images.scenes.survey import set_apart, survey
+from scaling_ood.storage import place
 
 
 class LabelKindError(ValueError):
@@ -106,7 +107,7 @@ def prepare_scenes(
         FileNotFoundError: The data set's folder is missing.
     """
     label_map, rule = label_map_of(source.layout, source.label_map), rule_of(source.layout, source.rule)
-    folder = Path(source.folder)
+    folder = place(str(source.folder))
     scenes, others = list_scenes(source.layout, folder, source.splits, source.photographs, source.pairings)
     table = survey(source.name, scenes, folder, label_map, workers, source.orientation, source.looks)
     _refuse_other_ids(source.layout, label_map, table, scenes, folder, most)

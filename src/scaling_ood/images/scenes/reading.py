@@ -12,7 +12,7 @@ from PIL.ImageFile import ImageFile
 from scaling_ood.images.exif import orientation_of
 from scaling_ood.images.files import fingerprint, read_file
 from scaling_ood.images.opening import JPEGS, is_deep_grey, load, open_content
-from scaling_ood.images.recorded import RecordedFile, unchanged
+from scaling_ood.images.recorded import RecordedFile, content_of
 from scaling_ood.images.scenes.labels import RAW_IDS
 
 
@@ -50,9 +50,7 @@ def read_labels(file: str | Path | RecordedFile) -> NDArray[np.uint8]:
     """
     path = file.path if isinstance(file, RecordedFile) else str(file)
     try:
-        if isinstance(file, RecordedFile):
-            unchanged(file)
-        return _ids(_decode(read_file(path)))
+        return _ids(_decode(content_of(file) if isinstance(file, RecordedFile) else read_file(path)))
     except OSError as error:
         raise UnreadableLabelError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:
