@@ -1,13 +1,12 @@
 """Processes that make parts of one plan beside each other, each knowing its own turn alone."""
 
 import json
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from helpers.parts import Multiples, save
 from helpers.toys import registered
+from kedro_project import SERVER
 
 from scaling_ood.datasets import ShardsDataset
 from scaling_ood.datasets.planned import PART_RECORDS, RECORD
@@ -15,33 +14,17 @@ from scaling_ood.engines import Split
 from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import Part, Plan
 
-FORK = multiprocessing.get_context("fork")
-
-
-@dataclass(frozen=True)
-class Multiples:
-    """Makes parts whose values follow from their names."""
-
-    factor: float = 2.0
-
-    def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
-        for part in missing:
-            yield part.name, {"x": torch.arange(part.items) * self.factor + int(part.name[-2:])}
-
 
 def plan(parts: int = 40, key: str = "key") -> Plan[dict[str, torch.Tensor]]:
     return Plan([Part(f"part-{number:02d}", 3) for number in range(parts)], Multiples(), {}, Origin(key))
 
 
-def save(folder: Path, given: Plan[dict[str, torch.Tensor]], number: int, of: int) -> None:
-    dataset = ShardsDataset(filepath=str(folder))
-    dataset.engine = Split(number, of)
-    dataset.save(given)
-
-
 def side_by_side(folder: Path, given: Plan[dict[str, torch.Tensor]], processes: int) -> None:
-    """Start all processes at once, and wait until they are done."""
-    started = [FORK.Process(target=save, args=(folder, given, k + 1, processes)) for k in range(processes)]
+    """Start all processes at once, and wait until they are done.
+
+    They are forked from one that has never computed: a child of one that has may wait for its threads for ever.
+    """
+    started = [SERVER.Process(target=save, args=(folder, given, k + 1, processes)) for k in range(processes)]
     for each in started:
         each.start()
     for each in started:
