@@ -1,6 +1,7 @@
 """Addresses, and what is put into a store and read back."""
 
 import pickle
+import sys
 from functools import partial
 from multiprocessing import get_context
 
@@ -26,7 +27,8 @@ def test_what_does_not_serve_is_refused_with_the_nearest_that_does():
         storage.place("s3://")
 
 
-def test_a_store_whose_package_is_missing_names_it():
+def test_a_store_whose_package_is_missing_names_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(MissingLibraryError, match=r"gs://bucket/x needs the package gcsfs.*'\.\[gs\]'"):
         storage.place("gs://bucket/x")
 

@@ -298,9 +298,9 @@ def test_one_pass_feeds_all_detectors_of_all_heads(own, tmp_path, monkeypatch):
     read = Counter()
     right = whole_images.ImagePass._source
 
-    def counting(self, image_set, parts):
-        read[image_set] += sum(part.items for part in parts)
-        return right(self, image_set, parts)
+    def counting(self, image_set, rows):
+        read[image_set] += len(rows)
+        return right(self, image_set, rows)
 
     monkeypatch.setattr(whole_images.ImagePass, "_source", counting)
     made.run(*(f"{name}.outputs" for name in made.spec.used_networks))

@@ -142,7 +142,8 @@ def test_a_step_minimises_the_loss_with_hints_at_the_present_weight_and_moves_th
         loss = confidence_loss(logits, confidence, CLASSES, toss(CLASSES), weight)
         torch.testing.assert_close(made.total, loss.total)
         assert made.shown == {"hint_price": pytest.approx(loss.price.item())}
-        assert made.extra == {"hint_weight": weight / (1.01 if loss.price.item() < 0.5 else 0.99)}
+        after = objective.after({"hint_weight": weight}, {"hint_price": loss.price.item()})
+        assert after == {"hint_weight": weight / (1.01 if loss.price.item() < 0.5 else 0.99)}
 
 
 def test_every_network_begins_with_the_budgets_own_weight() -> None:

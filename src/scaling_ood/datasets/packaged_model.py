@@ -93,6 +93,7 @@ class PackagedModelDataset(AbstractDataset[Package, dict[str, Any]]):
             registered = underway.attempt(lambda: _register(data, model, package))
         record = {"folder": str(self._folder), "name": data.name, "version": "", "uri": "", **(registered or {})}
         write_atomically(self._record, json.dumps(record, indent=1))
+        _logger.info(_promise(data.about))
         if registered:
             _logger.info("Registered %s (make serve MODEL=%s)", record["uri"], record["uri"])
         else:
@@ -136,6 +137,16 @@ def _model(data: Package, package: Path) -> dict[str, Any]:
         "pip_requirements": [about["requirement"], *_versions()],
         "metadata": {name: about[name] for name in told},
     }
+
+
+def _promise(about: Mapping[str, Any]) -> str:
+    """What whoever serves it must know, in words."""
+    chosen = about["threshold"]
+    caught = ", ".join(f"{share:.0%} of {name}" for name, share in chosen["caught"].items())
+    return (
+        f"{about['detector']} calls at most {chosen['false_alarm_rate']:.0%} of what is known an anomaly, and caught "
+        f"{caught}; another detector: --params {about['setting']}.packaging.detector=NAME"
+    )
 
 
 def _signature(about: Mapping[str, Any]) -> ModelSignature:
