@@ -18,11 +18,25 @@ settings.load_profile("unhurried")
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tensors in tests are tiny: threads only wait for each other, for seconds where the machine is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Tensors in tests are tiny: threads only wait for each other, for seconds where the machine is busy.
+
+    Processes that tests start are to have one as well: by their number, sums differ in the last bit.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def one_thread_left() -> Iterator[None]:
+    """No test leaves another number of threads to the next."""
     yield
-    torch.set_num_threads(threads)
+    left = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert left == 1
 
 
 __all__ = [

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from helpers.parts import Multiples, save
 from helpers.toys import registered
-from kedro_project import SERVER
+from kedro_project import SERVER, SETTINGS
 
 from scaling_ood.datasets import ShardsDataset
 from scaling_ood.datasets.planned import PART_RECORDS, RECORD
@@ -88,11 +89,11 @@ def test_a_part_is_vouched_for_by_a_record_of_its_own(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / RECORD).read_text())["planned"]) == 6
 
 
-def test_two_processes_make_of_real_images_what_one_makes(benches, tmp_path: Path) -> None:
-    for setting in ("multi_class", "multi_label", "segmentation"):
-        whole = benches(setting)
-        for name in whole.spec.used_networks:
-            stored = whole.load(f"{name}.outputs")
-            with registered():
-                side_by_side(tmp_path / setting / name, whole.made(f"{name}.outputs"), 2)
-            assert bytes_of(tmp_path / setting / name) == bytes_of(stored.folder), name
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_two_processes_make_of_real_images_what_one_makes(benches, tmp_path: Path, setting: str) -> None:
+    whole = benches(setting)
+    for name in whole.spec.used_networks:
+        stored = whole.load(f"{name}.outputs")
+        with registered():
+            side_by_side(tmp_path / name, whole.made(f"{name}.outputs"), 2)
+        assert bytes_of(tmp_path / name) == bytes_of(stored.folder), name

@@ -130,6 +130,7 @@ def test_metrics_depend_neither_on_threads_nor_on_where_pixels_are_ranked(
     expected = measure_scenes({0: build_detector("msp")}, outputs, manifest, reporting)
     if way == "threads":
         monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+        monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
     else:  # as they are on a GPU
         monkeypatch.setattr(scene_tables, "_picked", lambda scores, of: scores[torch.from_numpy(of)])
     found = measure_scenes({0: build_detector("msp")}, outputs, manifest, reporting)
