@@ -214,8 +214,9 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
             continue
         shapes = setting.spec.data.expected()
         for data_set, folder in setting.spec.data.photographs().items():
-            wanted.setdefault(f"{root}/{folder}", []).append(f"{name} {data_set}")
-            known = expected.setdefault(f"{root}/{folder}", {})
+            where = storage.below(root, folder)
+            wanted.setdefault(where, []).append(f"{name} {data_set}")
+            known = expected.setdefault(where, {})
             if data_set in shapes:
                 known[shapes[data_set]] = None
     missing = [
