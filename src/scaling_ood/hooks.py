@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ class ProjectHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Check all parameters at once, and bind them for the construction of the graph."""
         parameters = context.config_loader["parameters"]
-        structure.bind(parameters)
+        structure.bind(deepcopy(parameters))
+        # Read once: whoever asks for them from now on in this session gets these.
+        context.config_loader["parameters"] = parameters
         structure.setting_specs()
 
     @hook_impl
