@@ -113,7 +113,8 @@ def score_and_measure(images: int, classes: int) -> Iterator[tuple[str, float]]:
         method, needs = Method(name, name, network="classifier"), detector_class(name).needs
         outputs.spent[0], started = 0.0, time.process_time()
         view = partial(_fit_view, outputs, needs)
-        scores = score_images(method, outputs, quality, manifest, ["test", "unseen"], view, runtime)
+        plan = score_images(method, outputs, quality, manifest, ["test", "unseen"], view, runtime)
+        scores = plan.whole()
         metrics = measure_scores(scores, manifest.preparation, reporting)
         summarise(metrics, scores, manifest.preparation, reporting)
         yield name, time.process_time() - started - outputs.spent[0]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from scaling_ood.detectors import Detector
 from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, shards_of, stored_scenes
+from scaling_ood.evaluation.fitting import fitted
 from scaling_ood.evaluation.scene_tables import score_pixels
-from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.images import Orientation, RecordedFile, read_image
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels

@@ -25,6 +25,7 @@ from scaling_ood.evaluation.facts import (
     detector_run,
     report_page,
 )
+from scaling_ood.evaluation.fitting import fitted
 from scaling_ood.evaluation.passes import ScenePass, scene_loading_of, tell_disk_use
 from scaling_ood.evaluation.scene_maps import ScoreMaps, chosen_scenes, scene_examples
 from scaling_ood.evaluation.scene_tables import (
@@ -34,7 +35,7 @@ from scaling_ood.evaluation.scene_tables import (
     measure_scenes,
     summarise_scenes,
 )
-from scaling_ood.evaluation.scoring import fitted, score_later
+from scaling_ood.evaluation.scoring import score_later
 from scaling_ood.evaluation.thresholds import scene_threshold
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
@@ -369,11 +370,12 @@ class SegmentationTask(Task):
         quality: Quality,
         manifest: Manifest,
         runtime: RuntimeSpec,  # noqa: ARG002
-    ) -> Scores:
+    ) -> Plan[Tensors]:
         """Whether a detector has a meaning; its scores are made when they are measured."""
         if manifest.preparation.given and not method.gap:
             method = replace(method, gap=lacking(method, manifest.preparation, self.fit_set))
-        return score_later(method, outputs, quality, manifest, partial(self.fit_view, outputs, manifest))
+        view = partial(self.fit_view, outputs, manifest)
+        return Plan.undivided(partial(score_later, method, outputs, quality, manifest, view))
 
     # Packaging
 
@@ -425,9 +427,20 @@ class SegmentationTask(Task):
         runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
-    ) -> Measured:
+    ) -> Plan[Tensors]:
         """Metrics per seed and scene, and of all test scenes and their subsets."""
         assert isinstance(reporting, PixelReportingSpec)
+        return Plan.undivided(partial(self._measured, scores, manifest, reporting, runtime, method, outputs))
+
+    def _measured(
+        self,
+        scores: Scores,
+        manifest: Manifest,
+        reporting: PixelReportingSpec,
+        runtime: RuntimeSpec,
+        method: Method | None,
+        outputs: StoredShards | None,
+    ) -> Measured:
         metrics, per_scene = pd.DataFrame(), pd.DataFrame(columns=list(SCENE_COLUMNS))
         if not scores.gap:
             assert method is not None
