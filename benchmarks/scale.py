@@ -32,7 +32,7 @@ from timing import table
 from scaling_ood.detectors import detector_class
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.evaluation.passes import stored_bytes
-from scaling_ood.evaluation.scene_tables import measure_scenes
+from scaling_ood.evaluation.scene_parts import measure_scenes
 from scaling_ood.evaluation.scoring import score_images
 from scaling_ood.evaluation.tables import measure_scores, summarise
 from scaling_ood.parameters.common import PixelReportingSpec, ReportingSpec, RuntimeSpec

@@ -5,16 +5,22 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.bench import Bench
+from helpers.bench import Bench, variant
 from kedro.io import DatasetError
 
 from scaling_ood.datasets import RecordedDataset
-from scaling_ood.detectors import detector_class
+from scaling_ood.detectors import build_detector, detector_class
 from scaling_ood.engines import Split
+from scaling_ood.evaluation.scene_parts import Counted, Counting, Scenes, measure_scenes, plan_measures
+from scaling_ood.metrics import PooledThresholds
+from scaling_ood.models import Forward
+from scaling_ood.products.keys import Origin
 from scaling_ood.products.plans import Plan
+from scaling_ood.products.scores import Measured
 
 TIMES = {"images_per_second", "fit_seconds"}
 DETECTORS = {
@@ -22,6 +28,7 @@ DETECTORS = {
     "multi_class": ("msp", "mahalanobis", "isolation_forest", "odin_max_logit", "local_outlier_factor", "autoencoder"),
     "multi_label": ("joint_energy", "knn", "mc_dropout", "local_outlier_factor"),
 }
+PIXELS = ("msp", "temperature_scaling", "mc_dropout", "autoencoder", "odin_max_logit", "mahalanobis")
 CASES = [(setting, detector) for setting, detectors in DETECTORS.items() for detector in detectors]
 
 
@@ -66,6 +73,85 @@ def test_scores_are_those_of_one_process(benches: Any, tmp_path: Path, setting: 
     if not found.gap:
         assert len(plan.parts) > 2 * len(found.seeds) > 2
         assert found.fit_seconds >= 0 < found.images_per_second
+
+
+@pytest.fixture(scope="module", params=["ood", "in_dist"])
+def scenes(request: pytest.FixtureRequest, benches: Any, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The toy scenes with one of the classes as positive."""
+    own: Bench = benches("segmentation")
+    for network in own.spec.used_networks:
+        own.outputs(network)
+    return variant(own, tmp_path_factory.mktemp("scenes"), reporting__positive_class=request.param)
+
+
+@pytest.mark.parametrize("detector", PIXELS)
+def test_pixel_metrics_are_those_of_one_process(scenes: Bench, tmp_path: Path, detector: str) -> None:
+    expected = scenes.load(f"{detector}.measured")
+    plan = scenes.made(f"{detector}.measured")
+    found = made_by(plan, tmp_path, 2)
+    same(found, expected)
+    assert found.metrics.empty == (detector in ("temperature_scaling", "mahalanobis"))  # gaps
+    if not found.metrics.empty:
+        assert found.results["positive_class"].eq(scenes.spec.reporting.positive_class).all()
+        assert [part.name for part in plan.parts] == [f"seed{seed}/test-0000{k}" for seed in (0, 1) for k in (0, 1)]
+
+
+def test_subsets_are_counted_apart(scenes: Bench, tmp_path: Path) -> None:
+    manifest, outputs = scenes.manifest, scenes.outputs()
+    first = manifest.of("test")["id"].iloc[0]
+    record = manifest.preparation.model_copy(update={"ood": ("test", "first")})
+    rows = manifest.rows.assign(subsets=manifest.rows["id"].map(lambda name: "first" if name == first else ""))
+    given = outputs, replace(manifest, rows=rows, preparation=record), scenes.spec.reporting
+    detectors = {seed: build_detector("max_logit") for seed in (0, 1)}
+    expected = measure_scenes(detectors, *given)
+    assert set(expected[0]["ood_set"]) == {"test", "first"}
+    plan = plan_measures(detectors.__getitem__, *given, Forward("cpu"), (0, 1), Measured)
+    found = made_by(replace(plan, origin=Origin("measure_scores")), tmp_path, 2)
+    pd.testing.assert_frame_equal(found.results, expected[0], check_exact=True)
+    pd.testing.assert_frame_equal(found.metrics, expected[1], check_exact=True)
+
+
+def test_one_process_alone_asks_for_one_part_a_seed_and_for_one_seed_at_a_time(
+    benches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: Bench = benches("segmentation")
+    asked = []
+    for kind, call in ((Scenes, Scenes.__call__), (Counting, Counting.__call__)):
+
+        def note(self: Any, parts: Any, kind: type = kind, call: Any = call) -> Any:
+            for part in parts:
+                asked.append((kind, part.name))
+                yield from call(self, [part])
+
+        monkeypatch.setattr(kind, "__call__", note)
+    own.made("msp.measured").whole()
+    assert asked == [(kind, f"seed{seed}/test") for seed in (0, 1) for kind in (Counting, Scenes)]
+
+
+@pytest.mark.parametrize("thresholds", [5, 5000])
+def test_counts_are_read_back_as_they_were(thresholds: int) -> None:
+    random = np.random.default_rng(thresholds)
+    pooled = PooledThresholds()
+    pooled.take(random.normal(size=thresholds).astype(np.float32))
+    start = {"test": pooled.counts(by_image=True), "none": PooledThresholds().counts(by_image=True)}
+    counts = {name: each.fresh() for name, each in start.items()}
+    scores = random.normal(size=900).astype(np.float32)
+    for image in "ab":
+        counts["test"].take(counts["test"].place(scores[:9], scores), image)
+    counted = Counted([("a", 1, 2, 0.1, 0.2, float("nan"), 1 / 3)], {"test": 7, "none": 0}, counts)
+    tensors = counted.tensors()
+    assert ("test/reached/at" in tensors) == (thresholds > 900)
+    found = Counted.of(tensors, start)
+    assert repr(found.rows) == repr(counted.rows)
+    assert found.infinite == counted.infinite
+    for name, each in counts.items():
+        theirs = found.counts[name]
+        assert list(theirs.images) == list(each.images)
+        for kind, array in each.arrays().items():
+            np.testing.assert_array_equal(theirs.arrays()[kind], array)
+            assert theirs.arrays()[kind].dtype == array.dtype or "marks" in kind
+    assert found.counts["test"].n_ood == 18
+    assert start["test"].n_ood == 0
 
 
 def test_a_detector_is_fitted_once_for_each_seed_in_a_process(

@@ -209,6 +209,17 @@ def unread_scenes(
             yield partial(_read, mine.iloc[place], labels_of, files[place], by_number[place])
 
 
+def scenes_of(outputs: StoredShards, manifest: Manifest, shard: str) -> list[str]:
+    """Ids of the scenes in a shard."""
+    image_set = image_set_of(shard)
+    shards = shards_of(outputs, image_set)
+    before = shards[: shards.index(shard)]
+    start = sum(int(outputs.parts[name]["items"]) for name in before)
+    own = manifest.of(image_set)["id"].iloc[start : start + int(outputs.parts[shard]["items"])]
+    ids: list[str] = own.tolist()
+    return ids
+
+
 def _read(row: pd.Series[Any], labels: LabelMap, file: RecordedFile, stored: Mapping[str, torch.Tensor]) -> StoredScene:
     return StoredScene(row, labels.apply(read_labels(file), file.path), stored)
 

@@ -61,7 +61,7 @@ class Plan(Generic[Content]):
     @classmethod
     def undivided(cls, product: Callable[[], Any]) -> Plan[Any]:
         """A plan of what comes of no parts: one process makes it."""
-        return cls((), lambda _: iter(()), then=lambda *_: product())
+        return cls((), _nothing, then=lambda *_: product())
 
     @property
     def key(self) -> str:
@@ -81,6 +81,10 @@ class Plan(Generic[Content]):
         while isinstance(plan, Plan):
             plan = plan.after(plan.make, plan.at_once or plan.parts)
         return plan
+
+
+def _nothing(_: Sequence[Part]) -> Iterator[tuple[str, Any]]:
+    return iter(())
 
 
 def planned(

@@ -28,11 +28,11 @@ from scaling_ood.evaluation.facts import (
 from scaling_ood.evaluation.fitting import fitted
 from scaling_ood.evaluation.passes import ScenePass, scene_loading_of, tell_disk_use
 from scaling_ood.evaluation.scene_maps import ScoreMaps, chosen_scenes, scene_examples
+from scaling_ood.evaluation.scene_parts import FittedDetectors, plan_measures
 from scaling_ood.evaluation.scene_tables import (
     SCENE_COLUMNS,
     WHOLE,
     mark_scene_ties,
-    measure_scenes,
     summarise_scenes,
 )
 from scaling_ood.evaluation.scoring import score_later
@@ -430,26 +430,24 @@ class SegmentationTask(Task):
     ) -> Plan[Tensors]:
         """Metrics per seed and scene, and of all test scenes and their subsets."""
         assert isinstance(reporting, PixelReportingSpec)
-        return Plan.undivided(partial(self._measured, scores, manifest, reporting, runtime, method, outputs))
+        summarise = partial(self._measured, scores, manifest, reporting)
+        if scores.gap:
+            nothing = pd.DataFrame(columns=list(SCENE_COLUMNS))
+            return Plan.undivided(partial(summarise, pd.DataFrame(), nothing))
+        assert method is not None
+        assert outputs is not None
+        forward = Forward(runtime.device)
+        detector = FittedDetectors(method, partial(self.fit_view, outputs, manifest), manifest, forward)
+        return plan_measures(detector, outputs, manifest, reporting, forward, scores.seeds, summarise)
 
     def _measured(
         self,
         scores: Scores,
         manifest: Manifest,
         reporting: PixelReportingSpec,
-        runtime: RuntimeSpec,
-        method: Method | None,
-        outputs: StoredShards | None,
+        metrics: pd.DataFrame,
+        per_scene: pd.DataFrame,
     ) -> Measured:
-        metrics, per_scene = pd.DataFrame(), pd.DataFrame(columns=list(SCENE_COLUMNS))
-        if not scores.gap:
-            assert method is not None
-            assert outputs is not None
-            device, view = Forward(runtime.device).torch_device, partial(self.fit_view, outputs, manifest)
-            detectors = {
-                seed: fitted(method, lambda *own: view(*own).on(device), seed, manifest) for seed in scores.seeds
-            }
-            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting, device)
         return Measured(summarise_scenes(metrics, scores, manifest.preparation, reporting), per_scene)
 
     def mark(
