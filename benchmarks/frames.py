@@ -30,7 +30,8 @@ from torch.nn import functional
 
 from scaling_ood.detectors import Detector, Outputs, build_detector, field_of
 from scaling_ood.evaluation.chunks import stored_scenes
-from scaling_ood.evaluation.scene_tables import measure_scenes, score_pixels
+from scaling_ood.evaluation.scene_parts import measure_scenes
+from scaling_ood.evaluation.scene_tables import score_pixels
 from scaling_ood.parameters.common import PixelReportingSpec
 from scaling_ood.parameters.segmentation import SceneDataSpec
 from scaling_ood.products.keys import NOT_MADE

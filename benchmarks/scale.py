@@ -32,7 +32,7 @@ from timing import table
 from scaling_ood.detectors import detector_class
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name
 from scaling_ood.evaluation.passes import stored_bytes
-from scaling_ood.evaluation.scene_tables import measure_scenes
+from scaling_ood.evaluation.scene_parts import measure_scenes
 from scaling_ood.evaluation.scoring import score_images
 from scaling_ood.evaluation.tables import measure_scores, summarise
 from scaling_ood.parameters.common import PixelReportingSpec, ReportingSpec, RuntimeSpec
@@ -113,7 +113,8 @@ def score_and_measure(images: int, classes: int) -> Iterator[tuple[str, float]]:
         method, needs = Method(name, name, network="classifier"), detector_class(name).needs
         outputs.spent[0], started = 0.0, time.process_time()
         view = partial(_fit_view, outputs, needs)
-        scores = score_images(method, outputs, quality, manifest, ["test", "unseen"], view, runtime)
+        plan = score_images(method, outputs, quality, manifest, ["test", "unseen"], view, runtime)
+        scores = plan.whole()
         metrics = measure_scores(scores, manifest.preparation, reporting)
         summarise(metrics, scores, manifest.preparation, reporting)
         yield name, time.process_time() - started - outputs.spent[0]

@@ -26,7 +26,8 @@ from timing import table
 
 from scaling_ood.datasets import FabricatedImagesDataset, RecordedDataset, ShardsDataset
 from scaling_ood.evaluation.chunks import stored_scenes
-from scaling_ood.evaluation.scene_tables import measure_scenes, score_pixels
+from scaling_ood.evaluation.scene_parts import measure_scenes
+from scaling_ood.evaluation.scene_tables import score_pixels
 from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import PooledThresholds, image_metrics
 from scaling_ood.models.segmentation import build_segmenter

@@ -24,9 +24,10 @@ from scaling_ood.datasets import ShardsDataset
 from scaling_ood.detectors import NotApplicableError
 from scaling_ood.detectors.mc_dropout import posterior_variance
 from scaling_ood.evaluation.chunks import seed_name
+from scaling_ood.evaluation.fitting import fitted
 from scaling_ood.evaluation.passes import ScenePass, ScenePixels
-from scaling_ood.evaluation.scene_tables import WHOLE, measure_scenes
-from scaling_ood.evaluation.scoring import fitted
+from scaling_ood.evaluation.scene_parts import measure_scenes
+from scaling_ood.evaluation.scene_tables import WHOLE
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import ANOMALY, VOID, read_labels
 from scaling_ood.metrics import PerImageMean, PooledThresholds

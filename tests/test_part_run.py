@@ -15,11 +15,12 @@ from scaling_ood.datasets import RecordedDataset, ShardsDataset
 from scaling_ood.engines import Split
 from scaling_ood.part_run import PartRunner
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Part, Plan
+from scaling_ood.products.plans import Part, Plan, divided
 from scaling_ood.products.scores import Quality
 from scaling_ood.products.staleness import Graph
 
 QUALITY, FIRST, SECOND, LAST = "s.quality", "s.first.outputs", "s.second.outputs", "s.last.outputs"
+JUDGED = "s.judged"
 
 
 def numbers(missing: Sequence[Part]) -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
@@ -40,6 +41,14 @@ def extract(quality: Quality) -> Plan[Any]:
 @keyed()
 def extend(outputs: Any) -> Plan[Any]:
     return Plan([Part("whole", 8)], numbers)
+
+
+@divided()
+def judge(outputs: Any) -> Plan[Any]:
+    def again(make: Any, parts: Sequence[Part]) -> Plan[Any]:
+        return Plan(parts, numbers, then=lambda *_: Quality("top1", 0.25))
+
+    return Plan([Part("one", 1), Part("two", 1)], numbers, next_round=again)
 
 
 PIPELINE = Pipeline(
@@ -71,12 +80,12 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataCatalog:
     return found
 
 
-def as_process(catalog: DataCatalog, number: int) -> str:
+def as_process(catalog: DataCatalog, number: int, graph: Pipeline = PIPELINE, *more: str) -> str:
     """Run as one of two processes; what is told."""
-    for name in (FIRST, SECOND, LAST):
+    for name in (FIRST, SECOND, LAST, *more):
         catalog[name].engine = Split(number, 2)  # type: ignore[attr-defined]
     runner = PartRunner()
-    runner.run(PIPELINE, catalog)
+    runner.run(graph, catalog)
     return runner.told
 
 
@@ -95,6 +104,29 @@ def test_what_is_complete_is_left_and_what_waited_is_made(catalog: DataCatalog) 
     assert as_process(catalog, 1).endswith("(4 of 4 parts are there). To go on: kedro run")
     assert as_process(catalog, 1) == f"Part 2/2 is made of {LAST} (1 of 1 parts are there). To go on: kedro run"
     assert as_process(catalog, 1) == "Part 2/2: all parts are there already. To go on: kedro run"
+
+
+def test_a_product_that_comes_of_parts_is_left_to_the_run_that_collects(catalog: DataCatalog) -> None:
+    catalog[QUALITY].save(measure())
+    for number in (1, 2):
+        as_process(catalog, number)
+    catalog[JUDGED] = RecordedDataset(filepath=f"{catalog[QUALITY]._describe()['filepath']}-judged")
+    graph = Pipeline([Node(judge.bind(), {"outputs": FIRST}, JUDGED, name="judge")])
+    told = [as_process(catalog, number, graph, JUDGED) for number in (1, 2, 1, 2, 1)]
+    head = f"Part 2/2 is made of {JUDGED}"
+    left, once_more = "the others are left to other processes. When they are done", "the same for all parts once more"
+    assert told == [
+        f"{head} (1 of 2 parts are there); {left}: {once_more}, for {JUDGED}; or kedro run",
+        f"{head} (2 of 2 parts are there). To go on: {once_more}, for {JUDGED}; or kedro run",
+        f"{head} (1 of 2 parts are there); {left}: kedro run",
+        f"{head} (2 of 2 parts are there). To go on: kedro run",
+        f"{head} (2 of 2 parts are there). To go on: kedro run",
+    ]
+    assert not catalog[JUDGED].exists()
+    catalog[JUDGED].engine = Split(1, 1)  # type: ignore[attr-defined]
+    (node,) = graph.nodes
+    catalog[JUDGED].save(node.func(outputs=catalog[FIRST].load()))
+    assert catalog[JUDGED].load().value == 0.25
 
 
 def test_what_one_process_makes_alone_is_named_with_its_command(catalog: DataCatalog) -> None:

@@ -284,7 +284,7 @@ class Pairs(Task):
         value = float(right.float().mean())
         return Quality("top1", value, network.least, {"test": {"top1": value}}, {"test": len(labels)})
 
-    def score(self, method, outputs, quality, manifest, runtime) -> Scores:
+    def score(self, method, outputs, quality, manifest, runtime) -> Plan[Tensors]:
         def view(method: Method, seed: int) -> ImageOutputs:
             return ImageOutputs(outputs, self.fit_set, seed_name(seed), method.needs)
 
@@ -298,9 +298,10 @@ class Pairs(Task):
         runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
-    ) -> Measured:
+    ) -> Plan[Tensors]:
         metrics = measure_scores(scores, manifest.preparation, reporting)
-        return Measured(summarise(metrics, scores, manifest.preparation, reporting), metrics)
+        measured = Measured(summarise(metrics, scores, manifest.preparation, reporting), metrics)
+        return Plan.undivided(lambda: measured)
 
     def mark(
         self,

@@ -26,7 +26,7 @@ from scaling_ood.detectors import Need, build_detector, detector_names
 from scaling_ood.parameters.common import RuntimeSpec
 from scaling_ood.parameters.outputs import OutputsDataSpec
 from scaling_ood.products.keys import NOT_MADE
-from scaling_ood.products.scores import Scores
+from scaling_ood.products.scores import Measured, Scores
 from scaling_ood.products.stored import HeldShards, StoredModel
 from scaling_ood.provided import Provided, ProvidedError, ProvidedSet, Rows, head_of, rows_of
 from scaling_ood.report import results_text
@@ -124,8 +124,11 @@ def evaluate_outputs(
     outputs = HeldShards.of(plan_given(model, manifest, sets, lambda: provided, spec.extraction, task.name))
     quality = task.check(network, outputs, manifest)
     here = RuntimeSpec()
-    scores = {each: task.score(method, outputs, quality, manifest, here) for each, method in spec.methods.items()}
-    measured = {each: task.measure(one, manifest, spec.reporting, here, None, None) for each, one in scores.items()}
+    plans = {each: task.score(method, outputs, quality, manifest, here) for each, method in spec.methods.items()}
+    scores: dict[str, Scores] = {each: plan.whole() for each, plan in plans.items()}
+    measured: dict[str, Measured] = {
+        each: task.measure(one, manifest, spec.reporting, here, None, None).whole() for each, one in scores.items()
+    }
     rows = pd.concat([one.results for one in measured.values()], ignore_index=True)
     results = task.mark(rows, scores, measured, manifest, spec.reporting)
     metrics = pd.concat([one.metrics.assign(detector=each) for each, one in measured.items()], ignore_index=True)

@@ -21,6 +21,7 @@ from kedro.pipeline import Node, Pipeline
 from scaling_ood import storage, structure
 from scaling_ood.datasets.checkpoints import CheckpointDataset
 from scaling_ood.datasets.planned import PlannedDataset
+from scaling_ood.datasets.recorded import RecordedDataset
 from scaling_ood.downloads import BY_HAND, PAPER
 from scaling_ood.engines import engine_of
 from scaling_ood.locks import Locks
@@ -86,7 +87,7 @@ class ProjectHooks:
                 self.locks.take(folder, setting, runtime.part)
         engine = engine_of(runtime)
         for name in pipeline.all_outputs():
-            if isinstance(dataset := catalog.get(name), PlannedDataset | CheckpointDataset):
+            if isinstance(dataset := catalog.get(name), PlannedDataset | CheckpointDataset | RecordedDataset):
                 dataset.engine = engine
         self.unprepared = {node.name: node for node in pipeline.nodes if f"{node.namespace}.manifest" in node.outputs}
 

@@ -12,12 +12,13 @@ from kedro.runner import SequentialRunner
 
 from scaling_ood import structure
 from scaling_ood.datasets.planned import PlannedDataset
+from scaling_ood.datasets.recorded import RecordedDataset
 from scaling_ood.hooks import graph_of
 from scaling_ood.wording import listed
 
 
 class PartRunner(SequentialRunner):
-    """Kedro's usual runner; where the parameters name a part, only nodes that return plans are run.
+    """Kedro's usual runner; where the parameters name a part, only nodes whose products are made by parts are run.
 
     What is not made by parts, such as a manifest or a training, is made by one process, so that no two write it.
 
@@ -46,7 +47,7 @@ class PartRunner(SequentialRunner):
 
 
 def plans_to_make(pipeline: Pipeline, catalog: DataCatalog, part: str) -> list[Node]:
-    """The nodes that return a plan which is not complete, and whose inputs are all there and not stale.
+    """The nodes of products by parts that are not complete, and whose inputs are all there and not stale.
 
     Raises:
         click.ClickException: There are plans to make, but all of them wait; names what for, and its command.
@@ -58,10 +59,11 @@ def plans_to_make(pipeline: Pipeline, catalog: DataCatalog, part: str) -> list[N
 
     now, first = [], set[str]()
     for node in pipeline.nodes:
-        if not any(_planned(catalog, name) and lacks(name) for name in node.outputs):
+        by_parts = getattr(node.func, "divides", False) or any(_is_planned(catalog, name) for name in node.outputs)
+        if not (by_parts and any(map(lacks, node.outputs))):
             continue
         if lacking := [name for name in node.inputs if lacks(name)]:
-            first |= {name for name in lacking if not _planned(catalog, name)}
+            first |= {name for name in lacking if not _is_planned(catalog, name)}
         else:
             now.append(node)
     if first and not now:
@@ -72,16 +74,19 @@ def plans_to_make(pipeline: Pipeline, catalog: DataCatalog, part: str) -> list[N
     return now
 
 
-def _planned(catalog: DataCatalog, name: str) -> PlannedDataset[Any] | None:
-    dataset = catalog.get(name)
-    return dataset if isinstance(dataset, PlannedDataset) else None
+def _is_planned(catalog: DataCatalog, name: str) -> bool:
+    return isinstance(catalog.get(name), PlannedDataset)
 
 
 def _what_is_there(catalog: DataCatalog, part: str, names: list[str]) -> str:
-    if not names:
+    found = [(name, catalog.get(name)) for name in names]
+    progress = {name: each.progress() for name, each in found if isinstance(each, PlannedDataset | RecordedDataset)}
+    progress = {name: each for name, each in progress.items() if each[1]}
+    if not progress:
         return f"Part {part}: all parts are there already. To go on: kedro run"
-    progress = {name: found.progress() for name in names if (found := _planned(catalog, name))}
-    counted = ", ".join(f"{name} ({there} of {of} parts are there)" for name, (there, of) in progress.items())
-    left = any(there < of for there, of in progress.values())
+    counted = ", ".join(f"{name} ({there} of {of} parts are there)" for name, (there, of, _) in progress.items())
+    left = any(there < of for there, of, _ in progress.values())
     told = "; the others are left to other processes. When they are done" if left else ". To go on"
-    return f"Part {part} is made of {counted}{told}: kedro run"
+    again = [name for name, (_, _, further) in progress.items() if further]
+    once_more = f" the same for all parts once more, for {listed(again, most=5)}; or" if again else ""
+    return f"Part {part} is made of {counted}{told}:{once_more} kedro run"

@@ -163,6 +163,18 @@ def test_texts_are_written_as_utf_8_whatever_the_locale_is() -> None:
     assert all(entry["fs_args"]["open_args_save"] == {"encoding": "utf-8"} for entry in written)
 
 
+def test_all_that_is_stored_lies_below_the_store_and_is_opened_by_its_credentials(tmp_path: Path) -> None:
+    shutil.copytree(CONF / "base", tmp_path / "base")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "globals.yml").write_text("store: s3://bucket/products\ncredentials: opens\n")
+    entries = ConfigLoader(str(tmp_path), "mine", **CONFIG_LOADER_ARGS)["catalog"]
+    given = {"data_root", "{setting}.checkpoint"}  # A person provides these.
+    assert given < set(entries)
+    for name in set(entries) - given:
+        place = entries[name].get("filepath") or entries[name]["path"]
+        assert (name, place.startswith("s3://bucket/products"), entries[name]["credentials"]) == (name, True, "opens")
+
+
 def test_no_environment_has_a_catalog_of_its_own() -> None:
     assert [path for name in BENCHMARKS for path in (CONF / name).rglob("catalog*.yml")] == []
     assert [path.name for path in (CONF / "base").rglob("catalog*.yml")] == ["catalog.yml"]

@@ -251,7 +251,7 @@ def test_one_of_several_processes_makes_its_parts_and_removes_no_others(bucket, 
     assert dataset.missing(given, mine) == mine
     assert list(dataset.make(given, mine)) == mine
     assert dataset.absent(given) == [PARTS[1]]
-    assert dataset.progress() == (2, 3)
+    assert dataset.progress() == (2, 3, False)
     assert not dataset.exists()
     assert dataset.missing(plan(Maker(), "new"), PARTS[1:2]) == PARTS[1:2]
     assert {"a.safetensors", "c.safetensors"} <= bucket.names("outputs")

@@ -4,19 +4,21 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
-from scaling_ood.datasets import ShardsDataset
+from scaling_ood.datasets import RecordedDataset, ShardsDataset
 from scaling_ood.engines import Ray
 from scaling_ood.engines import ray as engine
 from scaling_ood.engines.ray import LostWorkersError, connected, shape_of
 from scaling_ood.products.keys import Origin
-from scaling_ood.products.plans import Part, Plan
+from scaling_ood.products.plans import Make, Part, Plan
+from scaling_ood.products.scores import Measured
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
@@ -39,6 +41,20 @@ class Slowly:
             if part.name == self.kills:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield part.name, {"x": torch.arange(part.items) * 1.5 + int(part.name[-2:])}
+
+
+@dataclass(frozen=True)
+class Doubled:
+    """A second round, that reads the first."""
+
+    first: Make[dict[str, torch.Tensor]]
+    notes: str
+
+    def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
+        for part in missing:
+            (Path(self.notes) / f"{os.getpid()}-2{part.name}").touch()
+            ((name, tensors),) = self.first([part])
+            yield name, {"x": tensors["x"] * 2}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -95,6 +111,45 @@ def test_two_workers_leave_what_one_process_would(tmp_path: Path, notes: Path) -
     ShardsDataset(filepath=str(tmp_path / "local")).save(plan(notes))
     assert bytes_of(tmp_path / "ray") == bytes_of(tmp_path / "local")
     assert ShardsDataset(filepath=str(tmp_path / "ray")).load().items == 60
+
+
+def test_a_product_that_comes_of_parts_is_that_of_one_process_and_goes_on_after_a_kill(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def product(make: Make[dict[str, torch.Tensor]], parts: Sequence[Part]) -> Measured:
+        sums = [float(tensors["x"].sum()) for _, tensors in make(parts)]
+        return Measured(pd.DataFrame({"sum": sums}), pd.DataFrame({"of": [part.name for part in parts]}))
+
+    def again(make: Make[dict[str, torch.Tensor]], parts: Sequence[Part]) -> Plan[dict[str, torch.Tensor]]:
+        return Plan(parts, Doubled(make, str(notes)), then=product)
+
+    given = replace(plan(notes, pause=0.05), next_round=again)
+    expected: Measured = given.whole()
+    for note in notes.iterdir():
+        note.unlink()
+    own = RecordedDataset(filepath=str(tmp_path / "product"))
+    own.engine = ENGINE
+    with monkeypatch.context() as dying:
+        dying.setattr(Plan, "after", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            own.save(given)
+    own.save(given)
+    found = own.load()
+    pd.testing.assert_frame_equal(found.results, expected.results, check_exact=True)
+    pd.testing.assert_frame_equal(found.metrics, expected.metrics)
+    begun = makers(notes)
+    assert os.getpid() not in begun
+    every = [part.name for part in given.parts]
+    assert sorted(name for names in begun.values() for name in names) == sorted([*every, *(f"2{n}" for n in every)])
+    assert {path.name for path in (tmp_path / "product").iterdir()} == {
+        "record.json",
+        "results.parquet",
+        "metrics.parquet",
+    }
+
+
+def _dies(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_only_what_is_missing_is_made(tmp_path: Path, notes: Path) -> None:

@@ -65,7 +65,7 @@ def test_processes_beside_each_other_take_over_a_folder_of_another_key(tmp_path:
 def test_the_next_whole_run_makes_what_a_lost_process_has_not(tmp_path: Path) -> None:
     for number in (1, 3):
         save(tmp_path, plan(6), number, 3)
-    assert ShardsDataset(filepath=str(tmp_path)).progress() == (4, 6)
+    assert ShardsDataset(filepath=str(tmp_path)).progress() == (4, 6, False)
     (tmp_path / ".part-04.safetensors.0badcafe.part").write_bytes(b"cut")
     times = {name: (tmp_path / name).stat().st_mtime_ns for name in bytes_of(tmp_path)}
     ShardsDataset(filepath=str(tmp_path)).save(plan(6))

@@ -15,7 +15,8 @@ from scaling_ood.detectors import build_detector
 from scaling_ood.evaluation import chunks, scene_tables
 from scaling_ood.evaluation.chunks import SceneOutputs, stored_scenes
 from scaling_ood.evaluation.scene_maps import chosen_scenes, scene_examples
-from scaling_ood.evaluation.scene_tables import mark_scene_ties, measure_scenes, score_pixels, summarise_scenes
+from scaling_ood.evaluation.scene_parts import measure_scenes
+from scaling_ood.evaluation.scene_tables import mark_scene_ties, score_pixels, summarise_scenes
 from scaling_ood.images.scenes import ANOMALY, VOID
 from scaling_ood.metrics import detection_metrics, tpr_at_fpr
 from scaling_ood.models.upsampling import upsample

@@ -10,7 +10,7 @@ from helpers.stored import spoilt
 
 from scaling_ood.detectors import detector_class
 from scaling_ood.evaluation import scoring
-from scaling_ood.evaluation.scoring import DetectorError
+from scaling_ood.evaluation.fitting import DetectorError
 from scaling_ood.metrics import NonFiniteScoreError
 from scaling_ood.parameters.common import RuntimeSpec
 
@@ -22,12 +22,15 @@ def own(request, benches):
     return benches(request.param)
 
 
-def score(own, detector, outputs=None):
+def plan(own, detector, outputs=None):
     method = own.spec.methods[detector]
     quality = own.load(f"{method.network}.quality")
-    return own.task.score(
-        method, outputs or own.outputs(method.network), quality, own.manifest, RuntimeSpec(device="cpu")
-    )
+    given = outputs or own.outputs(method.network)
+    return own.task.score(method, given, quality, own.manifest, RuntimeSpec(device="cpu"))
+
+
+def score(own, detector, outputs=None):
+    return plan(own, detector, outputs).whole()
 
 
 FORMULAS = {
@@ -135,5 +138,6 @@ def test_scoring_that_takes_long_shows_its_progress_and_the_rest_none(own, monke
     monkeypatch.setattr(scoring, "_SLOW_SECONDS", 0)
     score(own, "msp")
     shown = capsys.readouterr().err
-    assert "msp, test, seed0: 100%" in shown
-    assert "3/3" in shown
+    shards = len(plan(own, "msp").parts)
+    assert "msp: 100%" in shown
+    assert f"{shards}/{shards}" in shown

@@ -11,7 +11,7 @@ from helpers.bench import Bench, bench, only, variant
 from helpers.toys import TOYS
 
 from scaling_ood.datasets import RecordedDataset, ReportDataset, TableDataset
-from scaling_ood.products.plans import Whole
+from scaling_ood.products.plans import Plan
 
 PRODUCTS = ("results", "metrics", "report")
 Made = Callable[[Bench], Counter[str]]
@@ -28,15 +28,15 @@ def on_disk(own: Bench) -> Bench:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Made:
-    """Runs a benchmark, and counts what was made of what is planned as a whole."""
+    """Runs a benchmark, and counts what was made of what is planned and made as a whole."""
     calls: Counter[str] = Counter()
-    call = Whole.__call__
+    call = Plan.whole
 
-    def count(self: Whole, parts: Any) -> Any:
-        calls[self.function.__name__] += 1
-        yield from call(self, parts)
+    def count(self: Plan[Any]) -> Any:
+        calls[self.origin.node] += 1
+        return call(self)
 
-    monkeypatch.setattr(Whole, "__call__", count)
+    monkeypatch.setattr(Plan, "whole", count)
 
     def run(own: Bench) -> Counter[str]:
         calls.clear()

@@ -14,8 +14,8 @@ from helpers.packaged import RATE, opened, packed, photographs
 from PIL import Image
 
 from scaling_ood.evaluation.chunks import stored_scenes
+from scaling_ood.evaluation.fitting import fitted
 from scaling_ood.evaluation.scene_tables import frames, score_pixels
-from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.metrics.false_alarms import TooFewScoresError, false_alarm_threshold
 from scaling_ood.models import ClassHead, build_network
 from scaling_ood.products.packages import PackageError, read_package, write_package

@@ -18,8 +18,8 @@ from torch import nn
 from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
 
 from scaling_ood.evaluation.chunks import stored_scenes
+from scaling_ood.evaluation.fitting import fitted
 from scaling_ood.evaluation.scene_tables import score_pixels
-from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.products.packages import PackageError, read_package
 from scaling_ood.tasks.packing import NotPackagedError
 

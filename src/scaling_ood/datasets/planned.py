@@ -120,11 +120,11 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         there = self._recorded(plan.key, {part.name: part.items for part in plan.parts})
         return [part for part in plan.parts if part.name not in there]
 
-    def progress(self) -> tuple[int, int]:
-        """How many parts are recorded, and of how many; no part is read."""
+    def progress(self) -> tuple[int, int, bool]:
+        """How many parts are recorded, of how many, and that no round of others follows; no part is read."""
         record = read_record(self._folder / RECORD)
         planned = record.get("planned", {})
-        return len(self._recorded(record.get("key"), planned)), len(planned)
+        return len(self._recorded(record.get("key"), planned)), len(planned), False
 
     def make(self, plan: Plan[Content], parts: Sequence[Part]) -> Iterator[Part]:
         """Make parts of a plan, and store each while the next is made; a process that makes others does not mind."""

@@ -17,6 +17,8 @@ from kedro_datasets._typing import TablePreview
 from pydantic import BaseModel
 
 from scaling_ood import storage
+from scaling_ood.datasets.rounds import Rounds
+from scaling_ood.engines import Engine, Local
 from scaling_ood.products.kept_files import (
     RECORD,
     DamagedPartError,
@@ -44,6 +46,9 @@ class RecordedDataset(AbstractDataset[Any, Any]):
     A plan is made where the folder does not hold, whole, what it would make. Loading checks the files; a table is read
     when it is asked for.
 
+    Attributes:
+        engine: Who makes the parts that a product comes of, if it comes of any.
+
     YAML:
         ```yaml
         "{setting}.{detector}.scores":
@@ -51,6 +56,9 @@ class RecordedDataset(AbstractDataset[Any, Any]):
           filepath: data/07_model_output/{setting}/{detector}
         ```
     """
+
+    engine: Engine = Local()
+    _progress: tuple[int, int, bool] = (0, 0, False)
 
     def __init__(
         self,
@@ -86,12 +94,26 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         return storage.address_of(place)
 
     def save(self, data: Any) -> None:
-        """Write the folder as a whole."""
+        """Write the folder as a whole; nothing, where this run makes but its share of what the product comes of."""
         if isinstance(data, Plan):
             if self._holds(data.origin):
                 return
-            data = data.whole()
+            data = self._product(data)
+        if isinstance(data, Plan):
+            return
         keep(self._folder, partial(self._write, data))
+
+    def progress(self) -> tuple[int, int, bool]:
+        """Of what this run has made of a product's parts; see `Rounds`."""
+        return self._progress
+
+    def _product(self, plan: Plan[Any]) -> Any:
+        if not (self.engine.stores and (plan.then or plan.next_round)):
+            return plan.whole()
+        rounds = Rounds(self._folder, self.engine)
+        made = rounds.made(plan)
+        self._progress = rounds.progress
+        return made
 
     def _write(self, data: Any, folder: Path) -> None:
         folder.mkdir(parents=True)

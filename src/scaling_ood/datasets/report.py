@@ -61,12 +61,11 @@ class ReportDataset(AbstractDataset[Mapping[str, Any] | Plan[Mapping[str, Any]],
     def save(self, data: Mapping[str, Any] | Plan[Mapping[str, Any]]) -> None:
         """Write each file as a whole."""
         origin = data.origin if isinstance(data, Plan) else NOT_MADE
-        if isinstance(data, Plan):
-            if self._record.vouches_for(origin):
-                return
-            data = data.whole()
+        if isinstance(data, Plan) and self._record.vouches_for(origin):
+            return
+        made: Mapping[str, Any] = data.whole() if isinstance(data, Plan) else data
         self._record.withdraw()
-        files = (_file(name, content) for name, content in data.items())
+        files = (_file(name, content) for name, content in made.items())
         self._record.write(origin, {name: self._keep(name, content) for name, content in files})
 
     def _keep(self, name: str, content: bytes) -> dict[str, str]:

@@ -51,12 +51,11 @@ class TableDataset(AbstractDataset[pd.DataFrame | Plan[pd.DataFrame], pd.DataFra
     def save(self, data: pd.DataFrame | Plan[pd.DataFrame]) -> None:
         """Write it as a whole."""
         origin = data.origin if isinstance(data, Plan) else NOT_MADE
-        if isinstance(data, Plan):
-            if self._record.vouches_for(origin):
-                return
-            data = data.whole()
+        if isinstance(data, Plan) and self._record.vouches_for(origin):
+            return
+        table: pd.DataFrame = data.whole() if isinstance(data, Plan) else data
         self._record.withdraw()
-        kept = keep(self._path, partial(data.to_csv, index=False))
+        kept = keep(self._path, partial(table.to_csv, index=False))
         self._record.write(origin, {self._path.name: kept})
 
     def load(self) -> pd.DataFrame:

@@ -24,6 +24,16 @@ class Store(Protocol):
 class Engine(Protocol):
     """Who makes the parts of a plan, and who trains."""
 
+    @property
+    def stores(self) -> bool:
+        """Whether parts that a product comes of are stored until it is there: others make some of them."""
+        ...
+
+    @property
+    def collects(self) -> bool:
+        """Whether this run makes the products that come of parts; otherwise it makes its share of these alone."""
+        ...
+
     def mine(self, parts: Sequence[Part]) -> Sequence[Part]:
         """Those of all parts of a plan that this run makes, whether they are there or not."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from scaling_ood.engines.engine import Store
 from scaling_ood.products.plans import Part, Plan
@@ -14,6 +14,9 @@ from scaling_ood.training.ranks import Run, together
 @dataclass(frozen=True)
 class Local:
     """The engine of a run on one machine."""
+
+    stores: ClassVar[bool] = False
+    collects: ClassVar[bool] = True
 
     def mine(self, parts: Sequence[Part]) -> Sequence[Part]:
         """All."""

@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from scaling_ood.cores import usable_cores
 from scaling_ood.engines.engine import Store
@@ -76,6 +76,9 @@ class Ray:
         cores_each: Cores of a worker.
         idle: Workers that wait for the next plan: to start a process takes seconds.
     """
+
+    stores: ClassVar[bool] = True
+    collects: ClassVar[bool] = True
 
     device: str = "auto"
     address: str | None = None

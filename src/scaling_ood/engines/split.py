@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from scaling_ood.engines.local import Local
 from scaling_ood.products.plans import Part
@@ -25,9 +26,16 @@ class Split(Local):
     ['b', 'e']
     """
 
+    stores: ClassVar[bool] = True
+
     number: int
     of: int
 
     def mine(self, parts: Sequence[Part]) -> Sequence[Part]:
         """The K-th of every N."""
         return parts[self.number - 1 :: self.of]
+
+    @property
+    def collects(self) -> bool:  # type: ignore[override]
+        """Whether it is the only one."""
+        return self.of == 1

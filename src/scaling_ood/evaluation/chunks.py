@@ -37,6 +37,15 @@ def seed_name(seed: int) -> str:
     return f"seed{seed}"
 
 
+def seed_of(network: str) -> int:
+    """The seed of a network.
+
+    >>> seed_of("seed2")
+    2
+    """
+    return int(network.removeprefix("seed"))
+
+
 def shards_of(outputs: StoredShards, image_set: str) -> list[str]:
     """The shards of an image set, in the order of the manifest."""
     return [name for name in outputs.parts if name != HEADS and image_set_of(name) == image_set]
@@ -88,10 +97,13 @@ class ImageOutputs:
 
     def __iter__(self) -> Iterator[Outputs]:
         """Chunks in the order of the manifest."""
-        for name in self.names:
-            tensors = self.shards.read(name)
-            fields = {field_of(need): tensors[f"{self.network}/{field_of(need)}"] for need in self.needs}
-            yield Outputs(**{name: each.to(self.device).float() for name, each in fields.items()})
+        return map(self.chunk, self.names)
+
+    def chunk(self, name: str) -> Outputs:
+        """That of one shard."""
+        tensors = self.shards.read(name)
+        fields = {field_of(need): tensors[f"{self.network}/{field_of(need)}"] for need in self.needs}
+        return Outputs(**{name: each.to(self.device).float() for name, each in fields.items()})
 
     def logits(self) -> torch.Tensor:
         """(N, C), all of them."""
@@ -195,6 +207,17 @@ def unread_scenes(
         files = manifest.files(mine, LABEL)
         for place in wanted.nonzero()[0].tolist():
             yield partial(_read, mine.iloc[place], labels_of, files[place], by_number[place])
+
+
+def scenes_of(outputs: StoredShards, manifest: Manifest, shard: str) -> list[str]:
+    """Ids of the scenes in a shard."""
+    image_set = image_set_of(shard)
+    shards = shards_of(outputs, image_set)
+    before = shards[: shards.index(shard)]
+    start = sum(int(outputs.parts[name]["items"]) for name in before)
+    own = manifest.of(image_set)["id"].iloc[start : start + int(outputs.parts[shard]["items"])]
+    ids: list[str] = own.tolist()
+    return ids
 
 
 def _read(row: pd.Series[Any], labels: LabelMap, file: RecordedFile, stored: Mapping[str, torch.Tensor]) -> StoredScene:

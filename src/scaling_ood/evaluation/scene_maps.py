@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_ood.detectors import Detector
-from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, shards_of, stored_scenes
+from scaling_ood.evaluation.chunks import SceneOutputs, scenes_of, seed_name, seed_of, shards_of, stored_scenes
+from scaling_ood.evaluation.fitting import fitted
 from scaling_ood.evaluation.scene_tables import score_pixels
-from scaling_ood.evaluation.scoring import fitted
 from scaling_ood.images import Orientation, RecordedFile, read_image
 from scaling_ood.images.recorded import LABEL
 from scaling_ood.images.scenes import read_labels
@@ -75,7 +75,7 @@ class ScoreMaps:
             seed, shown = self.seeds[method.network][0], self.shown
             if rest != EXAMPLES:
                 number, shard = rest.split("-", 1)
-                seed, shown = int(number.removeprefix("seed")), self._of_shard(shard, outputs)
+                seed, shown = seed_of(number), scenes_of(outputs, self.manifest, shard)
             if (name, seed) not in detectors:
                 view = partial(self._fit_view, outputs)
                 detectors[name, seed] = fitted(method, view, seed, self.manifest)
@@ -86,13 +86,6 @@ class ScoreMaps:
 
     def _fit_view(self, outputs: StoredShards, method: Method, seed: int) -> SceneOutputs:
         return self.fit_view(outputs, self.manifest, method, seed).on(Forward(self.device).torch_device)
-
-    def _of_shard(self, shard: str, outputs: StoredShards) -> list[str]:
-        """Ids of the scenes in a shard of outputs."""
-        shards = shards_of(outputs, "test")
-        sizes = [int(outputs.parts[name]["items"]) for name in shards]
-        start = sum(sizes[: shards.index(shard)])
-        return self.manifest.of("test")["id"].iloc[start : start + sizes[shards.index(shard)]].tolist()
 
 
 def chosen_scenes(manifest: Manifest, count: int) -> list[str]:

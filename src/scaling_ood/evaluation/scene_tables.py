@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from scaling_ood.detectors import Detector
-from scaling_ood.evaluation.chunks import StoredScene, seed_name, stored_scenes, unread_scenes
+from scaling_ood.evaluation.chunks import StoredScene, seed_name, stored_scenes
 from scaling_ood.evaluation.side_by_side import side_by_side
-from scaling_ood.evaluation.tables import all_estimates, bounds_of, fixed_columns, mark_column, over_seeds
+from scaling_ood.evaluation.tables import all_estimates, fixed_columns, mark_column, over_seeds
 from scaling_ood.images.scenes import ANOMALY, VOID, in_subset
 from scaling_ood.metrics import (
     DetectionEstimates,
@@ -23,7 +23,7 @@ from scaling_ood.metrics import (
     ImageResult,
     NonFiniteScoreError,
     PerImageMean,
-    PooledThresholds,
+    PooledCounts,
     mean_over_scenes,
 )
 from scaling_ood.metrics.pixels import PositiveClass, split_classes
@@ -40,6 +40,8 @@ WHOLE = "test"
 AGGREGATIONS = ("per_image", "pooled")
 _CPU = torch.device("cpu")
 SCENE_COLUMNS = ("seed", "id", "n_in", "n_out", *MEASURED)
+SceneRow = tuple[str, int, int, float, float, float, float]
+"""What is measured in a scene: `SCENE_COLUMNS` without the seed."""
 
 
 def score_pixels(
@@ -69,61 +71,46 @@ def score_pixels(
     return scores
 
 
-def measure_scenes(
-    detectors: Mapping[int, Detector],
-    outputs: StoredShards,
-    manifest: Manifest,
-    reporting: PixelReportingSpec,
-    device: torch.device = _CPU,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Metrics of one detector over all test scenes and over each subset, in two passes and bounded memory per seed.
-
-    Args:
-        detectors: Seed to the detector, fitted.
-        outputs: Of the network that it reads.
-        manifest: All scenes.
-        reporting: How to measure.
-        device: Where outputs are up-sampled, scored and ranked.
-
-    Returns:
-        `seed, ood_set, infinite_scores, aggregation, n_in, n_out, base_rate, fpr95, auroc, aupr, skipped,
-        tpr_at_5_fpr`, and the bounds of the mean over the seeds, the same for each; and per scene with both kinds of
-        pixels
-        `seed, id, n_in, n_out, fpr95, auroc, aupr, tpr_at_5_fpr`.
+def collect_positive(
+    detector: Detector,
+    scenes: Iterable[Callable[[], StoredScene]],
+    positive_class: PositiveClass,
+    seed: int,
+    device: torch.device,
+) -> dict[str, NDArray[Any]]:
+    """The first pass over some scenes: id to the scores of its pixels of the positive class.
 
     Raises:
-        NonFiniteScoreError: A score is NaN; names detector, scene and count.
+        ValueError: A score is NaN; names detector, scene and count.
     """
-    found = {seed: _measure_seed(one, outputs, manifest, reporting, seed, device) for seed, one in detectors.items()}
-    metrics = pd.concat([one[0].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
-    per_scene = pd.concat([one[1].assign(seed=seed) for seed, one in found.items()], ignore_index=True)
-    bounds = [
-        bounds_of([[one] for one in by_seed]) for by_seed in zip(*(one[2] for one in found.values()), strict=True)
-    ]
-    metrics = metrics.join(pd.DataFrame(bounds * len(found)))
-    metrics.insert(0, "seed", metrics.pop("seed"))
-    return metrics, per_scene[list(SCENE_COLUMNS)]
+    return dict(side_by_side(partial(_positive, detector, seed, positive_class, device), scenes, device))
 
 
-def _measure_seed(
+def count_scenes(
     detector: Detector,
-    outputs: StoredShards,
-    manifest: Manifest,
+    scenes: Iterable[Callable[[], StoredScene]],
+    counts: Mapping[str, PooledCounts],
+    members: Mapping[str, Collection[str]],
     reporting: PixelReportingSpec,
     seed: int,
     device: torch.device,
-) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, Estimate]]]:
-    """Rows of one seed, its scenes, and the estimate behind each row."""
-    members = {name: _members(manifest.rows, name) for name in manifest.preparation.ood}
+) -> tuple[list[SceneRow], dict[str, int]]:
+    """The second pass over some scenes: pixels are counted among thresholds, and each scene is measured.
+
+    Args:
+        detector: Fitted.
+        scenes: To be read.
+        counts: Subset to where its pixels are counted.
+        members: Subset to the ids of its scenes.
+        reporting: How to measure.
+        seed: Of the network.
+        device: Where outputs are up-sampled, scored and ranked.
+
+    Returns:
+        A row for each scene with both kinds of pixels; and subset to its infinite scores.
+    """
     mean = PerImageMean(reporting.positive_class, fpr_rule=reporting.fpr_rule)
-    thresholds = {name: PooledThresholds(reporting.positive_class) for name in members}
     infinite = dict.fromkeys(members, 0)
-    collect = partial(_positive, detector, seed, reporting.positive_class, device)
-    for name, positive in side_by_side(collect, unread_scenes(outputs, manifest, "test"), device):
-        for subset in (subset for subset, ids in members.items() if name in ids):
-            thresholds[subset].take(positive)
-    counts = {name: collected.counts(by_image=True) for name, collected in thresholds.items()}
-    del thresholds
 
     def rank(read: Callable[[], StoredScene]) -> tuple[str, ImageResult | str, int, dict[str, Placed]]:
         scene = read()
@@ -133,18 +120,27 @@ def _measure_seed(
         placed = {subset: counts[subset].place(*both) for subset, ids in members.items() if name in ids}
         return name, mean.measure(*both), infinities, placed
 
-    for name, result, infinities, placed in side_by_side(rank, unread_scenes(outputs, manifest, "test"), device):
+    for name, result, infinities, placed in side_by_side(rank, scenes, device):
         mean.take(name, result)
         for subset, frame in placed.items():
             counts[subset].take(frame, name)
             infinite[subset] += infinities
-    per_scene = pd.DataFrame(
-        [
-            (name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr, r.tpr)
-            for name, r in mean.results.items()
-        ],
-        columns=["id", "n_in", "n_out", *MEASURED],
-    )
+    measured = [
+        (name, r.n_in, r.n_ood, r.metrics.fpr, r.metrics.auroc, r.metrics.aupr, r.tpr)
+        for name, r in mean.results.items()
+    ]
+    return measured, infinite
+
+
+def rows_of_seed(
+    scenes: Sequence[SceneRow],
+    infinite: Mapping[str, int],
+    counts: Mapping[str, PooledCounts],
+    members: Mapping[str, Collection[str]],
+    reporting: PixelReportingSpec,
+) -> tuple[pd.DataFrame, pd.DataFrame, list[dict[str, Estimate]]]:
+    """Rows of one seed, its scenes, and the estimate behind each row; of what `count_scenes` found in all scenes."""
+    per_scene = pd.DataFrame(scenes, columns=["id", "n_in", "n_out", *MEASURED])
     rows, estimates = [], []
     for name, pooled in counts.items():
         own = per_scene[per_scene["id"].isin(members[name])]
@@ -200,7 +196,7 @@ def mark_scene_ties(
     """
     marked = results.astype({f"{metric}_tied": object for metric in METRICS})
     for name in manifest.preparation.ood:
-        ids = _members(manifest.rows, name)
+        ids = members_of(manifest.rows, name)
         own = {d: rows[rows["id"].isin(ids)].sort_values("id") for d, rows in per_scene.items() if len(rows)}
         if own:
             column = (marked["ood_set"] == name) & (marked["aggregation"] == "per_image")
@@ -270,7 +266,8 @@ def _here(scores: Any) -> NDArray[Any]:
     return np.asarray(scores.cpu() if isinstance(scores, torch.Tensor) else scores)
 
 
-def _members(manifest: pd.DataFrame, name: str) -> frozenset[str]:
+def members_of(manifest: pd.DataFrame, name: str) -> frozenset[str]:
+    """Ids of all test scenes, or of those of a subset."""
     test = manifest["image_set"] == "test"
     chosen = test if name == WHOLE else test & in_subset(manifest, name)
     return frozenset(manifest.loc[chosen, "id"])

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
-from scaling_ood.detectors import Detector, NotApplicableError
 from scaling_ood.evaluation.chunks import ImageOutputs, seed_name, shards_of
+from scaling_ood.evaluation.fitting import SCORE, TOLD, Fitted
 from scaling_ood.evaluation.passes import ImagePass, image_set_of
-from scaling_ood.evaluation.scoring import SCORE_COLUMNS, fitted, score_set
+from scaling_ood.evaluation.scoring import collected, known_scores, refuse_nan
+from scaling_ood.models import Forward
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.plans import Part
 from scaling_ood.products.preparation import Manifest
-from scaling_ood.products.stored import HeldShards, StoredShards, Tensors
+from scaling_ood.products.scores import Quality, Scores
+from scaling_ood.products.stored import HeldShards, StoredShards, Tensors, as_tensor
 
 JUDGED = "judged"
 """Begins the names of what tells how good a network is, of the in-distribution test images."""
@@ -44,28 +45,26 @@ class ScoringPass:
     fit_view: Callable[[Method, int], ImageOutputs]
     judged: Callable[[torch.Tensor], torch.Tensor]
 
+    @property
+    def forward(self) -> Forward:
+        """The device of the pass; whatever its precision, detectors work in single precision."""
+        return replace(self.make.forward, precision="float32")
+
     @cached_property
-    def detectors(self) -> dict[tuple[int, str], Detector]:
-        """Seed and name to a detector fitted on the device of the pass; without those that have no meaning here."""
-        found, device = {}, self.make.forward.torch_device
-
-        def view(method: Method, seed: int) -> ImageOutputs:
-            return self.fit_view(method, seed).on(device)
-
-        for seed in self.outputs.about["seeds"]:
-            for name, method in self.methods.items():
-                try:
-                    found[seed, name] = fitted(method, view, seed, self.manifest)
-                except NotApplicableError:
-                    continue
-        return found
+    def detectors(self) -> dict[tuple[int, str], Fitted]:
+        """Seed and name to the detector, fitted on the device of the pass."""
+        return {
+            (seed, name): Fitted.of(method, self.fit_view, seed, self.manifest, self.forward)
+            for seed in self.outputs.about["seeds"]
+            for name, method in self.methods.items()
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """What goes to another process: detectors are fitted there."""
         return {name: value for name, value in vars(self).items() if name != "detectors"}
 
     def __call__(self, missing: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
-        """The missing shards: `<network>/<detector>` to scores (N,), float64, and `judged/<network>`.
+        """The missing shards: what `Fitted.scored` makes, below `<network>/<detector>/`, and `judged/<network>`.
 
         Raises:
             NetworkOutputError: The network gives NaN for some images.
@@ -77,26 +76,34 @@ class ScoringPass:
             yield name, self._scored(parts[name], tensors)
 
     def _scored(self, part: Part, tensors: Tensors) -> Tensors:
-        ids, image_set = self.make.rows_of(part)["id"].to_numpy(), image_set_of(part.name)
+        image_set, ids = image_set_of(part.name), self.make.rows_of(part)["id"].tolist()
         held = HeldShards(self.outputs.origin, self.outputs.about, {part.name: {}}, Path(), {part.name: tensors})
-        device = self.make.forward.torch_device
         scored: Tensors = {}
         for (seed, name), detector in self.detectors.items():
-            view = ImageOutputs(held, image_set, seed_name(seed), detector.needs, device=device)
-            scored[f"{seed_name(seed)}/{name}"] = torch.tensor(score_set(detector, name, view, ids)["score"].to_numpy())
+            view = ImageOutputs(held, image_set, seed_name(seed), detector.needs)
+            score, told = detector.scored(view, part.name, lambda: ids)
+            refuse_nan(score.numpy(), ids, name, image_set)
+            place = f"{seed_name(seed)}/{name}"
+            scored |= {f"{place}/{SCORE}": score, f"{place}/{TOLD}": as_tensor(told)}
         for seed in self.outputs.about["seeds"] if image_set == "test" else ():
             scored[f"{JUDGED}/{seed_name(seed)}"] = self.judged(ImageOutputs(held, image_set, seed_name(seed)).logits())
         return scored
 
 
-def scores_of(
-    scored: StoredShards, detector: str, seeds: Sequence[int], manifest: Manifest, image_sets: Sequence[str]
-) -> pd.DataFrame:
-    """The scores of one detector, as `Scores.frame` has them."""
-    blocks = []
-    for seed in seeds:
-        for image_set in image_sets:
-            found = [scored.read(name)[f"{seed_name(seed)}/{detector}"] for name in shards_of(scored, image_set)]
-            block = pd.DataFrame({"id": manifest.of(image_set)["id"].to_numpy(), "score": torch.cat(found).numpy()})
-            blocks.append(block.assign(image_set=image_set, seed=seed))
-    return pd.concat(blocks, ignore_index=True)[list(SCORE_COLUMNS)]
+def left_scores(
+    scored: StoredShards,
+    method: Method,
+    outputs: StoredShards,
+    quality: Quality,
+    manifest: Manifest,
+    image_sets: Sequence[str],
+) -> Scores:
+    """The scores of one detector that a pass has left; see `score_images`."""
+    known = known_scores(method, outputs, quality)
+
+    def of(seed: int, shard: str) -> Tensors:
+        begin, tensors = f"{seed_name(seed)}/{method.name}/", scored.read(shard)
+        return {name.removeprefix(begin): each for name, each in tensors.items() if name.startswith(begin)}
+
+    shards = [shard for image_set in image_sets for shard in shards_of(scored, image_set)]
+    return collected(known, manifest, ((seed, shard, of(seed, shard)) for seed in known.seeds for shard in shards))

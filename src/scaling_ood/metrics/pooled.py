@@ -7,7 +7,8 @@ under 1 % of street scenes, and does not grow with the number of frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,9 @@ from scaling_ood.metrics.ranking import (
 )
 
 _MARKS = 1024
+
+COUNTED = ("pixels", "reached", "equal", "positive_at_marks", "negative_at_marks")
+"""What `PooledCounts.arrays` may give."""
 
 Frame = tuple[ArrayLike, ArrayLike, ArrayLike]
 """`score, is_ood, valid` of one image, of the same shape; see `image_metrics`."""
@@ -149,6 +153,30 @@ class PooledCounts:
         self.n_positive += other.n_positive
         self._tally.merge(other._tally)
         self.images |= other.images
+
+    def fresh(self) -> PooledCounts:
+        """The same thresholds with no pixel counted: for some of the frames, whose counts are merged later."""
+        other = copy(self)
+        other.n_negative = other.n_positive = 0
+        other.images, other._tally = {}, Tally(self.thresholds.size)
+        return other
+
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """What was counted, as `holding` takes it: pixels of both classes, histograms, and images in their order."""
+        reached, equal = self._tally.here()
+        pixels = np.array([self.n_positive, self.n_negative])
+        at_marks = [np.stack(each) for each in zip(*self.images.values(), strict=True)]
+        return dict(zip(COUNTED, [pixels, reached, equal, *at_marks], strict=False))
+
+    def holding(self, arrays: Mapping[str, NDArray[Any]], images: Sequence[str]) -> PooledCounts:
+        """The same thresholds with what another process has counted; `images` are the names of those, in order."""
+        other = self.fresh()
+        other.n_positive, other.n_negative = arrays["pixels"].tolist()
+        other._tally.reached, other._tally.equal = (arrays[name].astype(np.int64) for name in ("reached", "equal"))
+        if images:
+            at_marks = zip(arrays["positive_at_marks"], arrays["negative_at_marks"], strict=True)
+            other.images = dict(zip(images, at_marks, strict=True))
+        return other
 
     @property
     def n_in(self) -> int:

@@ -13,7 +13,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -153,7 +153,13 @@ def keyed(version: int = 1, **reads: Callable[[Arguments], Any]) -> Callable[[Ca
 
 
 class Keyed:
-    """A node function that knows what its products are made from."""
+    """A node function that knows what its products are made from.
+
+    Attributes:
+        divides: Whether its product comes of parts that several processes can make; see `plans.divided`.
+    """
+
+    divides: ClassVar[bool] = False
 
     def __init__(
         self, function: Callable[..., Any], version: int, reads: Mapping[str, Callable[[Arguments], Any]]
@@ -184,6 +190,7 @@ class Keyed:
         # The structure hands over typed parameters; Kedro must not make other ones by the annotations.
         node.__annotations__ = {}
         node.origin_of = lambda inputs: self.origin({**fixed, **inputs})  # type: ignore[attr-defined]
+        node.divides = self.divides  # type: ignore[attr-defined]
         return node
 
     def in_graph(self, given: Arguments) -> Any:

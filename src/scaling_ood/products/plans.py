@@ -6,15 +6,17 @@ each one atomically. A killed run therefore resumes where it stopped, and a prod
 mistaken for this one.
 
 A node that makes its product as a whole, such as a table, is `planned`: in the graph it returns a plan of one part.
+One whose product comes of parts that nobody needs afterwards, such as scores, is `divided`: its plan says what comes
+`then`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from scaling_ood.products.keys import NOT_MADE, Arguments, Keyed, Origin, digest, what_is_told
+from scaling_ood.products.keys import NOT_MADE, Arguments, Keyed, Origin, digest, stamped, what_is_told
 
 Content = TypeVar("Content")
 
@@ -27,33 +29,62 @@ class Part:
     items: int
 
 
+Make = Callable[[Sequence[Part]], Iterator[tuple[str, Content]]]
+"""Given any of the parts, yields each of them as `(name, content)`, in that order: makes it, or reads it."""
+
+
 @dataclass(frozen=True)
 class Plan(Generic[Content]):
     """A product that is made part by part.
 
     Attributes:
         parts: All parts, in order.
-        make: Given any of the parts, yields each of them as `(name, content)`, in that order. It is picklable, so that
-            another process can make some of the parts: what a part holds does not depend on which others are asked for
-            with it. Many at once are faster, since one data loader serves them.
+        make: Makes them. It is picklable, so that another process can make some of the parts: what a part holds does
+            not depend on which others are asked for with it. Many at once are faster, since one data loader serves
+            them.
         about: What to tell a reader of the stored product (network, transform, precision, …); not part of the key.
         origin: What it is made from.
+        then: Where the product is not its parts but comes of them: given what makes or reads parts, and all parts, the
+            product. Parts may be asked for more than once, and a few at a time.
+        next_round: In its place, where further parts come of these first: the same to the plan of those.
+        at_once: The same as the parts, in as few as can be: for a process that makes all alone and stores none.
     """
 
     parts: Sequence[Part]
-    make: Callable[[Sequence[Part]], Iterator[tuple[str, Content]]]
+    make: Make[Content]
     about: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin = NOT_MADE
+    then: Callable[[Make[Content], Sequence[Part]], Any] | None = None
+    next_round: Callable[[Make[Content], Sequence[Part]], Plan[Any]] | None = None
+    at_once: Sequence[Part] = ()
+
+    @classmethod
+    def undivided(cls, product: Callable[[], Any]) -> Plan[Any]:
+        """A plan of what comes of no parts: one process makes it."""
+        return cls((), _nothing, then=lambda *_: product())
 
     @property
     def key(self) -> str:
         """Fingerprint of everything that the product depends on."""
         return self.origin.key
 
-    def whole(self) -> Content:
-        """What a plan of one part makes."""
-        ((_, content),) = self.make(self.parts)
+    def after(self, make: Make[Content], parts: Sequence[Part]) -> Any:
+        """What comes of the parts: the product, or the plan of the next round; without either, the only part."""
+        if follows := self.next_round or self.then:
+            return stamped(follows(make, parts), self.origin)
+        ((_, content),) = make(parts)
         return content
+
+    def whole(self) -> Any:
+        """The product, where it comes of the parts or is the only one; no part is stored."""
+        plan: Any = self
+        while isinstance(plan, Plan):
+            plan = plan.after(plan.make, plan.at_once or plan.parts)
+        return plan
+
+
+def _nothing(_: Sequence[Part]) -> Iterator[tuple[str, Any]]:
+    return iter(())
 
 
 def planned(
@@ -67,6 +98,13 @@ def planned(
         reads: As of `keyed`.
     """
     return lambda function: Planned(function, version, reads, silent)
+
+
+def divided(
+    version: int = 1, silent: Collection[str] = (), **reads: Callable[[Arguments], Any]
+) -> Callable[[Callable[..., Any]], Divided]:
+    """Declare a node function that returns a plan whose product comes of its parts; arguments as of `planned`."""
+    return lambda function: Divided(function, version, reads, silent)
 
 
 class Planned(Keyed):
@@ -92,6 +130,17 @@ class Planned(Keyed):
         # With their order, in which tables have their rows.
         told = [(name, what_is_told(value)) for name, value in self.flat(given).items() if name not in self.silent]
         return replace(super().origin(given), told=digest(told))
+
+
+class Divided(Planned):
+    """A node function that returns a plan, which reads nothing but what records tell."""
+
+    divides: ClassVar[bool] = True
+
+    def in_graph(self, given: Arguments) -> Plan[Any]:
+        """Its plan."""
+        plan: Plan[Any] = self(**given)
+        return plan
 
 
 @dataclass(frozen=True)

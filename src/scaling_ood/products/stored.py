@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ from safetensors.torch import load, load_file
 
 from scaling_ood.products.kept_files import damaged, is_intact, opened_intact
 from scaling_ood.products.keys import Origin
-from scaling_ood.products.plans import Plan
+from scaling_ood.products.plans import Part, Plan
 
 Tensors = dict[str, torch.Tensor]
 
@@ -72,6 +73,11 @@ class StoredShards(StoredParts):
             DamagedPartError: The file is missing or its checksum differs from the recorded one.
         """
         return read_tensors(self.folder / f"{name}.safetensors", self.parts[name]["sha256"])
+
+    def each(self, parts: Sequence[Part]) -> Iterator[tuple[str, Tensors]]:
+        """Some shards, one after the other; see `plans.Make`."""
+        for part in parts:
+            yield part.name, self.read(part.name)
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,21 @@ class ProvidedFile:
     def what_matters(self) -> str:
         """Its content."""
         return self.sha256
+
+
+def as_tensor(told: Mapping[str, Any]) -> torch.Tensor:
+    """What a part tells beside its numbers, as bytes that can be stored with these.
+
+    >>> told_by(as_tensor({"seconds": 0.1}))
+    {'seconds': 0.1}
+    """
+    return torch.frombuffer(bytearray(json.dumps(told).encode()), dtype=torch.uint8)
+
+
+def told_by(tensor: torch.Tensor) -> dict[str, Any]:
+    """The same, read back."""
+    told: dict[str, Any] = json.loads(bytes(tensor.tolist()))
+    return told
 
 
 def read_tensors(place: Path, sha256: object) -> Tensors:

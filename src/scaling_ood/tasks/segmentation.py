@@ -25,16 +25,17 @@ from scaling_ood.evaluation.facts import (
     detector_run,
     report_page,
 )
+from scaling_ood.evaluation.fitting import fitted
 from scaling_ood.evaluation.passes import ScenePass, scene_loading_of, tell_disk_use
 from scaling_ood.evaluation.scene_maps import ScoreMaps, chosen_scenes, scene_examples
+from scaling_ood.evaluation.scene_parts import FittedDetectors, plan_measures
 from scaling_ood.evaluation.scene_tables import (
     SCENE_COLUMNS,
     WHOLE,
     mark_scene_ties,
-    measure_scenes,
     summarise_scenes,
 )
-from scaling_ood.evaluation.scoring import fitted, score_later
+from scaling_ood.evaluation.scoring import score_later
 from scaling_ood.evaluation.thresholds import scene_threshold
 from scaling_ood.images import Preprocessing
 from scaling_ood.images.manifest import quarantine_table
@@ -369,11 +370,12 @@ class SegmentationTask(Task):
         quality: Quality,
         manifest: Manifest,
         runtime: RuntimeSpec,  # noqa: ARG002
-    ) -> Scores:
+    ) -> Plan[Tensors]:
         """Whether a detector has a meaning; its scores are made when they are measured."""
         if manifest.preparation.given and not method.gap:
             method = replace(method, gap=lacking(method, manifest.preparation, self.fit_set))
-        return score_later(method, outputs, quality, manifest, partial(self.fit_view, outputs, manifest))
+        view = partial(self.fit_view, outputs, manifest)
+        return Plan.undivided(partial(score_later, method, outputs, quality, manifest, view))
 
     # Packaging
 
@@ -425,18 +427,27 @@ class SegmentationTask(Task):
         runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
-    ) -> Measured:
+    ) -> Plan[Tensors]:
         """Metrics per seed and scene, and of all test scenes and their subsets."""
         assert isinstance(reporting, PixelReportingSpec)
-        metrics, per_scene = pd.DataFrame(), pd.DataFrame(columns=list(SCENE_COLUMNS))
-        if not scores.gap:
-            assert method is not None
-            assert outputs is not None
-            device, view = Forward(runtime.device).torch_device, partial(self.fit_view, outputs, manifest)
-            detectors = {
-                seed: fitted(method, lambda *own: view(*own).on(device), seed, manifest) for seed in scores.seeds
-            }
-            metrics, per_scene = measure_scenes(detectors, outputs, manifest, reporting, device)
+        summarise = partial(self._measured, scores, manifest, reporting)
+        if scores.gap:
+            nothing = pd.DataFrame(columns=list(SCENE_COLUMNS))
+            return Plan.undivided(partial(summarise, pd.DataFrame(), nothing))
+        assert method is not None
+        assert outputs is not None
+        forward = Forward(runtime.device)
+        detector = FittedDetectors(method, partial(self.fit_view, outputs, manifest), manifest, forward)
+        return plan_measures(detector, outputs, manifest, reporting, forward, scores.seeds, summarise)
+
+    def _measured(
+        self,
+        scores: Scores,
+        manifest: Manifest,
+        reporting: PixelReportingSpec,
+        metrics: pd.DataFrame,
+        per_scene: pd.DataFrame,
+    ) -> Measured:
         return Measured(summarise_scenes(metrics, scores, manifest.preparation, reporting), per_scene)
 
     def mark(

@@ -218,8 +218,11 @@ class Task(ABC):
     @abstractmethod
     def score(
         self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest, runtime: RuntimeSpec
-    ) -> Scores:
-        """Fit a detector and score the test images; of pixels, only whether it has a meaning."""
+    ) -> Plan[Tensors]:
+        """Plan to fit a detector and to score the test images; of pixels, only whether it has a meaning.
+
+        `Scores` come of the plan: `Plan.whole` makes them.
+        """
 
     def plan_scores(
         self,
@@ -242,7 +245,6 @@ class Task(ABC):
         scored: StoredShards,  # noqa: ARG002
         quality: Quality,  # noqa: ARG002
         manifest: Manifest,  # noqa: ARG002
-        runtime: RuntimeSpec,  # noqa: ARG002
     ) -> Scores:
         """The scores of one detector that such passes have left."""
         raise ValueError(f"{self.name} keeps outputs, not scores alone")
@@ -258,8 +260,11 @@ class Task(ABC):
         runtime: RuntimeSpec,
         method: Method | None,
         outputs: StoredShards | None,
-    ) -> Measured:
-        """Metrics of one detector; the last two are there where scores are made when they are measured."""
+    ) -> Plan[Tensors]:
+        """Plan the metrics of one detector, of which `Measured` comes; see `score`.
+
+        The last two are there where scores are made when they are measured.
+        """
 
     @abstractmethod
     def mark(

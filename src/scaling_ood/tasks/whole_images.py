@@ -34,8 +34,8 @@ from scaling_ood.evaluation.passes import (
     stored_bytes,
     tell_disk_use,
 )
-from scaling_ood.evaluation.scoring import score_images, score_later
-from scaling_ood.evaluation.scoring_pass import JUDGED, ScoringPass, scores_of
+from scaling_ood.evaluation.scoring import score_images
+from scaling_ood.evaluation.scoring_pass import JUDGED, ScoringPass, left_scores
 from scaling_ood.evaluation.tables import mark_ties, measure_scores, summarise
 from scaling_ood.evaluation.thresholds import image_threshold
 from scaling_ood.images import Preprocessing
@@ -429,7 +429,7 @@ class WholeImages(Task):
 
     def score(
         self, method: Method, outputs: StoredShards, quality: Quality, manifest: Manifest, runtime: RuntimeSpec
-    ) -> Scores:
+    ) -> Plan[Tensors]:
         """Fit a detector and score the test images."""
         prepared = manifest.preparation
         if prepared.given and not method.gap:
@@ -466,20 +466,9 @@ class WholeImages(Task):
         scored: StoredShards,
         quality: Quality,
         manifest: Manifest,
-        runtime: RuntimeSpec,
     ) -> Scores:
-        """The detector's own column; it is fitted once more, for what is told of it."""
-        device = Forward(runtime.device).torch_device
-
-        def view(method: Method, seed: int) -> ImageOutputs:
-            return self.fit_view(outputs, manifest, method, seed).on(device)
-
-        known = score_later(method, outputs, quality, manifest, view)
-        if known.gap:
-            return replace(known, diagnostics={})
-        sets = ("test", *manifest.preparation.ood)
-        where = "cpu" if method.build().on_processor else scored.about["device"]
-        return replace(known, frame=scores_of(scored, method.name, known.seeds, manifest, sets), device=where)
+        """The detector's own column."""
+        return left_scores(scored, method, outputs, quality, manifest, ("test", *manifest.preparation.ood))
 
     # Packaging
 
@@ -533,8 +522,11 @@ class WholeImages(Task):
         runtime: RuntimeSpec,  # noqa: ARG002
         method: Method | None,  # noqa: ARG002
         outputs: StoredShards | None,  # noqa: ARG002
-    ) -> Measured:
-        """Metrics per seed, OOD set and positive class."""
+    ) -> Plan[Tensors]:
+        """Metrics per seed, OOD set and positive class, which one process makes."""
+        return Plan.undivided(partial(self._measured, scores, manifest, reporting))
+
+    def _measured(self, scores: Scores, manifest: Manifest, reporting: ReportingSpec) -> Measured:
         metrics = measure_scores(scores, manifest.preparation, reporting)
         return Measured(summarise(metrics, scores, manifest.preparation, reporting), metrics)
 

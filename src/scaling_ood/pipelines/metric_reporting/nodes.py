@@ -10,7 +10,7 @@ import pandas as pd
 from scaling_ood.parameters.common import ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan, planned
+from scaling_ood.products.plans import Plan, divided, planned
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.records import RunRecord
 from scaling_ood.products.scores import Measured, Quality, Scores
@@ -31,7 +31,7 @@ def _training_runs(given: Mapping[str, Any]) -> Any:
     return {name: training["run_id"] for name, training in given["trainings"].items()}
 
 
-@planned(2, manifest=_all_images, silent=["reporting", "outputs"])
+@divided(2, manifest=_all_images, silent=["reporting", "outputs"])
 def measure_scores(
     task: Task,
     scores: Scores,
@@ -40,7 +40,7 @@ def measure_scores(
     runtime: RuntimeSpec,
     detector: Method | None = None,
     outputs: StoredShards | None = None,
-) -> Measured:
+) -> Plan[Tensors]:
     """Metrics of one detector, and its rows of the results table.
 
     Args:

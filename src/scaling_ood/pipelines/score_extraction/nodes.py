@@ -14,7 +14,7 @@ from scaling_ood.parameters.detectors import Method
 from scaling_ood.parameters.networks import NetworkSpec
 from scaling_ood.parameters.setting import ExtractionSpec
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan, planned
+from scaling_ood.products.plans import Plan, divided, planned
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.scores import Quality, Scores
 from scaling_ood.products.stored import StoredModel, StoredShards, Tensors
@@ -68,7 +68,7 @@ def extract_outputs(
     )
 
 
-@keyed(manifest=_passed_images, needs=_stored_needs, detectors=_options)
+@keyed(2, manifest=_passed_images, needs=_stored_needs, detectors=_options)
 @alone()
 def pass_and_score(
     task: Task,
@@ -109,23 +109,17 @@ def check_quality(
     return task.check(network, outputs, manifest) if scored is None else task.check(network, outputs, manifest, scored)
 
 
-@planned(manifest=_scored_images, silent=["manifest", "quality"])
+@divided(manifest=_scored_images, silent=["manifest", "quality"])
 def score_images(
     task: Task, runtime: RuntimeSpec, outputs: StoredShards, quality: Quality, manifest: Manifest, detector: Method
-) -> Scores:
+) -> Plan[Tensors]:
     """Fit one detector on the fit images and score every test image, for the network of each seed, on the device."""
     return task.score(detector, outputs, quality, manifest, runtime)
 
 
 @planned(manifest=_scored_images, silent=["manifest", "quality"])
 def collect_scores(
-    task: Task,
-    runtime: RuntimeSpec,
-    outputs: StoredShards,
-    scored: StoredShards,
-    quality: Quality,
-    manifest: Manifest,
-    detector: Method,
+    task: Task, outputs: StoredShards, scored: StoredShards, quality: Quality, manifest: Manifest, detector: Method
 ) -> Scores:
     """The scores of one detector, where test images were scored while they were passed."""
-    return task.collect(detector, outputs, scored, quality, manifest, runtime)
+    return task.collect(detector, outputs, scored, quality, manifest)

@@ -22,6 +22,7 @@ from scaling_ood.pipelines.score_extraction.nodes import (
     pass_and_score,
     score_images,
 )
+from scaling_ood.products.plans import Planned
 from scaling_ood.structure import Setting, setting_specs
 
 
@@ -61,7 +62,7 @@ def _score(setting: Setting) -> Pipeline:
             "manifest": "manifest",
             "detector": f"params:detectors.{name}",
         }
-        function = score_images
+        function: Planned = score_images
         if setting.spec.extraction.keep == "scores":
             function, inputs["scored"] = collect_scores, f"{method.network}.scored"
         nodes.append(setting.node(function, inputs, f"{name}.scores", owner=name))
