@@ -49,12 +49,13 @@ def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], tor
     if maps.device.type != "cpu" or not maps.sum(dtype=torch.float64).isfinite():
         whole = upsample(maps, size)
         return lambda first, last: whole[:, :, first:last]
-    wide, own = upsample(maps, (maps.shape[2], width)), maps.shape[2]
+    own = maps.shape[2]
     if own == height:
+        wide = upsample(maps, (height, width))
         return lambda first, last: wide[:, :, first:last]
     # From the last row to the first: the order in which `upsample` adds a pixel's two neighbours.
+    wide = upsample(maps.flip(2), (own, width))
     weights = upsample(torch.eye(own, dtype=wide.dtype)[None, None], (height, own))[0, 0].flip(1)  # (H, h)
-    wide = wide.flip(2)
 
     def rows(first: int, last: int) -> torch.Tensor:
         highest = min(own, ceil((last - 0.5) * own / height - 0.5) + 1)
