@@ -26,6 +26,7 @@ def test_precision_is_single_at_least():
     maps = torch.randn(1, 2, 4, 5)
     for dtype, expected in ((torch.float16, torch.float32), (torch.float32,) * 2, (torch.float64,) * 2):
         assert rows_of(maps.to(dtype), (8, 10))(0, 3).dtype == expected
+        assert torch.equal(rows_of(maps.to(dtype), (4, 5))(1, 3), maps[:, :, 1:3].to(dtype).to(expected))
 
 
 def test_infinite_maps_spoil_no_other_pixel_than_in_the_whole():

@@ -22,8 +22,7 @@ def upsample(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     >>> upsample(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).flatten().tolist()
     [0.0, 0.25, 0.75, 1.0]
     """
-    maps = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
-    return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+    return functional.interpolate(_single(maps), size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], torch.Tensor]:
@@ -51,7 +50,7 @@ def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], tor
         return lambda first, last: whole[:, :, first:last]
     own = maps.shape[2]
     if own == height:
-        wide = upsample(maps, (height, width))
+        wide = _single(maps) if maps.shape[3] == width else upsample(maps, (own, width))
         return lambda first, last: wide[:, :, first:last]
     # From the last row to the first: the order in which `upsample` adds a pixel's two neighbours.
     wide = upsample(maps.flip(2), (own, width))
@@ -64,3 +63,8 @@ def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], tor
         return weights[first:last, between] @ wide[:, :, between]
 
     return rows
+
+
+def _single(maps: torch.Tensor) -> torch.Tensor:
+    """The same in single precision at least."""
+    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
