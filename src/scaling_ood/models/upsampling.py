@@ -50,10 +50,10 @@ def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], tor
         return lambda first, last: whole[:, :, first:last]
     own = maps.shape[2]
     if own == height:
-        wide = _single(maps) if maps.shape[3] == width else upsample(maps, (own, width))
+        wide = _widened(maps, width)
         return lambda first, last: wide[:, :, first:last]
     # From the last row to the first: the order in which `upsample` adds a pixel's two neighbours.
-    wide = upsample(maps.flip(2), (own, width))
+    wide = _widened(maps.flip(2), width)
     weights = upsample(torch.eye(own, dtype=wide.dtype)[None, None], (height, own))[0, 0].flip(1)  # (H, h)
 
     def rows(first: int, last: int) -> torch.Tensor:
@@ -63,6 +63,15 @@ def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], tor
         return weights[first:last, between] @ wide[:, :, between]
 
     return rows
+
+
+def _widened(maps: torch.Tensor, width: int) -> torch.Tensor:
+    """`upsample` to another width alone, bit by bit, of finite maps: it would interpolate between equal rows too."""
+    maps = _single(maps)
+    if maps.shape[3] == width:
+        return maps
+    wide = functional.interpolate(maps.flatten(1, 2), size=width, mode="linear", align_corners=False)
+    return wide.reshape(*maps.shape[:3], width)
 
 
 def _single(maps: torch.Tensor) -> torch.Tensor:
