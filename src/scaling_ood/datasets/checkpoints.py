@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from kedro.io import AbstractDataset
 from safetensors.torch import save_file
 from tqdm import tqdm
 
 from scaling_ood import storage
+from scaling_ood.datasets.placed import PlacedDataset
 from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
 from scaling_ood.products.kept_files import RECORD, is_intact, keep, read_record, remove, write_atomically
@@ -32,7 +32,7 @@ _NOT_SHOWN = ("variant", "epoch", "seconds")
 """What of an epoch's row is no quantity that its progress bar shows."""
 
 
-class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
+class CheckpointDataset(PlacedDataset[TrainingPlan, StoredModel]):
     """A folder with `model.safetensors` and `record.json`; while training, also `state.pt` of the last whole epoch.
 
     Saving a plan whose key the record bears does nothing; a state of the same key is resumed; one of another key is
@@ -50,25 +50,6 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
     """
 
     engine: Engine = Local()
-
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Remember where it is.
-
-        Args:
-            filepath: The folder.
-            credentials: Of an object store.
-            fs_args: More for an object store.
-            metadata: For Kedro-Viz; not used here.
-        """
-        self._folder = storage.place(filepath, credentials, fs_args)
-        self.metadata = metadata
 
     @alone()
     def save(self, data: TrainingPlan) -> None:
@@ -102,7 +83,7 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         """The finished model."""
         record = self._record()
         if not record:
-            raise FileNotFoundError(f"{self._folder} holds no finished model")
+            raise FileNotFoundError(f"{self._at} holds no finished model")
         origin = Origin.of_record(record)
         return StoredModel(origin, record["about"], record["history"], self._weights, record["sha256"])
 
@@ -110,10 +91,10 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
 
     @property
     def _weights(self) -> Path:
-        return self._folder / "model.safetensors"
+        return self._at / "model.safetensors"
 
     def _unfinished(self, key: str) -> dict[str, Any] | None:
-        path = self._folder / "state.pt"
+        path = self._at / "state.pt"
         if not path.is_file():
             return None
         with storage.local_copy(path) as copy:
@@ -124,10 +105,10 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
         return kept["state"] if kept["key"] == key else None
 
     def _keep(self, key: str, state: dict[str, Any]) -> None:
-        keep(self._folder / "state.pt", partial(torch.save, {"key": key, "state": state}))
+        keep(self._at / "state.pt", partial(torch.save, {"key": key, "state": state}))
 
     def _finish(self, plan: TrainingPlan, state: dict[str, Any]) -> None:
-        remove(self._folder / RECORD)
+        remove(self._at / RECORD)
         best = {name.removesuffix(_BEST): state for name, state in state["models"].items() if name.endswith(_BEST)}
         tensors = {
             f"{network}/{name}": t.contiguous().clone() for network, own in best.items() for name, t in own.items()
@@ -139,18 +120,15 @@ class CheckpointDataset(AbstractDataset[TrainingPlan, StoredModel]):
             "history": state["history"],
             **kept,
         }
-        write_atomically(self._folder / RECORD, json.dumps(record, indent=1))
-        remove(self._folder / "state.pt")
+        write_atomically(self._at / RECORD, json.dumps(record, indent=1))
+        remove(self._at / "state.pt")
 
     def _record(self) -> dict[str, Any]:
-        record = read_record(self._folder / RECORD)
+        record = read_record(self._at / RECORD)
         return record if "sha256" in record and self._weights.is_file() else {}
 
     def _exists(self) -> bool:
         return bool(self._record())
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}
 
 
 def _is_whole(state: Path) -> bool:

@@ -70,7 +70,7 @@ class FabricatedImagesDataset(PlannedDataset[ImageFolder]):
             DamagedPartError: One was; its folder is named.
         """
         stored = super().load()
-        storage.each(self._folder, lambda name: stored.check(name, self._folder / name), stored.parts)
+        storage.each(self._at, lambda name: stored.check(name, self._at / name), stored.parts)
         return stored
 
     def peek(self) -> StoredParts:

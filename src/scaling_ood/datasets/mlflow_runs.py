@@ -21,6 +21,7 @@ from mlflow.tracking.fluent import _get_experiment_id
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from scaling_ood import storage
+from scaling_ood.datasets.placed import PlacedDataset
 from scaling_ood.datasets.vouching import Voucher
 from scaling_ood.products.kept_files import keep, move, read_record, remove, write_atomically
 from scaling_ood.products.plans import Plan
@@ -46,7 +47,7 @@ _COMPARED = ("kind", "setting", "benchmark")
 _logger = logging.getLogger(__name__)
 
 
-class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[str, RunRecord]], dict[str, Any]]):
+class MlflowRunsDataset(PlacedDataset[Mapping[str, RunRecord] | Plan[Mapping[str, RunRecord]], dict[str, Any]]):
     """MLflow runs under that of the `kedro run`, and a JSON file about them for later stages and for people.
 
     Each record makes one run. Loading gives the content of the file: by the records' names `run_id`, `name`, `tags`,
@@ -69,41 +70,30 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
         ```
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Remember where it is.
+    @property
+    def _unsent(self) -> Path:
+        return self._at.with_suffix(UNSENT)
 
-        Args:
-            filepath: The file about the runs.
-            credentials: Of an object store.
-            fs_args: More for an object store.
-            metadata: For Kedro-Viz; not used here.
-        """
-        self._path = storage.place(filepath, credentials, fs_args)
-        self._unsent, self._sent = (self._path.with_suffix(ending) for ending in (UNSENT, SENT))
-        self._record = Voucher(self._path.parent, self._path.name)
-        self.metadata = metadata
+    @property
+    def _sent(self) -> Path:
+        return self._at.with_suffix(SENT)
+
+    @property
+    def _record(self) -> Voucher:
+        return Voucher(self._at.parent, self._at.name)
 
     def save(self, data: Mapping[str, RunRecord] | Plan[Mapping[str, RunRecord]]) -> None:
         """Write the file, then send the runs."""
         if isinstance(data, Plan):
             self._put_back()
-            if not self._record.vouches_for(data.origin):
-                self._record.withdraw()
-                self._record.write(data.origin, self._write(data.whole()))
+            self._record.renew(data, self._write)
         else:
             self._write(data)
         self.send()
 
     def _put_back(self) -> None:
         """Have all that was sent waiting again."""
-        content = read_record(self._path)
+        content = read_record(self._at)
         for name in content:
             if _is_kept(self._sent / name) and not _is_kept(self._unsent / name):
                 remove(self._unsent / name)
@@ -111,11 +101,11 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
             content[name]["run_id"] = ""
         remove(self._sent)
         if content:
-            write_atomically(self._path, _text(content))
+            write_atomically(self._at, _text(content))
 
     def _write(self, data: Mapping[str, RunRecord]) -> dict[str, dict[str, str]]:
         """Write the file, and all that the runs show; gives what `keep` says of that, by its name beside the file."""
-        before = read_record(self._path)
+        before = read_record(self._at)
         remove(self._unsent)
         content, kept = {}, {}
         for name, record in data.items():
@@ -127,12 +117,12 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
                 content[name] = _entry(record)
                 shown = partial(_write_run, record, content[name])
                 kept[f"{self._unsent.name}/{name}"] = keep(self._unsent / name, shown)
-        write_atomically(self._path, _text(content))
+        write_atomically(self._at, _text(content))
         return kept
 
     def send(self) -> None:
         """Make runs of what is kept. Ends well whatever the store does; what it takes is removed here."""
-        content = read_record(self._path)
+        content = read_record(self._at)
         networks = cache(lambda training: networks_of(MlflowClient(), training))
         for name in content:
             if _is_kept(self._unsent / name):
@@ -141,7 +131,7 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
                     underway.unsent.append(content[name]["name"])
                     continue
                 content[name] = sent
-                write_atomically(self._path, _text(content))
+                write_atomically(self._at, _text(content))
                 self._keep_sent(name)
         underway.attempt(partial(_mark_latest, list(content.values())))
         if self._unsent.is_dir() and not any(self._unsent.iterdir()):
@@ -157,20 +147,17 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
 
     def load(self) -> dict[str, Any]:
         """What was logged."""
-        content = read_record(self._path)
+        content = read_record(self._at)
         if not content:
-            raise FileNotFoundError(f"{self._path} is not there")
+            raise FileNotFoundError(f"{self._at} is not there")
         return content
 
     def preview(self) -> JSONPreview:
         """For Kedro-Viz: what was logged."""
-        return JSONPreview(json.dumps(read_record(self._path)))
+        return JSONPreview(json.dumps(read_record(self._at)))
 
     def _exists(self) -> bool:
-        return bool(read_record(self._path))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
+        return bool(read_record(self._at))
 
 
 class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):

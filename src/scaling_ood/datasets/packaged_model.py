@@ -16,7 +16,6 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
-from kedro.io import AbstractDataset
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -27,6 +26,7 @@ from PIL import Image
 
 import scaling_ood
 from scaling_ood import storage
+from scaling_ood.datasets.placed import PlacedDataset
 from scaling_ood.products.kept_files import keep, read_record, remove, write_atomically
 from scaling_ood.products.packages import RESULTS, Package, write_package
 from scaling_ood.report import results_text
@@ -47,7 +47,7 @@ PROJECT = "scaling-ood"
 _logger = logging.getLogger(__name__)
 
 
-class PackagedModelDataset(AbstractDataset[Package, dict[str, Any]]):
+class PackagedModelDataset(PlacedDataset[Package, dict[str, Any]]):
     """A folder with the MLflow model of a package, and beside it `<folder>.json` about the version in the registry.
 
     The folder is complete without any server. The model is then logged under the run of the `kedro run`, with the
@@ -62,36 +62,20 @@ class PackagedModelDataset(AbstractDataset[Package, dict[str, Any]]):
         ```
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Remember where it is.
-
-        Args:
-            filepath: The folder.
-            credentials: Of an object store.
-            fs_args: More for an object store.
-            metadata: For Kedro-Viz; not used here.
-        """
-        self._folder = storage.place(filepath, credentials, fs_args)
-        self._record = self._folder.with_name(f"{self._folder.name}.json")
-        self.metadata = metadata
+    @property
+    def _record(self) -> Path:
+        return self._at.with_name(f"{self._at.name}.json")
 
     def save(self, data: Package) -> None:
         """Write the model, then log and register it."""
         remove(self._record)
-        with TemporaryDirectory(dir=_existing(self._folder.parent)) as temporary:
+        with TemporaryDirectory(dir=_existing(self._at.parent)) as temporary:
             package = Path(temporary) / ARTIFACT
             write_package(data, package)
             model = _model(data, package)
-            keep(self._folder, lambda folder: mlflow.pyfunc.save_model(folder, **model))
+            keep(self._at, lambda folder: mlflow.pyfunc.save_model(folder, **model))
             registered = underway.attempt(lambda: _register(data, model, package))
-        record = {"folder": str(self._folder), "name": data.name, "version": "", "uri": "", **(registered or {})}
+        record = {"folder": str(self._at), "name": data.name, "version": "", "uri": "", **(registered or {})}
         write_atomically(self._record, json.dumps(record, indent=1))
         _logger.info(_promise(data.about))
         if registered:
@@ -100,7 +84,7 @@ class PackagedModelDataset(AbstractDataset[Package, dict[str, Any]]):
             _logger.warning(
                 "MLflow did not take the model (%s). It can be served from its folder %s; to register it, run the same "
                 "command again",
-                underway.problem, self._folder,
+                underway.problem, self._at,
             )  # fmt: skip
 
     def load(self) -> dict[str, Any]:
@@ -111,10 +95,7 @@ class PackagedModelDataset(AbstractDataset[Package, dict[str, Any]]):
         return record
 
     def _exists(self) -> bool:
-        return bool(read_record(self._record)) and self._folder.is_dir()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}
+        return bool(read_record(self._record)) and self._at.is_dir()
 
 
 def _existing(folder: Path) -> Path | None:

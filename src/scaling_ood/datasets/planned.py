@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from kedro.io import AbstractDataset
 from tqdm import tqdm
 
 from scaling_ood import storage
+from scaling_ood.datasets.placed import PlacedDataset
 from scaling_ood.datasets.storing import stored_beside
 from scaling_ood.engines import Engine, Local
 from scaling_ood.models.chance import alone
@@ -35,7 +35,7 @@ PART_RECORDS = ".parts"
 """Folder of the parts' own records, one small file each."""
 
 
-class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Content]):
+class PlannedDataset(PlacedDataset[Plan[Content], StoredParts], Generic[Content]):
     """A folder with one file or folder per part, and records of what they were made from.
 
     Saving a plan makes the parts that are not there whole, with the plan's key; the parts of another key are removed.
@@ -50,25 +50,6 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
 
     unit = "image"
     engine: Engine = Local()
-
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Remember where it is.
-
-        Args:
-            filepath: The folder.
-            credentials: Of an object store.
-            fs_args: More for an object store.
-            metadata: For Kedro-Viz; not used here.
-        """
-        self._folder = storage.place(filepath, credentials, fs_args)
-        self.metadata = metadata
 
     @abstractmethod
     def _write(self, place: Path, content: Content) -> None:
@@ -87,7 +68,7 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
             return
         total, left = (sum(part.items for part in parts) for parts in (mine, missing))
         with tqdm(
-            total=total, initial=total - left, unit=self.unit, desc=self._folder.name, mininterval=1, smoothing=0.1
+            total=total, initial=total - left, unit=self.unit, desc=self._at.name, mininterval=1, smoothing=0.1
         ) as bar:
             for part in self.engine.make(self, data, missing):
                 bar.update(part.items)
@@ -100,7 +81,7 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
                 holds nothing of another key. Otherwise other processes write beside this one: nothing is removed.
             mine: Of these parts, where that is not all.
         """
-        record = read_record(self._folder / RECORD)
+        record = read_record(self._at / RECORD)
         present = {
             **plan.origin.record(),
             "about": json.loads(json.dumps(dict(plan.about))),
@@ -109,10 +90,10 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         if mine is None or len(mine) == len(plan.parts):
             self._clear_others(record, plan)
         wanted = plan.parts if mine is None else mine
-        there = storage.each(self._folder, partial(self._is_there, plan.key), wanted)
+        there = storage.each(self._at, partial(self._is_there, plan.key), wanted)
         missing = [part for part, is_there in zip(wanted, there, strict=True) if not is_there]
         if record != present and (missing or record.get("planned") != present["planned"]):
-            write_atomically(self._folder / RECORD, json.dumps(present, indent=1))
+            write_atomically(self._at / RECORD, json.dumps(present, indent=1))
         return missing
 
     def absent(self, plan: Plan[Content]) -> list[Part]:
@@ -122,7 +103,7 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
 
     def progress(self) -> tuple[int, int, bool]:
         """How many parts are recorded, of how many, and that no round of others follows; no part is read."""
-        record = read_record(self._folder / RECORD)
+        record = read_record(self._at / RECORD)
         planned = record.get("planned", {})
         return len(self._recorded(record.get("key"), planned)), len(planned), False
 
@@ -140,16 +121,16 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         return stored_beside(_timed(plan.make(parts)), store)
 
     def _keep(self, name: str, content: Content) -> dict[str, str]:
-        place = self._folder / self._place(name)
+        place = self._at / self._place(name)
         # A worker that counts as lost may still be at it.
         return keep(place, lambda beside: self._write(beside, content), shared=True)
 
     def load(self) -> StoredParts:
         """The finished product; nothing is read yet."""
-        record = read_record(self._folder / RECORD)
+        record = read_record(self._at / RECORD)
         parts = self._parts(record)
         if parts is None:
-            raise FileNotFoundError(f"{self._folder} is not there, or not finished")
+            raise FileNotFoundError(f"{self._at} is not there, or not finished")
         return self._stored(Origin.of_record(record), record["about"], parts)
 
     def peek(self) -> StoredParts:
@@ -157,13 +138,10 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         return self.load()
 
     def _stored(self, origin: Origin, about: Mapping[str, Any], parts: Mapping[str, Any]) -> StoredParts:
-        return StoredParts(origin, about, parts, self._folder)
+        return StoredParts(origin, about, parts, self._at)
 
     def _exists(self) -> bool:
-        return self._parts(read_record(self._folder / RECORD)) is not None
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}
+        return self._parts(read_record(self._at / RECORD)) is not None
 
     def _parts(self, record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]] | None:
         """The records of all planned parts, in the order of the plan; None if one is not there."""
@@ -177,14 +155,14 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
 
         def recorded(part: tuple[str, int]) -> dict[str, Any]:
             found = self._record_of(key, *part)
-            return found if found and (self._folder / self._place(part[0])).exists() else {}
+            return found if found and (self._at / self._place(part[0])).exists() else {}
 
-        records = storage.each(self._folder, recorded, planned.items())
+        records = storage.each(self._at, recorded, planned.items())
         return {name: found for name, found in zip(planned, records, strict=True) if found}
 
     def _is_there(self, key: str, part: Part) -> bool:
         found = self._record_of(key, part.name, part.items)
-        return bool(found) and is_intact(self._folder / self._place(part.name), found["sha256"], found.get("looks"))
+        return bool(found) and is_intact(self._at / self._place(part.name), found["sha256"], found.get("looks"))
 
     def _record_of(self, key: object, name: str, items: int) -> dict[str, Any]:
         """What vouches for a part of that key; empty without any."""
@@ -192,22 +170,22 @@ class PlannedDataset(AbstractDataset[Plan[Content], StoredParts], Generic[Conten
         return found if (found.get("key"), found.get("items")) == (key, items) else {}
 
     def _part_record(self, name: str) -> Path:
-        return self._folder / PART_RECORDS / f"{name}.json"
+        return self._at / PART_RECORDS / f"{name}.json"
 
     def _clear_others(self, record: Mapping[str, Any], plan: Plan[Content]) -> None:
         """Remove the parts of other keys, made or not; files that no record names are a person's own and stay."""
         names = set(record.get("planned", ())) if record.get("key") != plan.key else set()
-        own = sorted((self._folder / PART_RECORDS).rglob("*.json"))
-        for path, about in zip(own, storage.each(self._folder, read_record, own), strict=True):
+        own = sorted((self._at / PART_RECORDS).rglob("*.json"))
+        for path, about in zip(own, storage.each(self._at, read_record, own), strict=True):
             if about.get("key") != plan.key:
-                names.add(path.relative_to(self._folder / PART_RECORDS).as_posix().removesuffix(".json"))
+                names.add(path.relative_to(self._at / PART_RECORDS).as_posix().removesuffix(".json"))
         if names:
-            remove(self._folder / RECORD)
+            remove(self._at / RECORD)
         for name in sorted(names):
             remove(self._part_record(name))
-            remove(self._folder / self._place(name))
+            remove(self._at / self._place(name))
         everything = names | {part.name for part in plan.parts}
-        for folder in {p.parent for n in everything for p in (self._folder / self._place(n), self._part_record(n))}:
+        for folder in {p.parent for n in everything for p in (self._at / self._place(n), self._part_record(n))}:
             remove_unfinished(folder)
 
 

@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from kedro.io import AbstractDataset
 from kedro_datasets._typing import PlotlyPreview
 
-from scaling_ood import storage
+from scaling_ood.datasets.placed import PlacedDataset
 from scaling_ood.datasets.vouching import Voucher
 from scaling_ood.products.kept_files import keep
-from scaling_ood.products.keys import NOT_MADE
 from scaling_ood.products.plans import Plan
 
 PREVIEWED = "overview.json"
 _DPI = 150
 
 
-class ReportDataset(AbstractDataset[Mapping[str, Any] | Plan[Mapping[str, Any]], dict[str, Path]]):
+class ReportDataset(PlacedDataset[Mapping[str, Any] | Plan[Mapping[str, Any]], dict[str, Path]]):
     """A folder with a file for each part of a report; other files in it stay.
 
     A plan is made where the files are not what it would make.
@@ -38,53 +36,28 @@ class ReportDataset(AbstractDataset[Mapping[str, Any] | Plan[Mapping[str, Any]],
         ```
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        credentials: dict[str, Any] | None = None,
-        fs_args: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Remember where it is.
-
-        Args:
-            filepath: The folder.
-            credentials: Of an object store.
-            fs_args: More for an object store.
-            metadata: For Kedro-Viz; not used here.
-        """
-        self._folder = storage.place(filepath, credentials, fs_args)
-        self._record = Voucher(self._folder, "report")
-        self.metadata = metadata
-
     def save(self, data: Mapping[str, Any] | Plan[Mapping[str, Any]]) -> None:
         """Write each file as a whole."""
-        origin = data.origin if isinstance(data, Plan) else NOT_MADE
-        if isinstance(data, Plan) and self._record.vouches_for(origin):
-            return
-        made: Mapping[str, Any] = data.whole() if isinstance(data, Plan) else data
-        self._record.withdraw()
-        files = (_file(name, content) for name, content in made.items())
-        self._record.write(origin, {name: self._keep(name, content) for name, content in files})
+        Voucher(self._at, "report").renew(data, self._write)
+
+    def _write(self, parts: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+        files = (_file(name, content) for name, content in parts.items())
+        return {name: self._keep(name, content) for name, content in files}
 
     def _keep(self, name: str, content: bytes) -> dict[str, str]:
-        return keep(self._folder / name, lambda beside: beside.write_bytes(content))
+        return keep(self._at / name, lambda beside: beside.write_bytes(content))
 
     def load(self) -> dict[str, Path]:
         """Name to file."""
-        return {path.name: path for path in sorted(self._folder.iterdir()) if path.is_file()}
+        return {path.name: path for path in sorted(self._at.iterdir()) if path.is_file()}
 
     def preview(self) -> PlotlyPreview:
         """The metrics with their intervals, for Kedro-Viz."""
-        place = self._folder / PREVIEWED
+        place = self._at / PREVIEWED
         return PlotlyPreview(json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {})
 
     def _exists(self) -> bool:
-        return (self._folder / "report.html").is_file()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._folder)}
+        return (self._at / "report.html").is_file()
 
 
 def _file(name: str, content: Any) -> tuple[str, bytes]:

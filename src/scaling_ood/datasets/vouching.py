@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from scaling_ood import storage
 from scaling_ood.products.kept_files import is_intact, read_record, remove, write_atomically
-from scaling_ood.products.keys import Origin
+from scaling_ood.products.keys import NOT_MADE, Origin
+from scaling_ood.products.plans import Plan
+
+Content = TypeVar("Content")
 
 RECORDS = ".records"
 """Folder of the records, beside the files."""
@@ -45,6 +49,20 @@ class Voucher:
     def is_there(self) -> bool:
         """Whether anything is vouched for."""
         return self._path.is_file()
+
+    def renew(self, data: Content | Plan[Content], write: Callable[[Content], Mapping[str, Mapping[str, str]]]) -> None:
+        """Have a product written, and vouch for it; a plan is made where it would make something else.
+
+        Args:
+            data: The product, or its plan.
+            write: Writes it; gives the name of each file or folder to what `keep` said.
+        """
+        origin = data.origin if isinstance(data, Plan) else NOT_MADE
+        if isinstance(data, Plan) and self.vouches_for(origin):
+            return
+        content = data.whole() if isinstance(data, Plan) else data
+        self.withdraw()
+        self.write(origin, write(content))
 
     def withdraw(self) -> None:
         """Vouch for nothing, before a file is changed."""
