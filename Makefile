@@ -85,6 +85,7 @@ bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/feeding.py
 	$(BIN)/python benchmarks/score_extraction.py
 	$(BIN)/python benchmarks/detectors.py
+	$(BIN)/python benchmarks/whole_job.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/scene_storage.py
 	$(BIN)/python benchmarks/scene_memory.py

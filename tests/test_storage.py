@@ -18,6 +18,16 @@ def test_places_on_this_machine_are_plain_paths(address):
     assert not storage.is_stored(storage.place(address))
 
 
+@pytest.mark.parametrize("folder", [".", "./sets/", "sets//./a"])
+def test_a_folder_below_another_is_there_whatever_dots_its_name_has(store, tmp_path, folder):
+    address = storage.below(store.address, folder)
+    storage.write(storage.place(f"{address}/a.png", store.credentials), b"1")
+    assert "." not in address.split("/")
+    assert storage.place(storage.below(store.address, folder)).is_dir()
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    assert storage.place(storage.below(str(tmp_path), folder)).is_dir()
+
+
 def test_what_does_not_serve_is_refused_with_the_nearest_that_does():
     with pytest.raises(storage.StorageError, match=r"'gcss://' does not serve.*gcs"):
         storage.place("gcss://bucket/x")

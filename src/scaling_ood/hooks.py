@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,9 @@ class ProjectHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Check all parameters at once, and bind them for the construction of the graph."""
         parameters = context.config_loader["parameters"]
-        structure.bind(parameters)
+        structure.bind(deepcopy(parameters))
+        # Read once: whoever asks for them from now on in this session gets these.
+        context.config_loader["parameters"] = parameters
         structure.setting_specs()
 
     @hook_impl
@@ -215,8 +218,9 @@ def _missing_images(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
             continue
         shapes = setting.spec.data.expected()
         for data_set, folder in setting.spec.data.photographs().items():
-            wanted.setdefault(f"{root}/{folder}", []).append(f"{name} {data_set}")
-            known = expected.setdefault(f"{root}/{folder}", {})
+            where = storage.below(root, folder)
+            wanted.setdefault(where, []).append(f"{name} {data_set}")
+            known = expected.setdefault(where, {})
             if data_set in shapes:
                 known[shapes[data_set]] = None
     missing = [

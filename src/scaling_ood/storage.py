@@ -128,6 +128,17 @@ def address_of(where: str | Path) -> str:
     return Address(text) if is_stored(text) else text
 
 
+def below(root: str, folder: str) -> str:
+    """Address of a folder below another one. Names in a store are text, of which `.` is no part.
+
+    >>> below("s3://bucket/sets", "."), below("s3://bucket/sets", "./a//b"), below("/sets", "a")
+    ('s3://bucket/sets', 's3://bucket/sets/a/b', '/sets/a')
+    """
+    if not is_stored(root):
+        return f"{root}/{folder}"
+    return "/".join([root.rstrip("/"), *(name for name in folder.split("/") if name not in ("", "."))])
+
+
 def read(address: str, most: int) -> bytes:
     """The first bytes of a file in a store, in one request; safe in forked processes.
 

@@ -3,6 +3,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,8 @@ def test_a_record_becomes_a_child_of_the_run_underway(dataset: MlflowRunsDataset
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert TAGS.items() <= run.data.tags.items()
+    for name in ("mlflow.user", "mlflow.source.name", "mlflow.source.type"):
+        assert run.data.tags[name] == parent.data.tags[name]
     assert {"process.pid", "process.host", "process.started"} <= run.data.tags.keys()
     assert run.data.params == {"model.epochs": "20", "workers": "null"}
     assert run.data.metrics == {"auroc.mean": 0.75}
@@ -159,7 +162,9 @@ def test_a_record_becomes_a_child_of_the_run_underway(dataset: MlflowRunsDataset
 
 def test_without_a_run_underway_it_stands_alone(dataset: MlflowRunsDataset) -> None:
     dataset.save(record())
-    assert "mlflow.parentRunId" not in logged(dataset).data.tags
+    tags = logged(dataset).data.tags
+    assert "mlflow.parentRunId" not in tags
+    assert tags["mlflow.user"] == getuser()
 
 
 def test_the_file_says_what_was_logged(dataset: MlflowRunsDataset, tmp_path: Path) -> None:

@@ -310,7 +310,7 @@ def test_the_file_about_runs_is_stored(store, tmp_path, monkeypatch):
 
     from scaling_ood.products.records import RunRecord
 
-    monkeypatch.setattr(mlflow, "start_run", _down)
+    monkeypatch.setattr(mlflow.MlflowClient, "create_run", _down)
     record = RunRecord("toy.msp", {"kind": "detector", "setting": "toy", "benchmark": "b"}, {"a": 1}, {"auroc": 0.5})
     dataset = MlflowRunsDataset(filepath=f"{store.address}/runs.json", credentials=store.credentials)
     dataset.save({"msp": record})

@@ -25,9 +25,16 @@ def copies(generator):
     return rows, near
 
 
+def one_far_away(generator):
+    """Beside it all others have the same code."""
+    rows, others = noise(generator)
+    rows[400] *= 1e4
+    return rows, others
+
+
 @pytest.mark.parametrize("integers", [True, False])
 @pytest.mark.parametrize("k", [1, 10, 700])
-@pytest.mark.parametrize("made", [noise, clusters, copies])
+@pytest.mark.parametrize("made", [noise, clusters, copies, one_far_away])
 def test_the_distance_is_that_of_float64(made, k, integers):
     rows, others = made(torch.Generator().manual_seed(0))
     squares = (others.double()[:, None] - rows.double()).square().sum(dim=2)

@@ -16,6 +16,7 @@ from scaling_ood import storage
 pytestmark = pytest.mark.slow
 
 SETTING = "multi_label"
+BOTH = (SETTING, "segmentation")  # the rendered scenes of the other one lie in the root itself
 GUIDE = (ROOT / "docs/running.md").read_text(encoding="utf-8").split("\n## In an object store\n")[1].split("\n## ")[0]
 
 
@@ -37,17 +38,18 @@ def in_store(tmp_path_factory: pytest.TempPathFactory, s3_server: str) -> tuple[
     given = yaml.safe_load(block("yaml", "endpoint_url"))
     given["object_store"] |= bucket.credentials
     (conf / "credentials.yml").write_text(yaml.safe_dump(given))
-    return project, bucket, project.run("--namespaces", SETTING).output
+    return project, bucket, project.run("--namespaces", ",".join(BOTH)).output
 
 
-def stored(bucket: Bucket, layer: str, name: str) -> Path:
-    return bucket.place(f"scaling-ood/{layer}/test/{SETTING}/{name}")
+def stored(bucket: Bucket, layer: str, name: str, setting: str = SETTING) -> Path:
+    return bucket.place(f"scaling-ood/{layer}/test/{setting}/{name}")
 
 
 def test_the_tables_are_those_of_the_disk(in_store, finished):
     project, bucket, _ = in_store
-    with stored(bucket, "08_reporting", "results.csv").open() as file:
-        pd.testing.assert_frame_equal(pd.read_csv(file), finished.results(SETTING))
+    for setting in BOTH:
+        with stored(bucket, "08_reporting", "results.csv", setting).open() as file:
+            pd.testing.assert_frame_equal(pd.read_csv(file), finished.results(setting))
     assert [path for path in (project.path / "data").rglob("*") if path.is_file()] == []
     assert list(project.path.glob("s3:*")) == []
 

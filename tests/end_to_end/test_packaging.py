@@ -142,7 +142,7 @@ def test_scenes_get_a_map(packaged):
 
 
 def test_the_clients_of_the_guide_work(packaged, tmp_path, monkeypatch, capsys):
-    (tmp_path / "lion.jpg").write_bytes(base64.b64decode(images_of(packaged, "multi_class")[0]))
+    (tmp_path / "photo.jpg").write_bytes(base64.b64decode(images_of(packaged, "multi_class")[0]))
     monkeypatch.chdir(tmp_path)
     asking, opening = re.findall(r"^```python\n(.*?)^```", PRODUCTION, re.MULTILINE | re.DOTALL)
     model = folder_of(packaged, "multi_class")
@@ -155,9 +155,8 @@ def test_the_clients_of_the_guide_work(packaged, tmp_path, monkeypatch, capsys):
     assert float(re.search(r"'score': ([\d.e+-]+)", shown)[1]) == pytest.approx(score, rel=1e-5)
     namespace = {}
     with as_if_alone(packaged.path):
-        exec(
-            re.sub(r'"data/06_models/[^"]*"', repr(str(model)), opening).replace("lion", f"{tmp_path}/lion"), namespace
-        )
+        opening = re.sub(r'"data/06_models/[^"]*"', repr(str(model)), opening)
+        exec(opening.replace("photo.jpg", f"{tmp_path}/photo.jpg"), namespace)
     assert namespace["answers"]["score"].item() == pytest.approx(score, rel=1e-5)
 
 

@@ -20,8 +20,15 @@ SHAPES = {
 
 
 def counted(found, size):
-    places, equal = (np.asarray(part) for part in found)
-    return np.bincount(places, minlength=size + 1), np.bincount(places[equal], minlength=size + 1)
+    """Scores by place, of all places: what `Found` says of those that occur."""
+    histograms = []
+    for part in found:
+        places, counts = (np.asarray(each) for each in part)
+        assert (np.diff(places) > 0).all()
+        assert (counts > 0).all()
+        histograms.append(np.zeros(size + 1, np.int64))
+        histograms[-1][places] = counts
+    return histograms
 
 
 def looked_up(scores, thresholds):
@@ -39,32 +46,44 @@ def test_places_are_those_of_a_look_up(shape, share, dtype):
         scores, others = (SHAPES[shape](rng).astype(dtype) for _ in range(2))
     thresholds = np.unique(np.concatenate([others[: share // 2 + 1], rng.choice(scores, share // 2 + 1)]))
     places, expected = Places(thresholds), looked_up(scores, thresholds)
-    for found in (places.find(scores), places._find_on_device(torch.from_numpy(scores))):
+    some = np.unique(rng.integers(0, len(thresholds), 20))
+    for found in (places.find(scores), places._find_in_order(scores), places._find_on_device(torch.from_numpy(scores))):
         for mine, theirs in zip(counted(found, len(thresholds)), expected, strict=True):
             np.testing.assert_array_equal(mine, theirs)
+        above, at_least = found.tails(some)
+        np.testing.assert_array_equal(above, [(scores > at).sum() for at in thresholds[some]])
+        np.testing.assert_array_equal(at_least, [(scores >= at).sum() for at in thresholds[some]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_are_found_among_the_thresholds_or_not(dtype):
+    thresholds = np.array([-np.inf, -1, 0, 2], dtype)
+    places = Places(thresholds)
+    assert places.index_of(thresholds[[0, 2, 3]]).tolist() == [0, 2, 3]
+    for strange in ([0, 1], [3], [-2]):
+        assert places.index_of(np.array(strange, dtype)) is None
+    assert places.index_of(thresholds[:0]).tolist() == []
+    assert Places(thresholds[:0]).index_of(thresholds) is None
 
 
 def test_no_threshold_and_no_score():
     for thresholds, scores in ((np.empty(0, np.float32), np.ones(3, np.float32)), (np.ones(1), np.empty(0))):
-        places, equal = Places(thresholds).find(scores)
-        assert places.tolist() == [0] * len(scores)
-        assert not equal.any()
+        places = Places(thresholds)
+        for found in (places.find(scores), places._find_on_device(torch.from_numpy(scores))):
+            (reached, counts), (equal, _) = found
+            assert (reached.tolist(), counts.tolist()) == (([0], [len(scores)]) if len(scores) else ([], []))
+            assert equal.tolist() == []
 
 
 def test_a_tally_of_tensors_is_that_of_arrays_and_they_merge():
     rng = np.random.default_rng(1)
     thresholds = np.unique(np.round(rng.normal(size=500), 2))
-    marks = np.array([0, 7, len(thresholds) - 1])
-    places = Places(thresholds, marks)
+    places = Places(thresholds)
     parts = [np.round(rng.normal(size=size), 2) for size in (10, 3_000)]
     here, there = Tally(len(thresholds)), Tally(len(thresholds))
     for part in parts:
-        found, on_device = places.find(part), places._find_on_device(torch.from_numpy(part))
-        here.add(*found)
-        there.add(*on_device)
-        by_mark = [(part < thresholds[0]).sum(), ((part >= thresholds[0]) & (part < thresholds[7])).sum()]
-        assert places.by_mark(found[0]).tolist()[:2] == by_mark
-        np.testing.assert_array_equal(places.by_mark(found[0]), places.by_mark(on_device[0]))
+        here.add(places.find(part))
+        there.add(places._find_on_device(torch.from_numpy(part)))
     every = np.concatenate(parts)
     for above, at_least in (here.tails(), there.tails()):
         np.testing.assert_array_equal(above, [(every > at).sum() for at in thresholds])

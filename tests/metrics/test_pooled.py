@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling_ood.metrics import (
+    DetectionMetrics,
     NonFiniteScoreError,
     OneClassError,
     PooledCounts,
@@ -175,6 +176,44 @@ def test_counts_do_not_overflow_at_the_size_of_a_whole_benchmark():
     counts.n_positive, counts.n_negative = 12_000_000, 1_400_000_000
     counts._tally.reached[:] = [700_000_000, 700_000_000, 0]
     assert counts.metrics().auroc == 0.75
+
+
+@pytest.mark.parametrize("positive_class", POSITIVE_CLASSES)
+@pytest.mark.parametrize("ood", [0.02, 0.98])
+@pytest.mark.parametrize("others", [0, 1, 40])
+def test_a_frame_is_counted_as_it_would_be_alone_and_at_the_marks(positive_class, ood, others):
+    """With few thresholds and with more than the frame has pixels."""
+    frames = make_frames(1 + others, ood=ood, decimals=3)
+    first = PooledThresholds(positive_class)
+    for frame in frames:
+        first.add(*frame)
+    second = first.counts(by_image=True)
+    second._marks = second._marks[::7]
+    for frame, mask, valid in frames[:2]:
+        mirrored = positive_class == "in_dist"
+        score, is_ood = (-frame[valid], ~mask[valid]) if mirrored else (frame[valid], mask[valid])
+        placed = second.place(score[is_ood], score[~is_ood])
+        alone = DetectionMetrics(placed.alone.auroc(), placed.alone.aupr(), placed.alone.fpr())
+        assert alone == detection_metrics(score, is_ood)
+        edges = np.append(second.thresholds[second._marks], np.inf)
+        assert placed.by_mark[0].tolist() == np.histogram(score[is_ood], edges)[0].tolist()
+        assert placed.by_mark[1].tolist() == np.histogram(score[~is_ood], np.append(-np.inf, edges))[0].tolist()
+
+
+def test_a_frame_that_the_first_pass_did_not_see_is_counted_alone_all_the_same():
+    (seen, *_), (score, is_ood, _) = make_frames(1, ood=0.3), make_frames(1, seed=1)[0]
+    for thresholds in (np.unique(seen), np.empty(0, np.float32)):
+        placed = PooledCounts(thresholds, np.ones(len(thresholds), np.int64)).place(score[is_ood], score[~is_ood])
+        assert placed.alone.auroc() == detection_metrics(score, is_ood).auroc
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_frame_of_one_class_has_no_counts_of_its_own(missing):
+    score, is_ood, _ = make_frames(1)[0]
+    first = PooledThresholds()
+    first.add(score, is_ood, np.ones_like(is_ood))
+    picked = score[is_ood][:0] if missing else score[is_ood], score[~is_ood] if missing else score[~is_ood][:0]
+    assert first.counts().place(*picked).alone is None
 
 
 def peak_bytes(n_frames, anomalous_in):

@@ -22,10 +22,17 @@ def test_strips_of_any_height_join_to_the_whole(grid, size, rows):
     torch.testing.assert_close(in_strips(maps, size, rows), whole, rtol=0, atol=float(2 * ULP * maps.abs().max()))
 
 
+@pytest.mark.parametrize("width", [5, 12, 40])
+def test_at_the_height_of_the_maps_strips_are_the_whole_bit_by_bit(width):
+    maps = torch.randn(2, 3, 9, 12, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(in_strips(maps, (9, width), 4), upsample(maps, (9, width)))
+
+
 def test_precision_is_single_at_least():
     maps = torch.randn(1, 2, 4, 5)
     for dtype, expected in ((torch.float16, torch.float32), (torch.float32,) * 2, (torch.float64,) * 2):
         assert rows_of(maps.to(dtype), (8, 10))(0, 3).dtype == expected
+        assert torch.equal(rows_of(maps.to(dtype), (4, 5))(1, 3), maps[:, :, 1:3].to(dtype).to(expected))
 
 
 def test_infinite_maps_spoil_no_other_pixel_than_in_the_whole():

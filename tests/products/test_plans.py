@@ -64,6 +64,28 @@ def test_a_planned_node_does_nothing_before_its_product_is_asked_for() -> None:
     assert sent.whole() == plan.whole()
 
 
+@planned(products=2, unless=lambda given: given["told"].word == "unknown")
+def make_two(told: Told, made: list[str]) -> tuple[str, str]:
+    """Two products."""
+    made.append(told.word)
+    return f"{told.word} 1", f"{told.word} 2"
+
+
+def test_products_that_are_made_together_are_made_once_and_only_where_one_is_asked_for() -> None:
+    made: list[str] = []
+    first, second = make_two.bind()(told=Told("cpu"), made=made)
+    assert made == []
+    assert first.origin == second.origin == make_two.origin({"told": Told("cpu"), "made": made})
+    assert (second.whole(), first.whole()) == ("cpu 2", "cpu 1")
+    assert made == ["cpu"]
+
+
+def test_what_cannot_be_known_before_it_is_made_is_made_at_once() -> None:
+    made: list[str] = []
+    assert make_two.bind()(told=Told("unknown"), made=made) == ("unknown 1", "unknown 2")
+    assert made == ["unknown"]
+
+
 def test_what_is_told_is_beside_the_key_and_the_order_of_others_counts() -> None:
     given = {"told": Told("cpu"), "silent": Told("x"), "a": Told("a"), "b": Told("b")}
     origin = make_table.origin(given)

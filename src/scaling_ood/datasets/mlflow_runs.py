@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
-from mlflow.entities import LifecycleStage
+from mlflow.entities import LifecycleStage, LoggedModelInput, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
+from mlflow.tracking.context.registry import resolve_tags
 from mlflow.tracking.fluent import _get_experiment_id
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
 from scaling_ood import storage
 from scaling_ood.datasets.vouching import Voucher
 from scaling_ood.products.kept_files import keep, move, read_record, remove, write_atomically
 from scaling_ood.products.plans import Plan
 from scaling_ood.products.records import RunRecord
-from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_inputs, log_metrics, log_parameters
-from scaling_ood.tracking.networks import log_network_used, log_trained
+from scaling_ood.tracking.entries import finite_metrics, flatten_parameters, log_inputs, log_values
+from scaling_ood.tracking.networks import log_trained, networks_of
 from scaling_ood.tracking.processes import process_tags, search
 from scaling_ood.tracking.underway import underway
 from scaling_ood.tracking.views import save_views
@@ -110,7 +111,7 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
             content[name]["run_id"] = ""
         remove(self._sent)
         if content:
-            write_atomically(self._path, json.dumps(content, indent=1))
+            write_atomically(self._path, _text(content))
 
     def _write(self, data: Mapping[str, RunRecord]) -> dict[str, dict[str, str]]:
         """Write the file, and all that the runs show; gives what `keep` says of that, by its name beside the file."""
@@ -126,20 +127,21 @@ class MlflowRunsDataset(AbstractDataset[Mapping[str, RunRecord] | Plan[Mapping[s
                 content[name] = _entry(record)
                 shown = partial(_write_run, record, content[name])
                 kept[f"{self._unsent.name}/{name}"] = keep(self._unsent / name, shown)
-        write_atomically(self._path, json.dumps(content, indent=1))
+        write_atomically(self._path, _text(content))
         return kept
 
     def send(self) -> None:
         """Make runs of what is kept. Ends well whatever the store does; what it takes is removed here."""
         content = read_record(self._path)
+        networks = cache(lambda training: networks_of(MlflowClient(), training))
         for name in content:
             if _is_kept(self._unsent / name):
-                sent = underway.attempt(partial(_send, self._unsent / name))
+                sent = underway.attempt(partial(_send, self._unsent / name, networks))
                 if sent is None:
                     underway.unsent.append(content[name]["name"])
                     continue
                 content[name] = sent
-                write_atomically(self._path, json.dumps(content, indent=1))
+                write_atomically(self._path, _text(content))
                 self._keep_sent(name)
         underway.attempt(partial(_mark_latest, list(content.values())))
         if self._unsent.is_dir() and not any(self._unsent.iterdir()):
@@ -223,6 +225,12 @@ class UnsentRunsDataset(AbstractDataset[Sequence[str], list[str]]):
         return {"filepath": str(self._folder), "benchmark": self._benchmark}
 
 
+def _text(content: Mapping[str, Any]) -> str:
+    """JSON, a line for each run: it is written again after each one that is sent."""
+    lines = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in content.items())
+    return "\n".join(["{", ",\n".join(lines), "}"])
+
+
 def _entry(record: RunRecord) -> dict[str, Any]:
     """What the file about the runs says of one that is not sent yet."""
     return {
@@ -260,34 +268,43 @@ def _is_kept(folder: Path) -> bool:
     return (folder / RUN).is_file()
 
 
-def _send(folder: Path) -> dict[str, Any]:
-    """Make a run of what is kept in a folder, under the run of the `kedro run` if there is one."""
+def _send(folder: Path, networks: Callable[[str], Sequence[LoggedModelInput]]) -> dict[str, Any]:
+    """Make a run of what is kept in a folder, under the run of the `kedro run` if there is one.
+
+    Without `mlflow.start_run`, which reads its parent and looks around in the machine for each run anew.
+
+    Args:
+        folder: With what the run shows.
+        networks: Of the training with that run id.
+    """
     entry = read_record(folder / RUN)
     curves, inputs, weights = entry.pop("curves"), entry.pop("inputs", ()), entry.pop("weights", None)
     tags, parent = entry["tags"], underway.parent
     client = MlflowClient()
     if tags.get("training_run") == "":  # it could not be sent either; trainings are sent before what was made of them
         tags["training_run"] = _training_run(client, tags)
-    with mlflow.start_run(
-        run_name=entry["name"],
-        nested=True,
-        parent_run_id=parent.info.run_id if parent else None,
-        experiment_id=parent.info.experiment_id if parent else None,
-        tags={**tags, **process_tags()},
-        # The work was done in the parent, whose system metrics tell.
-        log_system_metrics=False,
-    ) as run:
-        run_id = run.info.run_id
-        log_parameters(client, run_id, entry["parameters"])
-        log_metrics(client, run_id, entry["metrics"], curves)
-        log_inputs(client, run_id, inputs)
+    if parent:  # who ran what is the same of both
+        about = {name: value for name, value in parent.data.tags.items() if name.startswith("mlflow.")}
+        about[MLFLOW_PARENT_RUN_ID] = parent.info.run_id
+    else:
+        about = resolve_tags()
+    run = client.create_run(
+        str(parent.info.experiment_id if parent else _get_experiment_id()),
+        tags={**about, MLFLOW_RUN_NAME: entry["name"], **tags, **process_tags()},
+    )
+    run_id, status = run.info.run_id, RunStatus.FAILED
+    try:
+        log_values(client, run_id, entry["parameters"], entry["metrics"], curves)
+        training = tags.get("training_run") if weights is None else None
+        log_inputs(client, run_id, inputs, networks(training) if training else ())
         if weights is not None:
             log_trained(client, run, *weights)
-        elif training := tags.get("training_run"):
-            log_network_used(client, run_id, training)
         with storage.local_copy(folder) as copy:
             for kind in sorted({path.parent.name for path in copy.glob("*/*")}):
                 client.log_artifacts(run_id, str(copy / kind), kind)
+        status = RunStatus.FINISHED
+    finally:
+        client.set_terminated(run_id, RunStatus.to_string(status))
     return {**entry, "run_id": run_id}
 
 

@@ -10,9 +10,12 @@ from torch.nn import functional
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import head_of
 from scaling_ood.detectors.head import LinearHead
+from scaling_ood.detectors.largest import places_of_largest
 from scaling_ood.detectors.log_sums import log_sum_exp
 from scaling_ood.detectors.outputs import Outputs, OutputsView
 from scaling_ood.wording import check_choice
+
+_CLASSES = 128
 
 
 @detector
@@ -26,7 +29,7 @@ class ASH(Detector):
     needs = frozenset({"features"})
     dense = False
     head: LinearHead
-    columns: torch.Tensor
+    columns: tuple[torch.Tensor, ...] = ()
 
     def __init__(self, variant: Literal["s", "b", "p"] = "s", percentile: float = 90.0) -> None:
         """Set the rule, and how much is removed.
@@ -50,7 +53,8 @@ class ASH(Detector):
             NotApplicableError: The last layer is not known, or there are negative activations, whose sums mean nothing.
         """
         self.head = head_of(outputs)
-        self.columns = self.head.weight.T.contiguous()
+        # Few classes at a time: their columns stay in the processor's cache.
+        self.columns = tuple(part.T.contiguous() for part in torch.split(self.head.weight, _CLASSES))
         if any(bool((self.read(chunk, "features") < 0).any()) for chunk in outputs):
             raise NotApplicableError("some activations of the fit images are negative, as none after a ReLU is")
         return self
@@ -63,10 +67,13 @@ class ASH(Detector):
         """
         features = self.read(chunk, "features")
         self.head.on(features)  # or they have another width
-        columns, bias = (each.to(features) for each in (self.columns, self.head.bias))
+        bias = self.head.bias.to(features)
         places, kept = shaped(features, self.variant, float(self.percentile))
-        logits = functional.embedding_bag(places, columns, per_sample_weights=kept, mode="sum")
-        return log_sum_exp(logits.add_(bias)).neg_()
+        logits = [
+            functional.embedding_bag(places, part.to(features), per_sample_weights=kept, mode="sum")
+            for part in self.columns
+        ]
+        return log_sum_exp(torch.cat(logits, dim=1).add_(bias)).neg_()
 
 
 def shaped(
@@ -75,22 +82,16 @@ def shaped(
     """The largest activations of features (N, D), at least one; of equal ones, the first.
 
     Returns:
-        Where they are, (N, kept), in no order; and what they become.
+        Where they are, (N, kept), in their order; and what they become.
 
     >>> places, kept = shaped(torch.tensor([[1.0, 0.0, 2.0, 1.0]]), "b", 50)
-    >>> places.sort().values.tolist(), kept.tolist()
+    >>> places.tolist(), kept.tolist()
     ([[0, 2]], [[2.0, 2.0]])
     """
     width = features.shape[1]
     kept = max(width - round(width * percentile / 100), 1)
-    largest, places = features.topk(kept, dim=1, sorted=False)  # (N, kept)
-    least = largest.amin(dim=1, keepdim=True)
-    tied = (features >= least).sum(dim=1) > kept
-    if variant != "b":  # which zeros are kept makes no difference
-        tied &= least[:, 0] != 0
-    if bool(tied.any()):  # which of equal ones `topk` takes is not said
-        places[tied] = features[tied].sort(dim=1, descending=True, stable=True).indices[:, :kept]
-        largest = features.gather(1, places)
+    places = places_of_largest(features, kept)  # (N, kept)
+    largest = features.gather(1, places)
     before = features.sum(dim=1, keepdim=True, dtype=torch.float64)
     after = largest.sum(dim=1, keepdim=True, dtype=torch.float64)
     if variant == "b":

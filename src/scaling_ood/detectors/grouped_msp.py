@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional
 
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
-from scaling_ood.detectors.log_sums import is_of_images
+from scaling_ood.detectors.log_sums import exp_, is_of_images
 from scaling_ood.detectors.outputs import Outputs, OutputsView
+from scaling_ood.detectors.products import times
 
 
 def group_mass(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
@@ -27,9 +28,10 @@ def group_mass(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
     [[2.0, 1.0]]
     """
     below = logits - logits.amax(dim=1, keepdim=True)
-    ratios = (below.double() if is_of_images(logits) else below).exp_()
-    member = functional.one_hot(groups).to(ratios)  # (C, G)
-    return torch.einsum("nc...,cg->ng...", ratios, member)
+    member = functional.one_hot(groups)  # (C, G)
+    if is_of_images(logits):
+        return times(exp_(below.double()), member.double())
+    return torch.einsum("nc...,cg->ng...", below.exp_(), member.to(below))
 
 
 @detector

@@ -7,6 +7,8 @@ from typing import NamedTuple, Self
 import torch
 from torch import nn
 
+from scaling_ood.detectors.products import times
+
 
 class LinearHead(NamedTuple):
     """Features to logits: f W' + b.
@@ -58,4 +60,4 @@ class LinearHead(NamedTuple):
         """
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         weight, bias = self.on(wide)
-        return torch.addmm(bias, wide, weight.T)
+        return times(wide, weight.T).add_(bias)

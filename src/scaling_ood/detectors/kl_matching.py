@@ -8,8 +8,13 @@ from typing import Self
 import torch
 
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
+from scaling_ood.detectors.largest import place_of_largest
+from scaling_ood.detectors.log_sums import exp_
 from scaling_ood.detectors.outputs import Outputs, OutputsView
+from scaling_ood.detectors.products import times
 
+_ROWS = 128
+"""Images at a time: what is computed of them in float64 stays in the processor's cache."""
 MINIMUM_IMAGES_PER_CLASS = 5
 _ROUNDING = 1e-5
 """Relative, of a product in single precision: a sum of terms that all have the same sign."""
@@ -83,18 +88,31 @@ class KLMatching(Detector):
         return torch.split(self.read(chunk, "logits", finite=finite), self.chunk_rows)
 
     def _nearest(self, logits: torch.Tensor) -> torch.Tensor:
-        wide = logits.double().log_softmax(dim=1)  # (N, C)
-        posterior = wide.exp()
-        # 0 log 0 = 0: a posterior that underflows to 0 has a finite logarithm here, so the product is 0 by itself.
-        likeness = posterior.float() @ self.search.T  # (N, K), at most 0
-        best, which = likeness.topk(min(2, likeness.shape[1]), dim=1)
-        found = wide.sub(self.log_templates[which[:, 0]]).mul_(posterior).sum(dim=1)
-        close = best[:, 0] - best[:, -1] <= _ROUNDING * best[:, 0].abs().clamp_min(1e-30)
-        if best.shape[1] > 1 and bool(close.any()):
-            own = posterior[close]
-            products = own @ self.log_templates.T
-            found[close] = (own * wide[close]).sum(dim=1) - products.amax(dim=1)
+        # Posteriors in single precision do to search.
+        likeness = times(logits.softmax(dim=1).float(), self.search.T)  # (N, K), at most 0
+        which = place_of_largest(likeness)[:, None]
+        best = likeness.gather(1, which)
+        second = likeness.scatter_(1, which, -torch.inf).amax(dim=1, keepdim=True)
+        close = (best - second <= _ROUNDING * best.abs().clamp_min(1e-30))[:, 0]
+        strips = zip(torch.split(logits, _ROWS), torch.split(which[:, 0], _ROWS), strict=True)
+        found = torch.cat([self._divergence(rows, mine) for rows, mine in strips])
+        if bool(close.any()):
+            own = logits[close].double().log_softmax(dim=1)
+            posterior = own.exp()
+            products = posterior @ self.log_templates.T
+            found[close] = own.mul_(posterior).sum(dim=1) - products.amax(dim=1)
         return found
+
+    def _divergence(self, logits: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """KL divergence of the posteriors to one template each, (N,) float64."""
+        wide = logits.double()
+        below = wide - wide.amax(dim=1, keepdim=True)
+        mass = exp_(below.clone())
+        total = mass.sum(dim=1)
+        # 0 log 0 = 0: a posterior that underflows to 0 has a finite logarithm here, so the product is 0 by itself.
+        apart = below.sub_(self.log_templates[which])
+        found: torch.Tensor = torch.linalg.vecdot(mass, apart)
+        return found.div_(total).sub_(total.log())
 
     def diagnostics(self) -> dict[str, float]:
         """How many classes have a template, and of how many images."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+
+from scaling_ood.detectors.largest import place_of_largest
 
 _IMAGES = 2  # dimensions of (N, C)
 _ROWS = 256
@@ -35,25 +38,49 @@ def top_and_rest(logits: torch.Tensor, temperature: float = 1.0) -> tuple[torch.
     >>> [each.tolist() for each in top_and_rest(torch.tensor([[1.0, 1.0, -200.0]]))]
     [[1.0], [1.0]]
     """
-    images = is_of_images(logits)
-    if images and len(logits) > _ROWS:
+    if not is_of_images(logits):
+        top = logits.amax(dim=1)
+        return top, _rest_of_pixels(logits, top, temperature).where(~top.isposinf(), 0)
+    if len(logits) > _ROWS:
         tops, rests = zip(*(top_and_rest(rows, temperature) for rows in torch.split(logits, _ROWS)), strict=True)
         return torch.cat(tops), torch.cat(rests)
-    top = logits.amax(dim=1)
-    rest = _rest(logits, top, temperature, torch.float64 if images else logits.dtype)
-    if images and logits.dtype != torch.float64 and bool((small := rest < _SMALL).any()):
+    top, rest = _of_images(logits, temperature)
+    if logits.dtype != torch.float64 and bool((small := rest < _SMALL).any()):
         # In single precision it ends at 1e-45.
-        rest[small] = _rest(logits[small].double(), top[small].double(), temperature, torch.float64)
+        rest[small] = _of_images(logits[small].double(), temperature)[1]
     return top, rest.where(~top.isposinf(), 0)
 
 
-def _rest(logits: torch.Tensor, top: torch.Tensor, temperature: float, kind: torch.dtype) -> torch.Tensor:
+def exp_(values: torch.Tensor) -> torch.Tensor:
+    """Exponentials in place. On a processor NumPy's, which take two thirds of the time of PyTorch's.
+
+    >>> exp_(torch.zeros(1, 2)).tolist()
+    [[1.0, 1.0]]
+    """
+    if values.device.type != "cpu":
+        return values.exp_()
+    array = values.detach().numpy()
+    np.exp(array, out=array)
+    return values
+
+
+def _of_images(logits: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    which = place_of_largest(logits)[:, None]
+    top = logits.gather(1, which)
+    below = logits - top
+    if temperature != 1:
+        below.div_(temperature)
+    ratios = exp_(below)  # p_k / p_top, at most 1
+    return top.squeeze(1), ratios.scatter_(1, which, 0).sum(dim=1, dtype=torch.float64)
+
+
+def _rest_of_pixels(logits: torch.Tensor, top: torch.Tensor, temperature: float) -> torch.Tensor:
     below = logits - top.unsqueeze(1)
     if temperature != 1:
         below.div_(temperature)
     ratios = below.exp_()  # p_k / p_top, at most 1
     total = ratios.sum(dim=1)
-    rest = ratios.frac_().sum(dim=1, dtype=kind)
+    rest = ratios.frac_().sum(dim=1)
     # Without their whole parts, what is left out are ratios of 1: the top itself, and what ties with it.
     return rest + ((total - rest).round_() - 1)
 
@@ -70,5 +97,9 @@ def log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
     >>> round(log_sum_exp(torch.tensor([[1e6, 1e6]])).item() - 1e6, 6)
     0.693147
     """
-    top, rest = top_and_rest(logits)
-    return top + rest.log1p()
+    if not is_of_images(logits):
+        top, rest = top_and_rest(logits)
+        return top + rest.log1p()
+    # Beside the top a mass too small for single precision makes no difference.
+    found = (_of_images(rows, 1) for rows in torch.split(logits, _ROWS))
+    return torch.cat([top + rest.where(~top.isposinf(), 0).log1p_() for top, rest in found])

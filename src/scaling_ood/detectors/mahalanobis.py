@@ -86,7 +86,7 @@ class Mahalanobis(Detector):
         whitening, self.triangular = _whitening(shrunk, kept)  # (D, D')
         kind = kind if condition <= _SINGLE else torch.float64
         self.centre, self.whitening = means.mean(dim=0).to(kind), whitening.to(kind)
-        self.means = Nearest(((means - self.centre) @ whitening).to(kind))  # (K, D')
+        self.means = Nearest(self._white(means - self.centre, whitening).to(kind))  # (K, D')
         self._diagnostics = {
             "classes": float(filled),
             "images_per_class_mean": images / filled,
@@ -103,13 +103,16 @@ class Mahalanobis(Detector):
         assert self.means is not None
         features = self.read(chunk, "features")  # (N, D)
         kind = torch.promote_types(features.dtype, self.centre.dtype)
-        centred, whitening = (features - self.centre).to(kind), self.whitening.to(kind)
-        white = products.times_upper(centred, whitening) if self.triangular else centred @ whitening  # (N, D')
+        white = self._white((features - self.centre).to(kind), self.whitening.to(kind))
         return self.means.squared_distance(white, 1)
 
     def diagnostics(self) -> dict[str, float]:
         """Classes, images, shrinkage, and condition numbers; that before shrinking is at most D / 2e-16."""
         return dict(self._diagnostics)
+
+    def _white(self, centred: torch.Tensor, whitening: torch.Tensor) -> torch.Tensor:
+        """Features in which each direction that is kept varies by 1, (N, D')."""
+        return (products.times_upper if self.triangular else products.times)(centred, whitening)
 
     def _class_means(
         self, outputs: OutputsView, position: torch.Tensor, classes: int
@@ -129,22 +132,22 @@ class Mahalanobis(Detector):
     def _covariance(
         self, outputs: OutputsView, position: torch.Tensor, means: torch.Tensor
     ) -> tuple[torch.Tensor, float]:
-        """Mean outer product of f - m_y, and the mean of |f - m_y|^4."""
+        """Mean outer product of f - m_y, its upper triangle, and the mean of |f - m_y|^4."""
         scatter = means.new_zeros(means.shape[1], means.shape[1])
         fourth = 0.0
         for chunk, mine in beside(outputs, position):
-            residual = self.read(chunk, "features").double() - means[mine]
+            residual = self.read(chunk, "features").to(torch.float64, copy=True).sub_(means[mine])
             products.add_outer_products(scatter, residual)
-            fourth += float(residual.square().sum(dim=1).square().sum())
-        return products.symmetric(scatter) / len(position), fourth / len(position)
+            fourth += float(torch.linalg.vecdot(residual, residual).square().sum())
+        return scatter.div_(len(position)), fourth / len(position)
 
 
 def _whitening(covariance: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, bool]:
     """What makes features vary by 1 in every direction that is kept, (D, D'); whether it is upper triangular."""
     if bool(kept.all()):
-        factor, failed = torch.linalg.cholesky_ex(covariance)
+        factor, failed = torch.linalg.cholesky_ex(covariance, upper=True)
         if not int(failed):
-            return products.inverse_of_lower(factor).T.contiguous(), True
+            return products.inverse_of_upper(factor), True
     variances, directions = products.eigen(covariance)
     return directions[:, kept] * variances[kept].rsqrt(), False
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 
-_ROWS = 256
+_ROWS = 512
 _BLOCK = 16_384
-_GROUP = 8
-_PAIRS = 512
+_GROUP = 16
+_SPARE = 6
+_PAIRS = 64
 _SIGMAS = 6
 _LARGEST_CODE = 127
 _TINY = torch.finfo(torch.float32).tiny
@@ -37,24 +39,20 @@ class Nearest:
         self.rows = rows
         self.lengths = lengths
         self.integers = _multiplies_integers(rows.device) if integers is None else integers
-        blocks = [slice(start, start + _ROWS) for start in range(0, len(rows), _ROWS)]
+        parts = [slice(start, start + _ROWS) for start in range(0, len(rows), _ROWS)]
         self.centre = rows.new_zeros(rows.shape[1])
         total = self.centre.clone()
-        for block in blocks:
-            total += self._centred(rows, lengths, block).sum(dim=0)
+        for part in parts:
+            total += self._held(part).sum(dim=0)
         self.centre = total / len(rows)
-        # Groups of equal size; what fills the last one is infinitely far.
-        held = len(rows) + -len(rows) % _GROUP
-        self.codes = rows.new_zeros(held, rows.shape[1], dtype=torch.int8 if self.integers else torch.float32)
-        self.scales = rows.new_ones(held, dtype=torch.float32)
-        self.halves = rows.new_full((held,), torch.inf, dtype=torch.float32)
-        self.rounding = self.longest = 0.0
-        for block in blocks:
-            found = _Coded(self._centred(rows, lengths, block), self.integers)
-            inside = slice(block.start, block.start + len(found.codes))
-            self.codes[inside], self.scales[inside], self.halves[inside] = found.codes, found.scales, found.halves
-            self.rounding = max(self.rounding, float(found.rounding.max()))
-            self.longest = max(self.longest, float(found.lengths.max()))
+        lengths_held, largest = (
+            torch.cat(each) for each in zip(*(_sizes(self._held(part)) for part in parts), strict=True)
+        )
+        halves = lengths_held.square() / 2
+        # One scale for all, so that a row's products are compared as they are.
+        self.scale = _scale(largest.max())
+        self.rounding, self.longest = 0.0, float(lengths_held.max())
+        self.blocks = [self._block(part, halves) for part in torch.split(halves.argsort(), _BLOCK)]
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -76,13 +74,18 @@ class Nearest:
         return torch.cat(found) if found else others.new_zeros(0, dtype=torch.float64)
 
     def _of(self, others: torch.Tensor, k: int, lengths: torch.Tensor | None) -> torch.Tensor:
-        own = _Coded(self._centred(others, lengths, slice(None)), self.integers)
-        near, which = self._search(own, min(2 * k + _GROUP - 2, len(self)))  # (N, m), the nearest first
-        unsure = torch.hypot(own.rounding * self.longest, self.rounding * own.lengths)
+        rows = _over(others, lengths) - self.centre
+        size, largest = _sizes(rows)
+        scale = _scale(largest)
+        codes, rounding = self._code(rows, scale, size)
+        factor = (scale * self.scale).float() if self.integers else torch.ones_like(size)
+        near, which, limit = self._search(codes, factor[:, None], min(2 * k + _SPARE, len(self)))  # the nearest first
+        unsure = torch.hypot(rounding * self.longest, self.rounding * size)
         if self.integers:  # of each product of two numbers; these are as good as independent
             unsure = unsure / self.rows.shape[1] ** 0.5
         unsure = 2 * _SIGMAS * unsure[:, None]  # of a difference of two
-        nearer = near - near[:, k - 1 : k]
+        kth = near[:, k - 1 : k]
+        nearer = near - kth
         exact = near.new_full(near.shape, torch.inf, dtype=torch.float64)
         exact[nearer > unsure] = -1  # for sure
         row, place = (nearer.abs() <= unsure).nonzero().unbind(1)
@@ -92,10 +95,10 @@ class Nearest:
         exact[row, place] = torch.cat(squares)
         found = exact.kthvalue(k, dim=1).values
         lost = torch.zeros(len(others), dtype=torch.bool, device=others.device)
-        told = 2 * (own.halves[row] - near[row, place]).double()
+        told = 2 * (size.square()[row] / 2 - near[row, place]).double()
         lost[row[(told - exact[row, place]).abs() > unsure[row, 0]]] = True
         if near.shape[1] < len(self):
-            lost |= nearer[:, -1] >= -unsure[:, 0]
+            lost |= (torch.maximum(near[:, -1:], limit) - kth >= -unsure)[:, 0]
         if bool(lost.any()):
             again = self._finer._of if self.integers else self._among_all
             found[lost] = again(others[lost], k, None if lengths is None else lengths[lost])
@@ -105,31 +108,72 @@ class Nearest:
     def _finer(self) -> Nearest:
         return Nearest(self.rows, self.lengths, integers=False)
 
-    def _centred(self, rows: torch.Tensor, lengths: torch.Tensor | None, block: slice) -> torch.Tensor:
-        scaled = rows[block] if lengths is None else rows[block] / lengths[block, None].to(rows.dtype)
-        return scaled - self.centre
+    def _held(self, which: torch.Tensor | slice) -> torch.Tensor:
+        """Rows that are held, off their centre."""
+        return _over(self.rows[which], None if self.lengths is None else self.lengths[which]) - self.centre
 
-    def _search(self, own: _Coded, most: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Products minus half the squares, the largest first, and of which rows: both (N, most)."""
-        near = own.halves.new_empty(len(own.codes), 0)
-        which = near.long()
-        for start in range(0, len(self.codes), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            product = torch._int_mm if self.integers else torch.mm
-            found = product(own.codes, self.codes[block].T).float()
-            found = found.mul_(self.scales[block]).mul_(own.scales[:, None]).sub_(self.halves[block])
-            values, places = _largest(found, min(most, found.shape[1]))
-            near, which = torch.cat([near, values], dim=1), torch.cat([which, places + start], dim=1)
-        near, order = near.topk(most, dim=1)
-        return near, which.gather(1, order)
+    def _code(self, rows: torch.Tensor, scale: torch.Tensor, size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows (n, D) as they are searched, and the length (n,) of what that leaves out."""
+        if not self.integers:
+            return rows.float(), 4 * torch.finfo(torch.float32).eps * size
+        scale = scale.unsqueeze(-1)
+        whole = (rows / scale).round_()
+        codes = whole.to(torch.int8)
+        return codes, torch.linalg.vector_norm(whole.mul_(scale).sub_(rows), dim=1).float()
+
+    def _block(self, which: torch.Tensor, halves: torch.Tensor) -> _Block:
+        """Rows in the order of their lengths, as they are searched: groups have rows of nearly the same length."""
+        groups = -(-len(which) // _GROUP)
+        filled = which.new_zeros(groups * _GROUP)
+        filled[: len(which)] = which
+        sizes = halves.new_full((len(filled),), torch.inf)  # what fills the last group is infinitely far
+        sizes[: len(which)] = halves[which]
+        rows, sizes = (each.view(groups, _GROUP).T.flatten() for each in (filled, sizes))
+        codes = []
+        for part in torch.split(rows, _ROWS):
+            code, rounding = self._code(self._held(part), self.scale, (2 * halves[part]).sqrt())
+            self.rounding = max(self.rounding, float(rounding.max()))
+            codes.append(code)
+        return _Block(torch.cat(codes), rows, sizes, sizes.view(_GROUP, groups).amin(dim=0))
+
+    def _search(
+        self, codes: torch.Tensor, factor: torch.Tensor, most: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Products minus half the squares, the largest first, of which rows, (N, most), and what no other exceeds.
+
+        The largest ones of a block are in the groups whose largest product and least square would exceed all others'.
+        """
+        near = factor.new_empty(len(codes), 0)
+        which, limit = near.long(), torch.full_like(factor, -torch.inf)
+        for block in self.blocks:
+            groups = len(block.least)
+            inside = groups * torch.arange(_GROUP, device=codes.device)[:, None]
+            products = torch._int_mm(codes, block.codes.T) if self.integers else codes @ block.codes.T
+            best = products.view(len(codes), _GROUP, groups).amax(dim=1).float().mul_(factor).sub_(block.least)
+            best, picked = best.topk(min(most, groups), dim=1, sorted=False)
+            if most < groups:
+                limit = torch.maximum(limit, best.amin(dim=1, keepdim=True))
+            places = (picked[:, None, :] + inside).flatten(1)  # (N, group x most)
+            values = products.gather(1, places).float().mul_(factor).sub_(block.halves[places])
+            values, order = values.topk(min(most, values.shape[1]), dim=1)
+            near = torch.cat([near, values], dim=1)
+            which = torch.cat([which, block.rows[places.gather(1, order)]], dim=1)
+        if len(self.blocks) > 1:
+            near, order = near.topk(most, dim=1)
+            which = which.gather(1, order)
+        return near, which, limit
 
     def _compared(
         self, others: torch.Tensor, lengths: torch.Tensor | None, row: torch.Tensor, column: torch.Tensor
     ) -> torch.Tensor:
-        one, other = others[row].double(), self.rows[column].double()
-        if lengths is not None and self.lengths is not None:
-            one, other = one.div_(lengths[row, None]), other.div_(self.lengths[column, None])
-        return one.sub_(other).square_().sum(dim=1)
+        apart, other = others[row].double(), self.rows[column].double()
+        if lengths is None or self.lengths is None:
+            apart.sub_(other)
+        else:
+            ratio = lengths[row] / self.lengths[column]
+            apart.addcmul_(other, ratio[:, None], value=-1).div_(lengths[row, None])
+        squares: torch.Tensor = torch.linalg.vecdot(apart, apart)
+        return squares
 
     def _among_all(self, others: torch.Tensor, k: int, lengths: torch.Tensor | None) -> torch.Tensor:
         """The same in float64 throughout."""
@@ -148,6 +192,22 @@ class Nearest:
         return nearest.amax(dim=1).clamp_min_(0)
 
 
+class _Block(NamedTuple):
+    """Rows as they are searched, in groups; the first of each group first, then the second of each.
+
+    Attributes:
+        codes: (n, D), integers or in single precision.
+        rows: (n,) which they are.
+        halves: (n,) half their squares.
+        least: (groups,) the least of these.
+    """
+
+    codes: torch.Tensor
+    rows: torch.Tensor
+    halves: torch.Tensor
+    least: torch.Tensor
+
+
 def _multiplies_integers(device: torch.device) -> bool:
     """Whether 8-bit integers are multiplied several times as fast as floats."""
     return (
@@ -158,38 +218,15 @@ def _multiplies_integers(device: torch.device) -> bool:
     )
 
 
-class _Coded:
-    """Rows (N, D) as they are searched.
-
-    Attributes:
-        codes: (N, D), integers or in single precision.
-        scales: (N,) what each row's are to be multiplied by.
-        rounding: (N,) length of what they leave out.
-        lengths: (N,) of the rows.
-        halves: (N,) half their squares.
-    """
-
-    def __init__(self, rows: torch.Tensor, integers: bool) -> None:
-        """Make the codes."""
-        self.lengths = torch.linalg.vector_norm(rows, dim=1).float()
-        self.halves = self.lengths.square() / 2
-        if integers:
-            scales = (rows.abs().amax(dim=1, keepdim=True) / _LARGEST_CODE).clamp_min_(_TINY)
-            whole = (rows / scales).round_()
-            self.codes, self.scales = whole.to(torch.int8), scales[:, 0].float()
-            self.rounding = torch.linalg.vector_norm(whole.mul_(scales).sub_(rows), dim=1).float()
-        else:
-            self.codes, self.scales = rows.float(), torch.ones_like(self.lengths)
-            self.rounding = 4 * torch.finfo(torch.float32).eps * self.lengths
+def _over(rows: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+    return rows if lengths is None else rows / lengths[:, None].to(rows.dtype)
 
 
-def _largest(found: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest of each row and where they are: they are in the groups that have the largest ones."""
-    groups = found.shape[1] // _GROUP
-    if groups < 2 * most:
-        return found.topk(most, dim=1)
-    best = found.view(len(found), _GROUP, groups).amax(dim=1).topk(most, dim=1, sorted=False).indices
-    inside = torch.arange(_GROUP, device=found.device)[:, None] * groups
-    places = (best[:, None, :] + inside).flatten(1)  # (N, group x most)
-    values, order = found.gather(1, places).topk(most, dim=1, sorted=False)
-    return values, places.gather(1, order)
+def _sizes(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lengths of rows (n, D) in single precision, and their largest magnitudes, both (n,)."""
+    return torch.linalg.vector_norm(rows, dim=1).float(), rows.abs().amax(dim=1)
+
+
+def _scale(largest: torch.Tensor) -> torch.Tensor:
+    """What whole numbers up to 127 are multiplied by."""
+    return (largest / _LARGEST_CODE).clamp_min(_TINY)

@@ -1,24 +1,41 @@
-"""Matrices: products of which no half is computed twice or is 0, and eigenvectors."""
+"""Matrices: products of which no half is computed twice or is 0, and eigenvectors.
+
+On a processor BLAS and LAPACK are those of NumPy and SciPy. PyTorch's have no product of triangles, take half as long
+again for eigenvectors and, where the processor is not of the maker of its library, a tenth longer for products.
+
+What is said to be an upper triangle is read there alone; below it may stand anything.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import scipy.linalg
 import torch
+from scipy.linalg import blas, lapack
 
 _BLOCK = 256
 
 
 def add_outer_products(total: torch.Tensor, rows: torch.Tensor) -> None:
-    """Add X'X of rows (N, D) to the lower blocks of a total (D, D); see `symmetric`."""
-    width = rows.shape[1]
-    for start in range(0, width, _BLOCK):
-        stop = min(start + _BLOCK, width)
-        total[start:stop, :stop] += rows[:, start:stop].T @ rows[:, :stop]
+    """Add X'X of rows (N, D) to the upper triangle of a total (D, D), both in float64."""
+    if _on_processor(rows):
+        # Seen from Fortran all are transposed, and the upper triangle is the lower one.
+        blas.dsyrk(1.0, rows.numpy().T, beta=1.0, c=total.numpy().T, lower=1, overwrite_c=1)
+        return
+    for start in range(0, rows.shape[1], _BLOCK):
+        stop = start + _BLOCK
+        total[start:stop, start:] += rows[:, start:stop].T @ rows[:, start:]
 
 
-def symmetric(lower: torch.Tensor) -> torch.Tensor:
-    """The symmetric matrix of which the lower triangle is given."""
-    return lower.tril() + lower.tril(-1).T
+def times(rows: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """X M of rows (N, D) and a matrix (D, K), of one type.
+
+    >>> times(torch.ones(1, 2), torch.tensor([[1.0, 2.0], [0.0, 3.0]])).tolist()
+    [[1.0, 5.0]]
+    """
+    if _on_processor(rows):
+        return torch.from_numpy(rows.detach().numpy() @ matrix.detach().numpy())
+    return rows @ matrix
 
 
 def times_upper(rows: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
@@ -27,34 +44,64 @@ def times_upper(rows: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
     >>> times_upper(torch.ones(1, 2), torch.tensor([[1.0, 2.0], [0.0, 3.0]])).tolist()
     [[1.0, 5.0]]
     """
+    if _on_processor(rows):
+        multiply = blas.strmm if rows.dtype == torch.float32 else blas.dtrmm
+        return torch.from_numpy(multiply(1.0, upper.numpy().T, rows.numpy().T, lower=1).T)
     starts = range(0, upper.shape[1], _BLOCK)
     return torch.cat([rows[:, : i + _BLOCK] @ upper[: i + _BLOCK, i : i + _BLOCK] for i in starts], dim=1)
 
 
-def inverse_of_lower(factor: torch.Tensor) -> torch.Tensor:
-    """The inverse of a lower triangular matrix (D, D) in float64, lower triangular too."""
-    if factor.device.type != "cpu":
-        unit = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
-        inverse: torch.Tensor = torch.linalg.solve_triangular(factor, unit, upper=False)
-        return inverse
-    return torch.from_numpy(scipy.linalg.lapack.dtrtri(factor.numpy(), lower=1)[0])
+def inverse_of_upper(factor: torch.Tensor) -> torch.Tensor:
+    """The inverse of an upper triangular matrix (D, D) in float64, upper triangular too."""
+    if _on_processor(factor):
+        return torch.from_numpy(lapack.dtrtri(factor.numpy().T, lower=1)[0].T)
+    unit = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
+    inverse: torch.Tensor = torch.linalg.solve_triangular(factor, unit, upper=True)
+    return inverse
 
 
-def eigenvalues(matrix: torch.Tensor) -> torch.Tensor:
-    """Eigenvalues (D,) of a symmetric matrix, in ascending order."""
-    if matrix.device.type != "cpu":
-        values: torch.Tensor = torch.linalg.eigvalsh(matrix)
-        return values
-    return torch.from_numpy(scipy.linalg.eigvalsh(matrix.numpy(), check_finite=False))
+def eigenvalues(upper: torch.Tensor) -> torch.Tensor:
+    """Eigenvalues (D,) of the symmetric matrix whose upper triangle is given, in ascending order."""
+    if _on_processor(upper):
+        return torch.from_numpy(scipy.linalg.eigvalsh(upper.numpy().T, check_finite=False))
+    values: torch.Tensor = torch.linalg.eigvalsh(upper, UPLO="U")
+    return values
 
 
-def eigen(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Eigenvalues (D,) of a symmetric matrix, in ascending order, and its eigenvectors (D, D), a column each.
+def eigen(upper: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same with eigenvectors (D, D), a column each."""
+    if _on_processor(upper):
+        values, vectors = scipy.linalg.eigh(upper.numpy().T, driver="evr", check_finite=False)
+        return torch.from_numpy(values), torch.from_numpy(vectors)
+    found: tuple[torch.Tensor, torch.Tensor] = torch.linalg.eigh(upper, UPLO="U")
+    return found
 
-    On a processor LAPACK is SciPy's, which takes two thirds of the time of PyTorch's.
+
+def least_eigen(upper: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The least eigenvalues (count,) of the same in ascending order, in float64, and their eigenvectors (D, count).
+
+    On a processor only these are turned back from the tridiagonal form, which `eigh` does with all of them: two thirds
+    of its time.
     """
-    if matrix.device.type != "cpu":
-        found: tuple[torch.Tensor, torch.Tensor] = torch.linalg.eigh(matrix)
-        return found
-    values, vectors = scipy.linalg.eigh(matrix.numpy(), driver="evr", check_finite=False)
-    return torch.from_numpy(values), torch.from_numpy(vectors)
+    if _on_processor(upper):
+        size = len(upper)
+        reduced, diagonal, beside, factors, _ = lapack.dsytrd(
+            upper.numpy().T, lower=1, lwork=int(lapack.dsytrd_lwork(size, lower=1)[0])
+        )
+        beside = np.append(beside, 0.0)
+        room = [int(each) for each in lapack.dstemr_lwork(diagonal, beside, 0, 0.0, 0.0, 1, size)[:2]]
+        _, values, vectors, failed = lapack.dstemr(
+            diagonal, beside, 0, 0.0, 0.0, 1, size, lwork=room[0], liwork=room[1]
+        )
+        if not failed:
+            vectors = np.asfortranarray(vectors[:, :count])
+            reflectors, below = reduced[1:, :-1], vectors[1:]
+            room = [int(lapack.dormqr("L", "N", reflectors, factors, below, -1)[1][0])]
+            vectors[1:] = lapack.dormqr("L", "N", reflectors, factors, below, room[0])[0]
+            return torch.from_numpy(values[:count]), torch.from_numpy(vectors)
+    values, vectors = eigen(upper)
+    return values[:count], vectors[:, :count]
+
+
+def _on_processor(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu"

@@ -11,11 +11,15 @@ import torch
 
 from scaling_ood.detectors.base import Detector, NotApplicableError, detector
 from scaling_ood.detectors.fit_views import beside, targets_of
-from scaling_ood.detectors.log_sums import top_and_rest
+from scaling_ood.detectors.log_sums import exp_, top_and_rest
 from scaling_ood.detectors.msp import negative_log_top_probability
 from scaling_ood.detectors.outputs import Outputs, OutputsView
 
 LEAST, MOST = 0.01, 100.0
+_ROWS = 256
+"""Images at a time: what is computed of them stays in the processor's cache."""
+_CLOSE = 1e-6
+"""After so small a step by Newton's method, what is left is its square: less than the rounding of the slope."""
 
 
 @detector
@@ -38,20 +42,20 @@ class TemperatureScaling(Detector):
                 to 100 is best: all are classified right, or no better than by chance.
             ValueError: A target is not one of the classes.
         """
-        from scipy.optimize import brentq
-
         targets = targets_of(outputs)
         if not len(targets):
             raise NotApplicableError("too few fit images (none)")
-        slope = cache(
-            lambda t: self._slope(outputs, targets, exp(t))
-        )  # of the logarithm: it is far from linear in T itself
+        slopes = cache(lambda t: self._slopes(outputs, targets, exp(t)))  # by log T: it is far from linear in T itself
+
+        def slope(t: float) -> float:
+            return slopes(t)[0]
+
         low, high = _around(slope)
         if slope(low) <= 0:
             raise NotApplicableError(f"the fit images become likelier with every lower temperature, down to {LEAST}")
         if slope(high) >= 0:
             raise NotApplicableError(f"the fit images become likelier with every higher temperature, up to {MOST:.0f}")
-        self.temperature = exp(brentq(slope, low, high, xtol=1e-9, rtol=1e-9))
+        self.temperature = exp(_root(slopes, low, high))
         self._diagnostics = {
             "temperature": self.temperature,
             "nll": self._nll(outputs, targets, self.temperature),
@@ -67,14 +71,20 @@ class TemperatureScaling(Detector):
         """The temperature, and the mean negative log-likelihood of the fit images with and without it."""
         return dict(self._diagnostics)
 
-    def _slope(self, outputs: OutputsView, targets: torch.Tensor, temperature: float) -> float:
-        """Derivative of the mean negative log-likelihood by 1 / T: expected minus true logit. It falls with T."""
-        total = 0.0
+    def _slopes(self, outputs: OutputsView, targets: torch.Tensor, temperature: float) -> tuple[float, float]:
+        """Derivative of the mean negative log-likelihood by 1 / T, expected minus true logit, and that of it by log T.
+
+        The first falls with T: the second, the negative variance of the logit over T, is at most 0.
+        """
+        slope = bend = 0.0
         for below, true in self._below(outputs, targets):
-            ratios = (below / temperature).exp_()
+            ratios = exp_(below / temperature)
             mass = ratios.sum(dim=1, dtype=torch.float64)
-            total += float((torch.linalg.vecdot(ratios, below).double() / mass - true).sum())
-        return total / len(targets)
+            expected = torch.linalg.vecdot(ratios, below).double() / mass
+            squares = torch.linalg.vecdot(ratios.mul_(below), below).double() / mass
+            slope += float((expected - true).sum())
+            bend -= float((squares - expected.square()).sum()) / temperature
+        return slope / len(targets), bend / len(targets)
 
     def _nll(self, outputs: OutputsView, targets: torch.Tensor, temperature: float) -> float:
         total = 0.0
@@ -89,8 +99,9 @@ class TemperatureScaling(Detector):
             logits = self.read(chunk, "logits", finite=True)
             if len(mine) and mine.max() >= logits.shape[1]:
                 raise ValueError(f"a fit image is of class {int(mine.max())}, but there are {logits.shape[1]} classes")
-            below = logits - logits.amax(dim=1, keepdim=True)
-            yield below, below.gather(1, mine[:, None])[:, 0].double()
+            for rows, own in zip(torch.split(logits, _ROWS), torch.split(mine, _ROWS), strict=True):
+                below = rows - rows.amax(dim=1, keepdim=True)
+                yield below, below.gather(1, own[:, None])[:, 0].double()
 
 
 def _around(slope: Callable[[float], float]) -> tuple[float, float]:
@@ -101,3 +112,17 @@ def _around(slope: Callable[[float], float]) -> tuple[float, float]:
     while slope(high) >= 0 and high < log(MOST):
         low, high = high, min(high + log(4), log(MOST))
     return low, high
+
+
+def _root(slopes: Callable[[float], tuple[float, float]], low: float, high: float) -> float:
+    """Where a slope that is above 0 at `low` and under 0 at `high` is 0, by Newton's method inside of these."""
+    at = min(low, high, key=lambda t: abs(slopes(t)[0]))
+    while True:
+        slope, bend = slopes(at)
+        low, high = (at, high) if slope > 0 else (low, at)
+        found = at - slope / bend if bend else low
+        if abs(found - at) <= _CLOSE:
+            return found
+        at = found if low < found < high else (low + high) / 2
+        if high - low <= _CLOSE:
+            return at

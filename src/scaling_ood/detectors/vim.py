@@ -11,7 +11,7 @@ from scaling_ood.detectors.fit_views import head_of
 from scaling_ood.detectors.head import LinearHead
 from scaling_ood.detectors.log_sums import log_sum_exp
 from scaling_ood.detectors.outputs import Outputs, OutputsView
-from scaling_ood.detectors.products import add_outer_products, eigen, symmetric
+from scaling_ood.detectors.products import add_outer_products, least_eigen, times
 
 _WIDE, _MIDDLE = 2048, 768
 _SINGLE = 1e-4
@@ -70,24 +70,24 @@ class ViM(Detector):
             features = self._features(chunk, width)
             kind = features.dtype
             origin, moment, total = (each.to(features.device) for each in (origin, moment, total))
-            centred = features.double() - origin
+            centred = features.to(torch.float64, copy=True).sub_(origin)
             add_outer_products(moment, centred)
             total += centred.sum(dim=0)
             logits += float(self.read(chunk, "logits", finite=True).amax(dim=1).double().sum())
             images += len(chunk)
         if images <= principal:
             raise NotApplicableError(f"too few fit images ({images:,}; at least {principal + 1:,})")
-        variances, directions = eigen(symmetric(moment))
-        left = variances[: width - principal].clamp_min(0).sum()
-        if left <= width * torch.finfo(torch.float64).eps * variances.sum():
+        variances, residual = least_eigen(moment, width - principal)  # (D, D - d)
+        left, whole = variances.clamp_min(0).sum(), moment.diagonal().sum()
+        if left <= width * torch.finfo(torch.float64).eps * whole:
             raise NotApplicableError(f"the {principal:,} principal directions explain the fit images wholly")
         if logits <= 0:
             raise NotApplicableError("the largest logits of the fit images are negative on average")
-        around = variances.sum() - total.square().sum() / images
+        around = whole - total.square().sum() / images
         if left < _SINGLE * around:
             kind = torch.float64
-        residual = directions[:, : width - principal]  # (D, D - d)
         self.centre = (origin + total / images).to(kind)
+        residual = residual.contiguous()
         self.residual, self.shift = residual.to(kind), ((self.centre - origin) @ residual).to(kind)
         self.scale = logits / sum(float(self._residual_length(chunk).sum()) for chunk in outputs)
         self.fit_images = images
@@ -111,7 +111,7 @@ class ViM(Detector):
         features = self._features(chunk, len(self.residual))
         kind = torch.promote_types(features.dtype, self.residual.dtype)
         centre, residual, shift = (each.to(features.device, kind) for each in (self.centre, self.residual, self.shift))
-        along = torch.addmm(shift, features - centre, residual)
+        along = times(features - centre, residual).add_(shift)
         lengths: torch.Tensor = torch.linalg.vector_norm(along, dim=1).double()
         return lengths
 

@@ -41,12 +41,16 @@ class Worker:
 
         Args:
             folder: Of the run, which names of files may be relative to.
-            threads: That PyTorch may use.
+            threads: That PyTorch and NumPy may use: the last bits of their sums depend on it.
         """
+        import numpy  # noqa: F401 - loads what is limited
+        import scipy.linalg  # noqa: F401
         import torch
+        from threadpoolctl import threadpool_limits
 
         os.chdir(folder)
         torch.set_num_threads(threads)
+        threadpool_limits(threads)
         # What decodes for this worker has its cores alone.
         os.environ["LOCAL_WORLD_SIZE"] = str(max(1, usable_cores() // threads))
 

@@ -118,7 +118,8 @@ def count_scenes(
         both = _both_classes(detector, scene, seed, reporting.positive_class, device)
         infinities = sum(int((abs(each) == np.inf).sum()) for each in both)
         placed = {subset: counts[subset].place(*both) for subset, ids in members.items() if name in ids}
-        return name, mean.measure(*both), infinities, placed
+        counted = next((each.alone for each in placed.values()), None)
+        return name, mean.measure(*both, counted), infinities, placed
 
     for name, result, infinities, placed in side_by_side(rank, scenes, device):
         mean.take(name, result)

@@ -106,9 +106,12 @@ class PerImageMean:
         self.take(image, result)
         return result.metrics if isinstance(result, ImageResult) else None
 
-    def measure(self, positive: NDArray[Any], negative: Any) -> ImageResult | str:
-        """What `take` takes, of the scores that `split_classes` gave: a result, or why there is none."""
-        counts = _counts(positive, negative)
+    def measure(self, positive: NDArray[Any], negative: Any, counts: RankCounts | None = None) -> ImageResult | str:
+        """What `take` takes, of the scores that `split_classes` gave: a result, or why there is none.
+
+        `counts` of these scores, where somebody counted them already; see `PooledCounts.place`.
+        """
+        counts = counts or _counts(positive, negative)
         mirrored = self.positive_class == "in_dist"
         n_in, n_ood = (len(positive), len(negative)) if mirrored else (len(negative), len(positive))
         if counts is None:

@@ -1,52 +1,72 @@
-"""Where many scores lie among ascending thresholds, exactly, without sorting the scores.
+"""How many scores lie where among ascending thresholds, exactly.
 
 A frame has a million pixels, and each has its place among the scores of all anomalous pixels of a data set. Sorting
 the pixels and looking each up takes longer than making their scores. So a table leads from a coarse position of a score
-to the first threshold near it, and a few comparisons do the rest.
+to the first threshold near it, and a few comparisons do the rest. Only among very many thresholds are scores sorted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 _OCTAVES = 24
-_FEWEST_BITS, _MOST_BITS = 12, 22
+_FEWEST_BITS = 12
+# Thresholds, among which a look-up in order is as fast as one by a table, and takes less memory.
+_MANY = 1 << 20
 # Comparisons of neighbours in the table's bucket; scores in a bucket with as many thresholds are looked up one by one.
 _CROWD = 16
 # Scores at a time, whose temporary arrays stay in a processor's cache.
 _CHUNK = 1 << 15
 
 
+class Found(NamedTuple):
+    """How many scores of a frame have which place: arrays, or tensors of a GPU.
+
+    Both are the places that occur, ascending, and how many scores have each: `(m,)`, `(m,)`.
+    """
+
+    reached: tuple[Any, Any]
+    """By the number of thresholds that they reach."""
+    equal: tuple[Any, Any]
+    """The same, of those alone that equal the highest threshold that they reach."""
+
+    def tails(self, at: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Scores above, and above or equal to, each of the thresholds at these indices, `(M,)`, `(M,)`."""
+        up_to = _up_to(self.reached, at)
+        equal = _up_to(self.equal, at + 1) - _up_to(self.equal, at)
+        at_least = int(self.reached[1].sum()) - up_to
+        return at_least - equal, at_least
+
+
 class Places:
     """Ascending distinct thresholds without NaN, and a table that leads to them.
 
-    Holds a copy of the thresholds, and 5 bytes for each entry of a table, two to seven times as many as there are
-    thresholds, at most 7 million.
+    Holds a copy of the thresholds, and where they are fewer than a million a table: 9 bytes for each entry, 13 in
+    double precision, four to seven entries a threshold.
 
     Attributes:
         thresholds: (K,).
     """
 
-    def __init__(self, thresholds: NDArray[Any], marks: NDArray[np.intp] | None = None) -> None:
-        """Make the table, or none where the range of the thresholds does not allow one; `marks` for `by_mark`."""
+    def __init__(self, thresholds: NDArray[Any]) -> None:
+        """Make the table, or none where the number or the range of the thresholds does not allow one."""
         kind = np.result_type(thresholds, np.float32)
         # NaN, which equals no score, before the first; and what no score reaches behind the last.
         self._padded = np.concatenate([[np.nan], thresholds, np.full(_CROWD, np.nan)]).astype(kind)
-        self._bits = int(np.clip(int(thresholds.size).bit_length() + 1, _FEWEST_BITS, _MOST_BITS))
-        self._bucket = self._mapped(kind)
-        self._on_device: dict[str, Any] = {}
-        if marks is not None:
-            gaps = np.diff(marks + 1, prepend=0, append=thresholds.size + 1)
-            self._level = np.repeat(np.arange(gaps.size, dtype=np.int16), gaps)
+        self._bits = max(int(thresholds.size).bit_length() + 1, _FEWEST_BITS)
+        self._bucket = self._mapped(kind) if thresholds.size < _MANY else None
+        self._on_device: Any = None
         if self._bucket is not None:
             parts = range(0, thresholds.size, _CHUNK)
             own = np.concatenate([self._bucket(self.thresholds[start : start + _CHUNK]) for start in parts])
             size = np.bincount(own, minlength=(1 << self._bits) + (_OCTAVES << (self._bits - 5)))
-            self._first = (np.cumsum(size) - size).astype(np.int32)
+            first = (np.cumsum(size) - size).astype(np.int32)
+            self._next = self._padded.take(first + 1)
+            self._first = np.where(size > 1, ~first, first)
             self._size = np.minimum(size, _CROWD).astype(np.uint8)
 
     @property
@@ -54,62 +74,63 @@ class Places:
         """(K,), ascending."""
         return self._padded[1 : self._padded.size - _CROWD]
 
-    def find(self, scores: Any) -> tuple[Any, Any]:
-        """How many thresholds each score reaches, and whether it equals the highest of these; in any order.
+    def find(self, scores: Any) -> Found:
+        """How many thresholds each score reaches, and how many scores equal the highest of these.
 
         Args:
-            scores: (n,) without NaN, of the thresholds' type; a tensor of a GPU is looked up there.
-
-        Returns:
-            Integers from 0 to K, and booleans, (n,), where the scores are.
+            scores: (n,) without NaN; a tensor of a GPU is looked up there.
         """
         if not isinstance(scores, np.ndarray):
             return self._find_on_device(scores)
-        if self._bucket is None or scores.dtype != self._padded.dtype:
-            return self._look_up(np.sort(scores))
-        parts = [self._near(scores[start : start + _CHUNK]) for start in range(0, scores.size, _CHUNK)]
-        places, equal = zip(*parts, strict=True) if parts else ((np.empty(0, np.int32),), (np.empty(0, np.bool_),))
-        return np.concatenate(places), np.concatenate(equal)
+        if self._bucket is None or scores.dtype != self._padded.dtype or scores.size <= self.thresholds.size:
+            return self._find_in_order(scores)
+        places, equal = np.empty(scores.size, np.intp), np.empty(scores.size, np.bool_)
+        for start in range(0, scores.size, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            self._near(scores[part], places[part], equal[part])
+        return Found(*(_counted(np.bincount(each)) for each in (places, places[equal])))
 
-    def _look_up(self, ordered: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def index_of(self, scores: NDArray[Any]) -> NDArray[np.intp] | None:
+        """Which thresholds some ascending scores are; None if one is none."""
+        at = np.searchsorted(self.thresholds, scores)
+        return at if bool((self._padded.take(at + 1) == scores).all()) else None
+
+    def _find_in_order(self, scores: NDArray[Any]) -> Found:
         # In order, neighbouring look-ups share their path: nine times as fast among six million thresholds.
-        places = np.searchsorted(self.thresholds, ordered, "right")
-        return places, self._padded.take(places) == ordered
+        ordered = np.sort(scores)
+        places = np.searchsorted(self.thresholds, ordered, "right").astype(np.int32)
+        equal = places[self._padded.take(places) == ordered]
+        del ordered
+        return Found(_runs(places), _runs(equal))
 
-    def _near(self, scores: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _near(self, scores: NDArray[Any], places: NDArray[np.intp], equal: NDArray[np.bool_]) -> None:
+        """Fill in the place of each score, and whether it equals the threshold there."""
         assert self._bucket is not None
-        bucket = self._bucket(scores)
-        places, size = self._first.take(bucket), self._size.take(bucket)
-        # Half of what may be left at a time. Where a bucket ends is of no account: thresholds behind it are higher.
-        step = 1 << int(size.max()).bit_length() >> 1
-        while step:
-            places += np.int32(step) * (self._padded.take(places + step) <= scores)
-            step >>= 1
-        if (crowded := np.flatnonzero(size == _CROWD)).size:
-            places[crowded] = np.searchsorted(self.thresholds, scores[crowded], "right")
-        return places, self._padded.take(places) == scores
+        bucket = self._bucket(scores).astype(np.intp)
+        first, next_ = self._first.take(bucket), self._next.take(bucket)
+        np.equal(next_, scores, out=equal)
+        np.add(first, next_ <= scores, out=places)
+        if (rest := np.flatnonzero(first < 0)).size:
+            bucket, scores, found = bucket[rest], scores[rest], ~first[rest]
+            size = self._size.take(bucket)
+            # Half of what may be left at a time. Where a bucket ends is of no account: thresholds behind it are higher.
+            step = 1 << int(size.max()).bit_length() >> 1
+            while step:
+                found += np.int32(step) * (self._padded.take(found + step) <= scores)
+                step >>= 1
+            if (crowded := np.flatnonzero(size == _CROWD)).size:
+                found[crowded] = np.searchsorted(self.thresholds, scores[crowded], "right")
+            places[rest], equal[rest] = found, self._padded.take(found) == scores
 
-    def by_mark(self, places: Any) -> NDArray[np.int64]:
-        """Of found places: how many reach none of the M marks, one, ..., all of them, (M + 1,)."""
-        marks = int(self._level[-1])
-        if isinstance(places, np.ndarray):
-            return np.bincount(self._level.take(places), minlength=marks + 1)
-        return np.asarray(self._there("level", self._level, places)[places].bincount(minlength=marks + 1).cpu())
-
-    def _find_on_device(self, scores: Any) -> tuple[Any, Any]:
+    def _find_on_device(self, scores: Any) -> Found:
         import torch
 
-        padded = self._there("padded", self._padded, scores)
-        places = torch.searchsorted(padded[1 : len(padded) - _CROWD], scores, right=True)
-        return places, padded[places] == scores
-
-    def _there(self, name: str, array: NDArray[Any], beside: Any) -> Any:
-        """An array as a tensor where another one is; copied once."""
-        import torch
-
-        if name not in self._on_device:
-            self._on_device[name] = torch.as_tensor(array, device=beside.device)
-        return self._on_device[name]
+        if self._on_device is None:
+            self._on_device = torch.as_tensor(self._padded, device=scores.device)
+        padded, ordered = self._on_device, scores.sort().values
+        places = torch.searchsorted(padded[1 : len(padded) - _CROWD], ordered, right=True)
+        equal = places[padded[places] == ordered]
+        return Found(*(torch.unique_consecutive(each, return_counts=True) for each in (places, equal)))
 
     def _mapped(self, kind: np.dtype[Any]) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
         """Map scores to buckets without reversing any order, or None if the range does not allow it.
@@ -161,11 +182,15 @@ class Tally:
         self.reached: Any = np.zeros(thresholds + 1, np.int64)
         self.equal: Any = np.zeros(thresholds + 1, np.int64)
 
-    def add(self, places: Any, equal: Any) -> None:
+    def add(self, found: Found) -> None:
         """Count what `Places.find` found."""
-        if not isinstance(places, np.ndarray) and isinstance(self.reached, np.ndarray):
-            self.reached, self.equal = (places.new_tensor(own) for own in (self.reached, self.equal))
-        self.reached, self.equal = _added(self.reached, places), _added(self.equal, places[equal])
+        if not isinstance(found.reached[0], np.ndarray) and isinstance(self.reached, np.ndarray):
+            self.reached, self.equal = (found.reached[0].new_tensor(own) for own in (self.reached, self.equal))
+        for histogram, (places, counts) in ((self.reached, found.reached), (self.equal, found.equal)):
+            if isinstance(places, np.ndarray):
+                histogram[places] += counts
+            else:
+                histogram.index_add_(0, places, counts)
 
     def merge(self, other: Tally) -> None:
         """Add what another process counted."""
@@ -184,11 +209,26 @@ class Tally:
         return at_least - equal[1:], at_least
 
 
-def _added(histogram: Any, places: Any) -> Any:
-    """The histogram with one more at each of the places."""
-    if not isinstance(places, np.ndarray):
-        return histogram.add_(places.bincount(minlength=len(histogram)))
-    if histogram.size <= places.size:
-        return np.add(histogram, np.bincount(places, minlength=histogram.size), out=histogram)
-    np.add.at(histogram, places.astype(np.intp, copy=False), 1)
-    return histogram
+def _counted(histogram: NDArray[np.intp]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Places that occur in a histogram, and how often."""
+    places = np.flatnonzero(histogram)
+    return places.astype(np.int32), histogram[places].astype(np.int32)
+
+
+def _runs(places: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The distinct ones of ascending places, and how often each occurs."""
+    starts = np.flatnonzero(np.append(True, places[1:] != places[:-1])[: places.size])
+    return places[starts], np.diff(starts, append=places.size).astype(np.int32)
+
+
+def _up_to(found: tuple[Any, Any], at: NDArray[np.intp]) -> NDArray[np.int64]:
+    """How many scores have at most these places."""
+    places, counts = found
+    if isinstance(places, np.ndarray):
+        return np.append(0, np.cumsum(counts, dtype=np.int64))[
+            np.searchsorted(places, at.astype(places.dtype), "right")
+        ]
+    import torch
+
+    fewer = torch.searchsorted(places, places.new_tensor(at), right=True)
+    return np.asarray(torch.cat([counts.new_zeros(1), counts]).cumsum(0)[fewer].cpu())

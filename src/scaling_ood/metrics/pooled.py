@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from scaling_ood.metrics.estimates import DetectionEstimates, Estimate, scene_estimates, scene_tpr
 from scaling_ood.metrics.pixels import PositiveClass, metrics_of, split_classes
-from scaling_ood.metrics.places import Places, Tally
+from scaling_ood.metrics.places import Found, Places, Tally
 from scaling_ood.metrics.ranking import (
     FALSE_ALARMS,
     DetectionMetrics,
     FprRule,
     OneClassError,
     RankCounts,
+    count_above,
     distinct_scores,
 )
 
@@ -73,20 +74,22 @@ class Placed(NamedTuple):
 
     n_positive: int
     n_negative: int
-    found: tuple[Any, Any]
-    """What `Places.find` found of the negative class, where the scores are."""
+    found: Found
+    """What `Places.find` found of the negative class."""
     by_mark: tuple[NDArray[np.int64], NDArray[np.int64]] | None
     """Pixels of the positive and of the negative class by the marks that they reach, if images are counted apart."""
+    alone: RankCounts | None
+    """What the metrics of this frame by itself follow from; None where a class has no pixel."""
 
 
 class PooledCounts:
     """Second pass: how many pixels of the other class lie above each distinct score of the positive class.
 
-    Holds 30 bytes per distinct score of single precision, 34 of double, a table of at most 37 MB that leads to them,
-    and for each frame that is looked up 15 bytes a pixel; `metrics` needs 90 bytes per distinct score for a moment. The
-    six million anomalous pixels of BDD-Anomaly: 220 MB while counting, 0.6 GB at the end. With `by_image` 16 KB for
-    each image more, whatever its size. `place` only reads, so that several threads can work on frames, and one takes
-    what they found.
+    Holds 28 bytes per distinct score of single precision, 32 of double, and a table of at most 48 MB that leads to
+    fewer than a million of them. A frame that is looked up takes up to 45 bytes a pixel, and what was found up to 15
+    until it is taken. `metrics` needs 90 bytes per distinct score for a moment. The six million anomalous pixels of
+    BDD-Anomaly: 170 MB while counting, 0.6 GB at the end. With `by_image` 16 KB for each image more, whatever its size.
+    `place` only reads, so that several threads can work on frames, and one takes what they found.
 
     Attributes:
         thresholds: (K,) distinct scores of the positive class, ascending; negated for `"in_dist"`.
@@ -107,7 +110,7 @@ class PooledCounts:
         self.n_negative = self.n_positive = 0
         self.images: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._marks = _some_of(positive_at) if by_image and thresholds.size else None
-        self._places, self._tally = Places(thresholds, self._marks), Tally(thresholds.size)
+        self._places, self._tally = Places(thresholds), Tally(thresholds.size)
 
     @property
     def thresholds(self) -> NDArray[Any]:
@@ -121,10 +124,18 @@ class PooledCounts:
     def place(self, positive: NDArray[Any], negative: Any) -> Placed:
         """Where the pixels of one frame lie, of the scores that `split_classes` gave; negative ones may be on a GPU."""
         found, by_mark = self._places.find(negative), None
+        own, own_at = distinct_scores(positive)
         if self._marks is not None:
-            below = np.searchsorted(np.sort(positive), self.thresholds[self._marks], "left")
-            by_mark = np.diff(below, append=positive.size), self._places.by_mark(found[0])
-        return Placed(len(positive), len(negative), found, by_mark)
+            below = np.append(0, np.cumsum(own_at))[np.searchsorted(own, self.thresholds[self._marks])]
+            reached = np.concatenate([[len(negative)], found.tails(self._marks)[1], [0]])
+            by_mark = np.diff(below, append=len(positive)), -np.diff(reached)
+        alone = None
+        if len(positive) and len(negative):
+            # A frame's thresholds are some of those of all frames, so that one look-up serves both.
+            at = self._places.index_of(own) if own.size <= len(negative) else None
+            tails = count_above(negative, own) if at is None else found.tails(at)
+            alone = RankCounts(len(negative), own_at, *tails)
+        return Placed(len(positive), len(negative), found, by_mark, alone)
 
     def take(self, placed: Placed, image: str = "") -> None:
         """Count one frame.
@@ -134,7 +145,7 @@ class PooledCounts:
         """
         self.n_positive += placed.n_positive
         self.n_negative += placed.n_negative
-        self._tally.add(*placed.found)
+        self._tally.add(placed.found)
         if placed.by_mark is not None and (placed.n_positive or placed.n_negative):
             if image in self.images:
                 raise ValueError(f"Image {image!r} was counted before; its pixels would count twice.")

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scaling_ood.metrics.places import Places, Tally
+from scaling_ood.metrics.places import Places
 from scaling_ood.wording import check_choice
 
 FprRule = Literal["nearest", "first"]
@@ -336,9 +336,7 @@ def count_above(values: Any, thresholds: NDArray[Any]) -> tuple[NDArray[np.int64
             return _count_by_value(values, thresholds)
         if values.size < _MANY or values.dtype != thresholds.dtype or values.dtype.kind != "f":
             return _count_by_sorting(values, thresholds)
-    tally = Tally(thresholds.size)
-    tally.add(*Places(thresholds).find(values))
-    return tally.tails()
+    return Places(thresholds).find(values).tails(np.arange(thresholds.size))
 
 
 def widened(score: NDArray[Any]) -> NDArray[Any]:

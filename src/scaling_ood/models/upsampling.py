@@ -22,8 +22,7 @@ def upsample(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     >>> upsample(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).flatten().tolist()
     [0.0, 0.25, 0.75, 1.0]
     """
-    maps = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
-    return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+    return functional.interpolate(_single(maps), size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], torch.Tensor]:
@@ -49,12 +48,13 @@ def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], tor
     if maps.device.type != "cpu" or not maps.sum(dtype=torch.float64).isfinite():
         whole = upsample(maps, size)
         return lambda first, last: whole[:, :, first:last]
-    wide, own = upsample(maps, (maps.shape[2], width)), maps.shape[2]
+    own = maps.shape[2]
     if own == height:
+        wide = _widened(maps, width)
         return lambda first, last: wide[:, :, first:last]
     # From the last row to the first: the order in which `upsample` adds a pixel's two neighbours.
+    wide = _widened(maps.flip(2), width)
     weights = upsample(torch.eye(own, dtype=wide.dtype)[None, None], (height, own))[0, 0].flip(1)  # (H, h)
-    wide = wide.flip(2)
 
     def rows(first: int, last: int) -> torch.Tensor:
         highest = min(own, ceil((last - 0.5) * own / height - 0.5) + 1)
@@ -63,3 +63,17 @@ def rows_of(maps: torch.Tensor, size: Sequence[int]) -> Callable[[int, int], tor
         return weights[first:last, between] @ wide[:, :, between]
 
     return rows
+
+
+def _widened(maps: torch.Tensor, width: int) -> torch.Tensor:
+    """`upsample` to another width alone, bit by bit, of finite maps: it would interpolate between equal rows too."""
+    maps = _single(maps)
+    if maps.shape[3] == width:
+        return maps
+    wide = functional.interpolate(maps.flatten(1, 2), size=width, mode="linear", align_corners=False)
+    return wide.reshape(*maps.shape[:3], width)
+
+
+def _single(maps: torch.Tensor) -> torch.Tensor:
+    """The same in single precision at least."""
+    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps

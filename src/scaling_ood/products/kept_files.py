@@ -25,6 +25,8 @@ _logger = logging.getLogger(__name__)
 _UNFINISHED = ".part"
 """Ends the names of what has no name of its own yet."""
 
+_PIECE_BYTES = 2**20
+
 _checked: dict[Path, tuple[object, str]] = {}
 """Place to what its files looked like when their content was last summed in this process, and the sum."""
 
@@ -147,8 +149,8 @@ def _put_in_place(beside: Path, place: Path) -> None:
 
     A record that is written afterwards never vouches for what a power cut can still take away.
     """
-    for file in _files(beside):
-        _flush(file)
+    for below, _ in _files(beside):
+        _flush(beside.joinpath(*below))
     if place.is_dir():  # a file is replaced in one step; a folder is not
         shutil.rmtree(place)
     os.replace(beside, place)
@@ -216,25 +218,38 @@ def opened_intact(place: Path, sha256: object) -> Path | io.BytesIO:
 def _looks(place: Path) -> object:
     if storage.is_stored(place):
         return storage.looks(place)
-    return tuple((file, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in _files(place))
+    return tuple((below, stat.st_size, stat.st_mtime_ns) for below, stat in _files(place))
 
 
 def _sum(place: Path) -> str:
-    return _file_sum(place) if place.is_file() else _folder_sum(place, _files(place))
+    if place.is_file():
+        return _file_sum(place)
+    named = [("/".join(below), _file_sum(os.path.join(place, *below))) for below, _ in _files(place)]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 
-def _file_sum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _file_sum(path: str | Path) -> str:
+    """SHA-256, read piece by piece: `hashlib.file_digest` has a large buffer even for a small file."""
+    found = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES):
+            found.update(piece)
+    return found.hexdigest()
 
 
-def _folder_sum(folder: Path, files: list[Path]) -> str:
-    named = ((file.relative_to(folder).as_posix(), _file_sum(file)) for file in files)
-    return hashlib.sha256(json.dumps(list(named)).encode()).hexdigest()
+def _files(place: Path) -> list[tuple[tuple[str, ...], os.stat_result]]:
+    """The steps down to each file, none to a file itself, and what the system says of it; in the order of the steps."""
+    return [((), place.stat())] if place.is_file() else sorted(_below(place))
 
 
-def _files(place: Path) -> list[Path]:
-    return [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+def _below(folder: str | Path, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            steps = (*above, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(entry.path, steps)
+            elif entry.is_file():
+                yield steps, entry.stat()
 
 
 def _flush(path: Path) -> None:

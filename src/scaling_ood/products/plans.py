@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 from scaling_ood.products.keys import NOT_MADE, Arguments, Keyed, Origin, digest, stamped, what_is_told
@@ -88,16 +89,22 @@ def _nothing(_: Sequence[Part]) -> Iterator[tuple[str, Any]]:
 
 
 def planned(
-    version: int = 1, silent: Collection[str] = (), **reads: Callable[[Arguments], Any]
+    version: int = 1,
+    silent: Collection[str] = (),
+    products: int = 1,
+    unless: Callable[[Arguments], bool] = lambda _: False,
+    **reads: Callable[[Arguments], Any],
 ) -> Callable[[Callable[..., Any]], Planned]:
-    """Declare a node function that makes one product as a whole, and is not run where that is there.
+    """Declare a node function that makes its products as a whole, and is not run where they are there.
 
     Args:
         version: As of `keyed`.
         silent: Arguments of which the product tells a reader nothing beyond what is part of its key.
+        products: How many it makes.
+        unless: Whether it reads what no argument says the content of, and so must be run to know what it makes.
         reads: As of `keyed`.
     """
-    return lambda function: Planned(function, version, reads, silent)
+    return lambda function: Planned(function, version, reads, silent, products, unless)
 
 
 def divided(
@@ -115,15 +122,25 @@ class Planned(Keyed):
         function: Callable[..., Any],
         version: int,
         reads: Mapping[str, Callable[[Arguments], Any]],
-        silent: Collection[str],
+        silent: Collection[str] = (),
+        products: int = 1,
+        unless: Callable[[Arguments], bool] = lambda _: False,
     ) -> None:
         """Take over a function; see `planned`."""
         super().__init__(function, version, reads)
         self.silent = frozenset(silent)
+        self.products = products
+        self.unless = unless
 
-    def in_graph(self, given: Arguments) -> Plan[Any]:
-        """A plan of one part."""
-        return Plan([Part(self.__name__, 1)], Whole(self, given), origin=self.origin(given))
+    def in_graph(self, given: Arguments) -> Any:
+        """A plan of one part for each product."""
+        if self.unless(given):
+            return self(**given)
+        whole = Whole(self, given)
+        plan = Plan([Part(self.__name__, 1)], whole, origin=self.origin(given))
+        if self.products == 1:
+            return plan
+        return tuple(replace(plan, make=OneOf(whole, place)) for place in range(self.products))
 
     def origin(self, given: Arguments) -> Origin:
         """What the product is made from, and the fingerprint of what else it tells."""
@@ -155,10 +172,33 @@ class Whole:
     function: Planned
     given: Arguments
 
+    @cached_property
+    def made(self) -> Any:
+        """What the function makes, once."""
+        return self.function(**self.given)
+
     def __call__(self, parts: Sequence[Part]) -> Iterator[tuple[str, Any]]:
         """Run the function."""
         for part in parts:
-            yield part.name, self.function(**self.given)
+            yield part.name, self.made
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Makes one of several products that a node makes together.
+
+    Attributes:
+        whole: Makes all.
+        place: Of this one among them.
+    """
+
+    whole: Whole
+    place: int
+
+    def __call__(self, parts: Sequence[Part]) -> Iterator[tuple[str, Any]]:
+        """Run the function, if no other product has."""
+        for part in parts:
+            yield part.name, self.whole.made[self.place]
 
 
 @dataclass(frozen=True)

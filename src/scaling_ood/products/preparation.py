@@ -16,6 +16,7 @@ from scaling_ood.images.sharing import Shared
 from scaling_ood.parameters.data_sets import NoiseSpec
 from scaling_ood.products.keys import NOT_MADE, Origin, digest
 from scaling_ood.products.tables import WithTables
+from scaling_ood.storage import below
 
 
 class Record(BaseModel):
@@ -199,7 +200,7 @@ class Manifest(WithTables):
     def folders(self) -> dict[str, str]:
         """Data set to its absolute folder."""
         places = self.preparation.places
-        return {name: f"{self.roots[place.root]}/{place.folder}" for name, place in places.items()}
+        return {name: below(self.roots[place.root], place.folder) for name, place in places.items()}
 
     def contents(self, image_sets: Iterable[str]) -> dict[str, Any]:
         """What counts of some image sets, for the key of what is made from them alone."""

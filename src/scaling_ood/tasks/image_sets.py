@@ -39,6 +39,7 @@ from scaling_ood.parameters.data_sets import (
 )
 from scaling_ood.products.keys import digest
 from scaling_ood.products.preparation import Classes, Manifest, Place, Preparation
+from scaling_ood.storage import below
 from scaling_ood.tasks.findings import find
 from scaling_ood.tasks.origins import tell_origins
 from scaling_ood.tasks.reading import Reading
@@ -89,7 +90,7 @@ def folder_of(place: Place, roots: Roots) -> str:
     """
     if place.root not in roots:
         raise ValueError(f"'{place.folder}' is to be fabricated, but the setting has no `fabrication`")
-    return f"{roots[place.root]}/{place.folder}"
+    return below(roots[place.root], place.folder)
 
 
 def places_of(data: DataSpec) -> dict[str, Place]:

@@ -9,7 +9,7 @@ from itertools import chain
 import pandas as pd
 
 from scaling_ood.products.preparation import Origins, Place
-from scaling_ood.storage import place
+from scaling_ood.storage import below, place
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def origins_in_words(origins: Sequence[Origins], roots: Mapping[str, str]) -> st
             f"{one.images:,}",
             f"{one.classes:,}" if one.classes else "-",
             one.data_set,
-            str(place(roots[one.place.root]) / one.place.folder) if one.place else one.folder,
+            str(place(below(roots[one.place.root], one.place.folder))) if one.place else one.folder,
         )
         for one in origins
     ]

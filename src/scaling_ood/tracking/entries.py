@@ -9,15 +9,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from itertools import islice
+from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any, TypeVar
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, Param
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from mlflow.utils.validation import (
+    MAX_ENTITIES_PER_BATCH,
     MAX_ENTITY_KEY_LENGTH,
-    MAX_METRICS_PER_BATCH,
     MAX_PARAM_VAL_LENGTH,
     MAX_PARAMS_TAGS_PER_BATCH,
 )
@@ -25,6 +26,9 @@ from pydantic import BaseModel
 
 Scalar = str | int | float | bool
 Item = TypeVar("Item")
+
+_MOST_METRICS = MAX_ENTITIES_PER_BATCH - MAX_PARAMS_TAGS_PER_BATCH
+"""In a call that has parameters too."""
 
 
 def flatten_parameters(value: Any, prefix: str = "") -> dict[str, Scalar]:
@@ -71,33 +75,38 @@ def finite_metrics(metrics: Mapping[str, float | None]) -> dict[str, float]:
     }
 
 
-def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, Scalar]) -> None:
-    """Write flat parameters, however many and however long."""
-    params = [Param(key, text) for key, text in _texts(parameters).items()]
-    for batch in _batches(params, MAX_PARAMS_TAGS_PER_BATCH):
-        client.log_batch(run_id, params=batch)
-
-
-def log_metrics(
-    client: MlflowClient, run_id: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]]
+def log_values(
+    client: MlflowClient,
+    run_id: str,
+    parameters: Mapping[str, Scalar],
+    metrics: Mapping[str, float] = MappingProxyType({}),
+    curves: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> None:
-    """Write last values, and curves from step 1; values that are not finite are left out."""
+    """Write flat parameters, last values of metrics, and curves from step 1, in as few calls as MLflow allows.
+
+    There may be any number of each, and parameters of any length; metrics that are not finite are left out.
+    """
+    params = [Param(key, text) for key, text in _texts(parameters).items()]
     now = int(time.time() * 1000)
     entries = [Metric(name, value, now, 0) for name, value in finite_metrics(metrics).items()]
     for name, values in curves.items():
         for step, value in enumerate(values, start=1):
             entries += [Metric(key, finite, now, step) for key, finite in finite_metrics({name: value}).items()]
-    for batch in _batches(entries, MAX_METRICS_PER_BATCH):
-        client.log_batch(run_id, metrics=batch)
+    batches = _batches(params, MAX_PARAMS_TAGS_PER_BATCH), _batches(entries, _MOST_METRICS)
+    for some_params, some_metrics in zip_longest(*batches):
+        client.log_batch(run_id, metrics=some_metrics or (), params=some_params or ())
 
 
-def log_inputs(client: MlflowClient, run_id: str, inputs: Sequence[Mapping[str, Any]]) -> None:
-    """Write which images a run used, as data sets with their digests.
+def log_inputs(
+    client: MlflowClient, run_id: str, inputs: Sequence[Mapping[str, Any]], models: Sequence[LoggedModelInput] = ()
+) -> None:
+    """Write which images a run used, as data sets with their digests, and which networks.
 
     Args:
         client: Of the store.
         run_id: The run's.
         inputs: Of each image set the fields of `scaling_ood.products.records.UsedImages`.
+        models: The networks, where they are logged.
     """
     datasets = [
         DatasetInput(
@@ -112,8 +121,8 @@ def log_inputs(client: MlflowClient, run_id: str, inputs: Sequence[Mapping[str, 
         )
         for one in inputs
     ]
-    if datasets:
-        client.log_inputs(run_id, datasets)
+    if datasets or models:
+        client.log_inputs(run_id, datasets, [*models])
 
 
 def _opened(value: Any) -> Any:
@@ -145,7 +154,5 @@ def _texts(parameters: Mapping[str, Scalar]) -> dict[str, str]:
     return {valid_name(name): parameter_text(value) for name, value in parameters.items()}
 
 
-def _batches(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
-    remaining = iter(items)
-    while batch := list(islice(remaining, size)):
-        yield batch
+def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

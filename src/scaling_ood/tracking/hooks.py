@@ -23,7 +23,7 @@ from mlflow.entities import RunStatus
 from pydantic import BaseModel
 
 from scaling_ood.parameters.detectors import Method
-from scaling_ood.tracking.entries import Scalar, flatten_parameters, log_parameters
+from scaling_ood.tracking.entries import Scalar, flatten_parameters, log_values
 from scaling_ood.tracking.plugin import MlflowHook, mlflow_hook
 from scaling_ood.tracking.processes import mark_killed, process_tags
 from scaling_ood.tracking.source import source_tags
@@ -80,7 +80,8 @@ class TrackingHooks(MlflowHook):
         self._end(RunStatus.KILLED)
         underway.begin()
         # One of several processes makes parts of products alone; they must not all write to the store.
-        self._has_results = not (context.params.get("runtime") or {}).get("part")
+        # Not `context.params`, for which Kedro builds all pipelines.
+        self._has_results = not (context.config_loader["parameters"].get("runtime") or {}).get("part")
         if not self._has_results:
             return
         for name, value in DEFAULTS.items():
@@ -111,7 +112,7 @@ class TrackingHooks(MlflowHook):
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _exit)
         mlflow.set_tags({**_run_tags(run_params), **process_tags()})
-        log_parameters(mlflow.MlflowClient(), self.run_id, used_parameters(pipeline, catalog))
+        log_values(mlflow.MlflowClient(), self.run_id, used_parameters(pipeline, catalog))
 
     @hook_impl
     def before_node_run(self) -> None:

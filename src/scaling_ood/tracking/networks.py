@@ -47,9 +47,7 @@ def log_trained(client: MlflowClient, run: Run, path: str, sha256: str) -> None:
     client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
 
 
-def log_network_used(client: MlflowClient, run_id: str, training_run_id: str) -> None:
-    """Say that a run read the networks of a training, where these were logged."""
+def networks_of(client: MlflowClient, training_run_id: str) -> list[LoggedModelInput]:
+    """The networks of a training as inputs of a run that read them; empty where they were not logged."""
     trained = client.get_run(training_run_id).outputs
-    models = [LoggedModelInput(each.model_id) for each in trained.model_outputs] if trained else []
-    if models:
-        client.log_inputs(run_id, models=models)
+    return [LoggedModelInput(each.model_id) for each in trained.model_outputs] if trained else []

@@ -10,7 +10,7 @@ import pandas as pd
 from scaling_ood.cores import workers_of
 from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, RuntimeSpec
 from scaling_ood.products.keys import keyed
-from scaling_ood.products.plans import Plan
+from scaling_ood.products.plans import Plan, planned
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.stored import StoredParts
 from scaling_ood.tasks import Task
@@ -42,7 +42,12 @@ def curate_images(
     return task.curate(data, _roots(data_root, fabricated), workers_of(runtime.workers))
 
 
-@keyed()
+def _reads_photographs(given: Mapping[str, Any]) -> bool:
+    return bool(given["data"].photographs())
+
+
+# What rendered images hold is known by their key, and that they are whole when they are loaded.
+@planned(products=2, unless=_reads_photographs)
 def prepare_manifest(
     task: Task,
     benchmark: str,
