@@ -135,13 +135,18 @@ def killed(work: Callable[[], Any], notes: Path, after: float) -> Any:
     def kill() -> None:
         time.sleep(after)
         while not (alive := [int(each.name) for each in notes.iterdir() if Path(f"/proc/{each.name}").exists()]):
-            time.sleep(0.05)
+            if over.wait(0.05):  # Those that are noted were killed before.
+                return
         os.kill(random.choice(alive), signal.SIGKILL)
 
+    over = threading.Event()
     killer = threading.Thread(target=kill)
     killer.start()
-    done = work()
-    killer.join()
+    try:
+        done = work()
+    finally:
+        over.set()
+        killer.join()
     return done
 
 
