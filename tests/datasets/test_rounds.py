@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from kedro.io import DatasetError
+from object_store import Bucket
 
 from scaling_ood.datasets import RecordedDataset
 from scaling_ood.datasets.rounds import FOLDER
@@ -211,6 +212,23 @@ def test_parts_that_nothing_can_come_of_are_not_kept(tmp_path: Path) -> None:
     given = Counting()
     dataset(tmp_path, ALL).save(given.plan())
     assert len(given.first.made) == 7
+
+
+def test_rounds_go_through_an_object_store(bucket: Bucket) -> None:
+    def own(engine: Engine) -> RecordedDataset:
+        found = RecordedDataset(filepath=f"{bucket.address}/product", credentials=bucket.credentials)
+        found.engine = engine
+        return found
+
+    for number in (1, 2):
+        own(Split(number, 2)).save(Counting().plan())
+    given = Counting()
+    with pytest.raises(KilledError):
+        own(ALL).save(Counting(second=Above("n/4")).plan())
+    own(ALL).save(given.plan())
+    assert (given.first.made, given.second.made) == ([], ["n/4", "n/5", "n/6"])
+    assert own(ALL).load().results["above"].tolist() == expected()
+    assert bucket.names("product") == {"record.json", "results.parquet", "metrics.parquet"}
 
 
 def test_what_one_process_makes_is_left_to_it(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from kedro_project import Project
+from kedro_project import DETECTORS, Project
 
 pytestmark = pytest.mark.slow
 SETTING = "multi_label"
@@ -23,8 +23,15 @@ def test_two_processes_beside_each_other_leave_the_table_of_one(finished, tmp_pa
     assert rendered
     shared.run("--namespaces", SETTING, "--pipelines", "data_preparation,model_training")
     side_by_side(shared, "--namespaces", SETTING, "--pipelines", "score_extraction")
+    shared.run("--to-outputs", f"{SETTING}.classifier.quality")
+    side_by_side(shared, "--namespaces", SETTING, "--pipelines", "score_extraction")
+    scores = shared.product("07_model_output/*/scores", SETTING)
+    assert len([*scores.glob("*/.rounds/*-1/.parts/seed*/*.json")]) > len(DETECTORS[SETTING])
+    assert not [*scores.glob("*/record.json")]
     assert not shared.product("08_reporting/*/results.csv", SETTING).exists()
     shared.run("--namespaces", SETTING)
+    assert len([*scores.glob("*/record.json")]) == len(DETECTORS[SETTING])
+    assert not [*scores.glob("*/.rounds")]
     pd.testing.assert_frame_equal(shared.results(SETTING), finished.results(SETTING))
 
 

@@ -16,7 +16,11 @@ class Local:
     """The engine of a run on one machine."""
 
     stores: ClassVar[bool] = False
-    collects: ClassVar[bool] = True
+
+    @property
+    def collects(self) -> bool:
+        """Always."""
+        return True
 
     def mine(self, parts: Sequence[Part]) -> Sequence[Part]:
         """All."""

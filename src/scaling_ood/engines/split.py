@@ -36,6 +36,6 @@ class Split(Local):
         return parts[self.number - 1 :: self.of]
 
     @property
-    def collects(self) -> bool:  # type: ignore[override]
+    def collects(self) -> bool:
         """Whether it is the only one."""
         return self.of == 1

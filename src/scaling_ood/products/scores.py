@@ -47,9 +47,11 @@ class Scores(WithTables):
         options: Of the method.
         about: Of the outputs that it read: network, weights, device, precision, throughput; and the network's quality.
         diagnostics: Numbers about the fitted detector of the first seed.
-        images_per_second: Throughput of scoring alone, on stored outputs, reading them included.
-        fit_seconds: What fitting took, of all seeds together.
-        device: Where the detector was fitted and scored: `cpu`, or the product name of a GPU; empty where it was not.
+        images_per_second: Throughput of scoring alone, on stored outputs, reading them included; of one process, where
+            several made that many times as much. 0 where images were scored while they were passed.
+        fit_seconds: What fitting took, of all seeds together, and of all processes that scored: each fits for itself.
+        device: Where the detector was fitted and scored: `cpu`, or the product name of a GPU (of several processes the
+            first part's); empty where it was not.
         origin: What they were made from.
     """
 
