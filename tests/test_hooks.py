@@ -58,6 +58,7 @@ def bound(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_results_are_drawn_with_what_the_terminal_can_show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(underway, "problem", "")
     reporting = Pipeline([Node(combine, "msp", "multi_class.report", name="draw_report")])
     catalog = DataCatalog({"multi_class.report": ReportDataset(filepath=str(tmp_path))})
     catalog["multi_class.report"].save({"report.html": "page", "results.txt": "msp 83.1 ─●─"})
