@@ -57,15 +57,17 @@ def plans_to_make(pipeline: Pipeline, catalog: DataCatalog, part: str) -> list[N
     def lacks(name: str) -> bool:
         return not name.startswith("params:") and bool(not catalog[name].exists() or graph.reasons(name))
 
-    now, first = [], set[str]()
-    for node in pipeline.nodes:
-        by_parts = getattr(node.func, "divides", False) or any(_is_planned(catalog, name) for name in node.outputs)
-        if not (by_parts and any(map(lacks, node.outputs))):
-            continue
-        if lacking := [name for name in node.inputs if lacks(name)]:
-            first |= {name for name in lacking if not _is_planned(catalog, name)}
-        else:
-            now.append(node)
+    def by_parts(node: Node) -> bool:
+        return getattr(node.func, "divides", False) or any(_is_planned(catalog, name) for name in node.outputs)
+
+    waiting = [node for node in pipeline.nodes if by_parts(node) and any(map(lacks, node.outputs))]
+    now = [node for node in waiting if not any(map(lacks, node.inputs))]
+
+    def waits_too(name: str) -> bool:
+        made_here = name in pipeline.all_outputs()
+        return _is_planned(catalog, name) or (made_here and not {*waiting}.isdisjoint(pipeline.to_outputs(name).nodes))
+
+    first = {name for node in waiting for name in node.inputs if lacks(name) and not waits_too(name)}
     if first and not now:
         raise click.ClickException(
             f"Part {part} makes nothing yet: what is made by parts here needs {listed(sorted(first), most=5)}, which "

@@ -86,7 +86,7 @@ def scenes(request: pytest.FixtureRequest, benches: Any, tmp_path_factory: pytes
 
 @pytest.mark.parametrize("detector", PIXELS)
 def test_pixel_metrics_are_those_of_one_process(scenes: Bench, tmp_path: Path, detector: str) -> None:
-    expected = scenes.load(f"{detector}.measured")
+    expected = scenes.run(f"{detector}.measured").load(f"{detector}.measured")
     plan = scenes.made(f"{detector}.measured")
     found = made_by(plan, tmp_path, 2)
     same(found, expected)

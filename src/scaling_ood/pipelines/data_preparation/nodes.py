@@ -9,7 +9,7 @@ import pandas as pd
 
 from scaling_ood.cores import workers_of
 from scaling_ood.parameters.common import AnyDataSpec, RenderingSpec, RuntimeSpec
-from scaling_ood.products.keys import keyed
+from scaling_ood.products.keys import digest, keyed
 from scaling_ood.products.plans import Plan, planned
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.stored import StoredParts
@@ -46,8 +46,13 @@ def _reads_photographs(given: Mapping[str, Any]) -> bool:
     return bool(given["data"].photographs())
 
 
-# What rendered images hold is known by their key, and that they are whole when they are loaded.
-@planned(products=2, unless=_reads_photographs)
+def _rendered_files(given: Mapping[str, Any]) -> Any:
+    fabricated = given["fabricated"]
+    return [fabricated.origin.key, digest([(name, part["sha256"]) for name, part in fabricated.parts.items()])]
+
+
+# Rendered images are what their records say: that is checked when they are loaded.
+@planned(products=2, unless=_reads_photographs, fabricated=_rendered_files)
 def prepare_manifest(
     task: Task,
     benchmark: str,
