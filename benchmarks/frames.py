@@ -30,7 +30,6 @@ from torch.nn import functional
 
 from scaling_ood.detectors import Detector, Outputs, build_detector, field_of
 from scaling_ood.evaluation.chunks import stored_scenes
-from scaling_ood.evaluation.scene_parts import measure_scenes
 from scaling_ood.evaluation.scene_tables import score_pixels
 from scaling_ood.parameters.common import PixelReportingSpec
 from scaling_ood.parameters.segmentation import SceneDataSpec
@@ -38,6 +37,11 @@ from scaling_ood.products.keys import NOT_MADE
 from scaling_ood.products.preparation import Manifest
 from scaling_ood.products.stored import HeldShards
 from scaling_ood.tasks.segmentation import SegmentationTask
+
+try:
+    from scaling_ood.evaluation.scene_parts import measure_scenes
+except ModuleNotFoundError:  # --against a commit before metrics of pixels were made by parts
+    from scaling_ood.evaluation.scene_tables import measure_scenes  # type: ignore[attr-defined, no-redef]
 
 HEIGHT, WIDTH, CLASSES, STRIDE, ROUNDS = 720, 1280, 13, 8, 3
 DETECTORS = (
