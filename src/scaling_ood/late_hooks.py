@@ -5,11 +5,14 @@ Kedro reads `settings.py` for every command: one that makes no session, such as 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+
+from scaling_ood.lasting import lasting
 
 
 class LateHooks:
@@ -27,8 +30,10 @@ class LateHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Register them, and have them do what they do here; from now on Kedro calls them itself."""
         manager = context._hook_manager
-        late = [each for each in self.hooks if not manager.is_registered(each)]
-        for each in late:
-            manager.register(each)
-        for each in reversed(late):
-            each.after_context_created(context)
+        # The first session imports; what later ones leave is garbage in the end.
+        with nullcontext() if "hooks" in vars(self) else lasting():
+            late = [each for each in self.hooks if not manager.is_registered(each)]
+            for each in late:
+                manager.register(each)
+            for each in reversed(late):
+                each.after_context_created(context)

@@ -7,7 +7,9 @@ quiet everywhere else.
 
 import warnings
 
-with warnings.catch_warnings(record=True):
+from scaling_ood.lasting import lasting
+
+with warnings.catch_warnings(record=True), lasting():
     from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook, mlflow_hook
 
 __all__ = ["MlflowHook", "mlflow_hook"]
