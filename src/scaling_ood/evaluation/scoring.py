@@ -154,13 +154,16 @@ def collected(
     blocks: list[pd.DataFrame] = []
     told: list[dict[str, Any]] = []
     for (seed, image_set), own in groupby(scored, lambda part: (part[0], image_set_of(part[1]))):
-        found: list[torch.Tensor] = []
+        ids = manifest.of(image_set)["id"].to_numpy()
+        # One array for all: a small one kept of each shard would hold on to the memory that its outputs had.
+        score, start = np.full(len(ids), np.nan), 0
         for _, _, tensors in own:
             told.append(told_by(tensors[TOLD]))
             if gap := told[-1]["gap"]:
                 return replace(known, gap=gap)
-            found.append(tensors[SCORE])
-        frame = pd.DataFrame({"id": manifest.of(image_set)["id"].to_numpy(), "score": torch.cat(found).numpy()})
+            stop = start + len(tensors[SCORE])
+            score[start:stop], start = tensors[SCORE].numpy(), stop
+        frame = pd.DataFrame({"id": ids, "score": score})
         refuse_nan(frame["score"].to_numpy(), frame["id"].tolist(), known.detector, image_set)
         if infinite := int(np.isinf(frame["score"]).sum()):
             what = f"{known.detector}, {image_set}, {seed_name(seed)}"
