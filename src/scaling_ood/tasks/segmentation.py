@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from PIL import Image
 from miniatures import rendering_workers
 from miniatures.street import StreetSpec, render_town, street_folders
 from scaling_ood.cores import usable_cores
-from scaling_ood.detectors import Need, field_of, name_of
+from scaling_ood.detectors import Need, field_of
 from scaling_ood.evaluation.chunks import SceneOutputs, seed_name, stored_scenes
 from scaling_ood.evaluation.facts import (
     detector_run,
@@ -52,13 +50,9 @@ from scaling_ood.images.scenes.pairing import UnpairedError
 from scaling_ood.images.scenes.splits import ROLES
 from scaling_ood.metrics import ConfusionMatrix
 from scaling_ood.metrics.contradiction import contradiction
-from scaling_ood.models import ClassCountError, Forward, Network, fitting_state, read_checkpoint
+from scaling_ood.models import Forward, Network
 from scaling_ood.models.segmentation import (
-    STRIDE,
     RunAsItIs,
-    build_autoencoder,
-    build_segmenter,
-    stride_of,
 )
 from scaling_ood.parameters.common import AnyDataSpec, PixelReportingSpec, RenderingSpec, ReportingSpec, RuntimeSpec
 from scaling_ood.parameters.detectors import Method
@@ -84,12 +78,22 @@ from scaling_ood.tasks.origins import tell_origins
 from scaling_ood.tasks.own_outputs import lacking
 from scaling_ood.tasks.own_scenes import logits_place, own_labels, plan_given_scenes, with_logits, written_out
 from scaling_ood.tasks.reading import Reading, read_all
+from scaling_ood.tasks.segmenters import (
+    adopted,
+    assembled,
+    build,
+    fitting_of,
+    has_truth,
+    input_of,
+    refuse_other_classes,
+    stored_bytes,
+)
 from scaling_ood.tasks.task import Task, WrongNetworkError, better_than_chance
 from scaling_ood.tasks.trainings import SeedTrainings
 from scaling_ood.training.confidence import Budget, Hints
 from scaling_ood.training.loop import Lesson
 from scaling_ood.training.reconstruction import Reconstruction, ReconstructionRecipe
-from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets, network_pixels, scaled_size
+from scaling_ood.training.scenes import Augmentation, SceneFiles, SceneSets, network_pixels
 from scaling_ood.training.segmentation import Segmentation, SegmentationRecipe
 
 _logger = logging.getLogger(__name__)
@@ -207,12 +211,12 @@ class SegmentationTask(Task):
         if network.source.start == "outputs":
             return TrainingPlan(0, lambda _: iter(()), about)
         if checkpoint is not None:
-            return TrainingPlan(1, partial(_adopted, network, checkpoint.path, manifest.preparation), about)
+            return TrainingPlan(1, partial(adopted, network, checkpoint.path, manifest.preparation), about)
         if not network.source.trains:
-            _refuse_other_classes(network, manifest.preparation)
+            refuse_other_classes(network, manifest.preparation)
             return TrainingPlan(0, lambda _: iter(()), about)
         lesson = partial(self._lesson, network, manifest, runtime)
-        run = SeedTrainings(lesson, partial(_built, network, manifest.preparation), network.seeds)
+        run = SeedTrainings(lesson, partial(build, network, manifest.preparation), network.seeds)
         return TrainingPlan(network.epochs * len(network.seeds), run, about)
 
     def _lesson(
@@ -251,7 +255,7 @@ class SegmentationTask(Task):
             "weights": network.source.told(network.published, "" if checkpoint is None else checkpoint.sha256),
             "seeds": list(network.seeds),
             "targets": "classes",
-            "input": _input(network),
+            "input": input_of(network),
             "best_epoch": getattr(network, "best_epoch", "validation"),
             "told": ({"Epochs": f"{network.epochs}, {chosen}"} if network.source.trains else {})
             | network.order_told(classes),
@@ -291,7 +295,7 @@ class SegmentationTask(Task):
             return plan_given_scenes(model, manifest, sets, extraction, self.name)
         make = ScenePass(
             manifest,
-            partial(_assembled, network, manifest.preparation, model),
+            partial(assembled, network, manifest.preparation, model),
             sorted(needs, key=field_of),
             Forward(runtime.device, extraction.precision, runtime.channels_last),
             getattr(torch, extraction.stored),
@@ -302,12 +306,12 @@ class SegmentationTask(Task):
             network.edges,
             network.longest_edge,
             scene_loading_of(runtime),
-            *_fitting(network),
+            *fitting_of(network),
         )
-        about = {**model.about, **make.about(), "input": _input(network), "model_key": model.origin.key}
+        about = {**model.about, **make.about(), "input": input_of(network), "model_key": model.origin.key}
         about["validated"] = used_epochs(network, model.history)
         sets = self.passed_sets(network, manifest.preparation)
-        sizes = {name: _stored_bytes(network, manifest.of(name), needs, make) for name in sets}
+        sizes = {name: stored_bytes(network, manifest.of(name), needs, make) for name in sets}
         tell_disk_use(manifest.preparation.images, sizes, needs, make.stored)
         return Plan(make.parts(sets), make, about)
 
@@ -335,7 +339,7 @@ class SegmentationTask(Task):
         prepared = manifest.preparation
         least, by_set = network.least, {}
         found_in: dict[str, list[ConfusionMatrix]] = {}
-        if not _has_truth(network, prepared):
+        if not has_truth(network, prepared):
             return Quality("miou", None, least)
         for image_set in self.passed_sets(network, prepared):
             found = found_in[image_set] = _confusions(outputs, manifest, network.seeds, image_set)
@@ -384,14 +388,14 @@ class SegmentationTask(Task):
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
         if network.registered and network.registered.program:
             return {}
-        return _assembled(network, manifest.preparation, model)[seed_name(network.seeds[0])].state_dict()
+        return assembled(network, manifest.preparation, model)[seed_name(network.seeds[0])].state_dict()
 
     def revived(
         self, network: NetworkSpec, prepared: Preparation, state: Tensors, class_order: Sequence[int]
     ) -> Network:
         """Encoder and heads."""
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
-        built = _built(network, prepared, network.seeds[0], trained=True)
+        built = build(network, prepared, network.seeds[0], trained=True)
         if isinstance(built, RunAsItIs):
             built.in_order(class_order)
         if state:
@@ -406,7 +410,7 @@ class SegmentationTask(Task):
     ) -> tuple[list[torch.Tensor], Preprocessing]:
         """At each scale."""
         assert isinstance(network, SegmenterSpec | AutoencoderSpec)
-        fitting = _fitting(network)
+        fitting = fitting_of(network)
         pixels = [network_pixels(image, edge, network.longest_edge, *fitting) for edge in network.edges]
         return pixels, network.prepared
 
@@ -521,117 +525,6 @@ class SegmentationTask(Task):
             figures = {**interval_figures(results), "score_maps": scene_figure(examples)}
         prepared = manifest.preparation
         return detector_run(scores, results, prepared, reporting, self.fit_set, training_run_id, figures)
-
-
-def _input(network: SegmenterSpec | AutoencoderSpec) -> str:
-    if network.source.start == "outputs":
-        return "not known: outputs were brought"
-    preprocessing = network.prepared
-    edges = ", ".join(str(edge or "as it is") for edge in network.edges)
-    return f"shorter side {edges}, mean {preprocessing.mean}, std {preprocessing.std}"
-
-
-def _classes(network: SegmenterSpec, prepared: Preparation) -> int:
-    return network.classes or len(prepared.classes)
-
-
-def _refuse_other_classes(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> None:
-    """Make sure that published weights can be loaded and fit the classes."""
-    assert isinstance(network, SegmenterSpec)
-    whole, wanted = network.whole, _classes(network, prepared)
-    assert whole is not None
-    if whole.classes != wanted:
-        raise ClassCountError(
-            f"the published head of {network.architecture} has {whole.classes:,} classes, but the labels have "
-            f"{wanted:,}: they must be the same classes, in the same order (or in that of class_order). With classes: "
-            f"{whole.classes} it is run all the same, and its quality is not checked"
-        )
-    _built(network, prepared, 0)
-
-
-def _fitting(network: SegmenterSpec | AutoencoderSpec) -> tuple[int, tuple[int, int] | None]:
-    """To whose multiples the sides of scenes are stretched; and (H, W) of the only images that the network takes."""
-    whole = network.whole if isinstance(network, SegmenterSpec) else None
-    return (whole.multiple, whole.size) if whole else (STRIDE, None)
-
-
-@lru_cache(maxsize=4)
-def _stride_of(architecture: str, classes: int) -> int:
-    built = build_segmenter(architecture, classes, seed=0, start="random")
-    return stride_of(built) if isinstance(built, RunAsItIs) else STRIDE
-
-
-def _stride(network: SegmenterSpec | AutoencoderSpec) -> int:
-    """Of its stored outputs."""
-    if isinstance(network, AutoencoderSpec):
-        return 1
-    return _stride_of(network.architecture, network.whole.classes or 2) if network.whole else STRIDE
-
-
-def _stored_bytes(
-    network: SegmenterSpec | AutoencoderSpec, rows: pd.DataFrame, needs: Iterable[str | Need], make: ScenePass
-) -> int:
-    """What the outputs of some scenes take: at stride 8 those of a segmenter, every pixel those of an autoencoder."""
-    classes, area = _classes(network, make.manifest.preparation) if isinstance(network, SegmenterSpec) else 1, 0
-    stride, (multiple, only) = _stride(network), _fitting(network)
-    for (height, width), count in Counter(zip(rows["height"], rows["width"], strict=True)).items():
-        for edge in network.edges:
-            scaled = only or scaled_size((width, height), edge, make.longest)
-            sides = (-(-side // multiple) * multiple // stride for side in scaled)
-            area += count * math.prod(sides)
-    widths = [classes if name_of(need) in ("logits", "odin_logits") else 1 for need in needs]
-    return area * len(network.seeds) * sum(w * make.dtype_of(n).itemsize for w, n in zip(widths, needs, strict=True))
-
-
-def _has_truth(network: SegmenterSpec | AutoencoderSpec, prepared: Preparation) -> bool:
-    """Whether the labels say which of the segmenter's classes is right; some tell anomalous from known alone."""
-    return isinstance(network, SegmenterSpec) and _classes(network, prepared) == len(prepared.classes)
-
-
-def _built(
-    network: SegmenterSpec | AutoencoderSpec, prepared: Preparation, seed: int, trained: bool = False
-) -> Network:
-    """A network with its initial weights, or for weights that are loaded next."""
-    if isinstance(network, AutoencoderSpec):
-        return build_autoencoder(seed=seed, skips=network.skips, dropout=network.dropout, difference=network.difference)
-    return build_segmenter(
-        network.architecture,
-        _classes(network, prepared),
-        seed=seed,
-        start="published" if network.source.start == "published" and not trained else "random",
-        width=network.width,
-        dropout=network.dropout,
-        confidence=network.objective == "confidence",
-    )
-
-
-def _assembled(
-    network: SegmenterSpec | AutoencoderSpec, prepared: Preparation, model: StoredModel
-) -> dict[str, Network]:
-    """The networks of all seeds with their weights."""
-    trained = network.source.trains or network.source.start == "checkpoint"
-    states = model.states() if trained else {}
-    networks = {seed_name(seed): _built(network, prepared, seed, trained=trained) for seed in network.seeds}
-    for seed, built in networks.items():
-        if trained:
-            built.load_state_dict(states[seed])
-        if isinstance(built, RunAsItIs):
-            built.in_order(model.about.get("class_order", ()))
-    return networks
-
-
-def _adopted(
-    network: SegmenterSpec | AutoencoderSpec, path: str, prepared: Preparation, _: dict[str, Any] | None
-) -> Iterator[dict[str, Any]]:
-    built, file = _built(network, prepared, network.seeds[0], trained=True), read_checkpoint(path)
-    if isinstance(network, SegmenterSpec) and network.whole and isinstance(built, RunAsItIs):
-        weights = built.adopted(network.whole, file)
-    else:
-        weights = fitting_state(built, file, optional=("auxiliary.",))
-        if order := network.outputs_of(prepared.classes):
-            last = ("classifier.weight", "classifier.bias")
-            weights = {name: each[order] if name in last else each for name, each in weights.items()}
-    yield {"models": {f"{seed_name(network.seeds[0])}.best": weights}, "history": []}
 
 
 def _sets(
