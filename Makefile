@@ -79,18 +79,22 @@ docs: $(VENV)/.ready-dev  ## The documentation as a site, in site/
 serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/version> [PORT=5001])
 	$(BIN)/python -m scaling_ood.serving $(MODEL) $(if $(PORT),--port $(PORT))
 
+# The commit before the work on speed; a shallow clone has not got it.
+AGAINST = $(shell git cat-file -e f82eb67 2>/dev/null && echo --against f82eb67)
+
 bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/pixel_metrics.py
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/feeding.py
 	$(BIN)/python benchmarks/score_extraction.py
-	$(BIN)/python benchmarks/detectors.py
+	$(BIN)/python benchmarks/detectors.py $(AGAINST)
 	$(BIN)/python benchmarks/whole_job.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/scene_storage.py
 	$(BIN)/python benchmarks/scene_memory.py
 	$(BIN)/python benchmarks/start.py
-	$(BIN)/python benchmarks/frames.py
+	$(BIN)/python benchmarks/frames.py $(AGAINST)
+	$(BIN)/python benchmarks/engines.py
 
 lock: $(VENV)/.ready-dev  ## Resolve the versions of all packages
 	$(RESOLVE) --output-file requirements.lock
