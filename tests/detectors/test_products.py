@@ -75,3 +75,16 @@ def test_the_least_eigenvectors_span_what_all_of_them_do(size, count, rank):
     np.testing.assert_allclose(values, expected[:count], rtol=1e-9, atol=1e-12 * expected[-1])
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(count), atol=1e-11)
     np.testing.assert_allclose(whole @ vectors.numpy(), vectors * values, atol=1e-11 * expected[-1])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_extreme_eigenvalues(size):
+    whole, upper = symmetric(size)
+    inverse = products.inverse_of_upper(torch.linalg.cholesky(torch.from_numpy(whole), upper=True))
+    expected = np.linalg.eigvalsh(whole)[[0, -1]]
+    np.testing.assert_allclose(products.extreme_eigenvalues(upper, inverse), expected, rtol=1e-4)
+
+
+def test_extreme_eigenvalues_that_are_all_the_same():
+    unit = torch.eye(300, dtype=torch.float64)
+    assert products.extreme_eigenvalues(4 * unit, unit / 2) == pytest.approx((4, 4))
