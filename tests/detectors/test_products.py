@@ -48,6 +48,15 @@ def test_products(size, dtype, rtol):
     np.testing.assert_allclose(products.times(rows, other.T), rows.double() @ other.T.double(), rtol=rtol, atol=rtol)
 
 
+@pytest.mark.parametrize(("size", "count"), [(2, 1), (7, 2), (7, 5), (300, 150), (300, 299)])
+def test_a_trapezoid_spans_the_same_space(size, count):
+    basis, rows = torch.linalg.qr(normal(size, count))[0], normal(33, size, seed=1)
+    found = products.trapezoid(basis)
+    np.testing.assert_allclose(found @ found.T, basis @ basis.T, atol=1e-12)
+    assert torch.equal(found[-count:], found[-count:].triu())
+    np.testing.assert_allclose(products.times_trapezoid(rows, found), rows @ found, atol=1e-12)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_inverse_of_a_triangle(size):
     upper = normal(size, size).triu() + size * torch.eye(size, dtype=torch.float64)

@@ -58,6 +58,26 @@ def times_upper(rows: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
     return torch.cat([rows[:, : i + _BLOCK] @ upper[: i + _BLOCK, i : i + _BLOCK] for i in starts], dim=1)
 
 
+def trapezoid(basis: torch.Tensor) -> torch.Tensor:
+    """Another orthonormal basis of the space of one, (D, K) with a column each, whose last K rows are upper triangular.
+
+    Lengths in that space are the same by either, and a quarter of the numbers is 0 where K is half of D.
+
+    >>> trapezoid(torch.eye(3).roll(1, 0)[:, :2]).abs().tolist()
+    [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+    size = basis.shape[1]
+    turn, factors = torch.geqrf(basis[-size:].flip(0).T)
+    above = torch.ormqr(turn, factors, basis[:-size], left=False)
+    return torch.cat([above.flip(1), turn.triu().T.flip(0, 1)])
+
+
+def times_trapezoid(rows: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """X M of rows (N, D) and such a matrix (D, K)."""
+    size = matrix.shape[1]
+    return times_upper(rows[:, -size:], matrix[-size:]).add_(times(rows[:, :-size], matrix[:-size]))
+
+
 def inverse_of_upper(factor: torch.Tensor) -> torch.Tensor:
     """The inverse of an upper triangular matrix (D, D) in float64, upper triangular too."""
     if _on_processor(factor):
