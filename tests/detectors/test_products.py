@@ -48,6 +48,15 @@ def test_products(size, dtype, rtol):
     np.testing.assert_allclose(products.times(rows, other.T), rows.double() @ other.T.double(), rtol=rtol, atol=rtol)
 
 
+@pytest.mark.parametrize(("size", "count"), [(2, 1), (7, 2), (7, 5), (300, 150), (300, 299)])
+def test_a_trapezoid_spans_the_same_space(size, count):
+    basis, rows = torch.linalg.qr(normal(size, count))[0], normal(33, size, seed=1)
+    found = products.trapezoid(basis)
+    np.testing.assert_allclose(found @ found.T, basis @ basis.T, atol=1e-12)
+    assert torch.equal(found[-count:], found[-count:].triu())
+    np.testing.assert_allclose(products.times_trapezoid(rows, found), rows @ found, atol=1e-12)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_inverse_of_a_triangle(size):
     upper = normal(size, size).triu() + size * torch.eye(size, dtype=torch.float64)
@@ -75,3 +84,16 @@ def test_the_least_eigenvectors_span_what_all_of_them_do(size, count, rank):
     np.testing.assert_allclose(values, expected[:count], rtol=1e-9, atol=1e-12 * expected[-1])
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(count), atol=1e-11)
     np.testing.assert_allclose(whole @ vectors.numpy(), vectors * values, atol=1e-11 * expected[-1])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_extreme_eigenvalues(size):
+    whole, upper = symmetric(size)
+    inverse = products.inverse_of_upper(torch.linalg.cholesky(torch.from_numpy(whole), upper=True))
+    expected = np.linalg.eigvalsh(whole)[[0, -1]]
+    np.testing.assert_allclose(products.extreme_eigenvalues(upper, inverse), expected, rtol=1e-4)
+
+
+def test_extreme_eigenvalues_that_are_all_the_same():
+    unit = torch.eye(300, dtype=torch.float64)
+    assert products.extreme_eigenvalues(4 * unit, unit / 2) == pytest.approx((4, 4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 import torch
 
@@ -10,7 +12,8 @@ from scaling_ood.detectors.largest import place_of_largest
 _IMAGES = 2  # dimensions of (N, C)
 _ROWS = 256
 """Images at a time: what is computed of them stays in the processor's cache."""
-_SMALL = 1e-30
+_SMALL = 1e-9
+"""A rest below has, as the total less 1, fewer digits than numbers in single precision."""
 
 
 def is_of_images(logits: torch.Tensor) -> bool:
@@ -41,13 +44,11 @@ def top_and_rest(logits: torch.Tensor, temperature: float = 1.0) -> tuple[torch.
     if not is_of_images(logits):
         top = logits.amax(dim=1)
         return top, _rest_of_pixels(logits, top, temperature).where(~top.isposinf(), 0)
-    if len(logits) > _ROWS:
-        tops, rests = zip(*(top_and_rest(rows, temperature) for rows in torch.split(logits, _ROWS)), strict=True)
-        return torch.cat(tops), torch.cat(rests)
-    top, rest = _of_images(logits, temperature)
-    if logits.dtype != torch.float64 and bool((small := rest < _SMALL).any()):
-        # In single precision it ends at 1e-45.
-        rest[small] = _of_images(logits[small].double(), temperature)[1]
+    top, total = _top_and_total(logits, temperature)
+    rest = total.sub_(1)
+    lost = rest < (inf if logits.dtype == torch.float64 else _SMALL)
+    if bool(lost.any()):
+        rest[lost] = _rest_alone(logits[lost].double(), temperature)
     return top, rest.where(~top.isposinf(), 0)
 
 
@@ -64,14 +65,25 @@ def exp_(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
-def _of_images(logits: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _top_and_total(logits: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest logit of images, and the mass of all classes as a multiple of its own in float64, both (N,)."""
+    tops = logits.amax(dim=1, keepdim=True)
+    strips = zip(torch.split(logits, _ROWS), torch.split(tops, _ROWS), strict=True)
+    totals = [_ratios(rows, top, temperature).sum(dim=1, dtype=torch.float64) for rows, top in strips]
+    return tops.squeeze(1), torch.cat(totals)
+
+
+def _rest_alone(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """The mass of all other classes, added up without the top's."""
     which = place_of_largest(logits)[:, None]
-    top = logits.gather(1, which)
+    ratios = _ratios(logits, logits.gather(1, which), temperature)
+    return ratios.scatter_(1, which, 0).sum(dim=1)
+
+
+def _ratios(logits: torch.Tensor, top: torch.Tensor, temperature: float) -> torch.Tensor:
+    """p_k / p_top of images, at most 1."""
     below = logits - top
-    if temperature != 1:
-        below.div_(temperature)
-    ratios = exp_(below)  # p_k / p_top, at most 1
-    return top.squeeze(1), ratios.scatter_(1, which, 0).sum(dim=1, dtype=torch.float64)
+    return exp_(below if temperature == 1 else below.div_(temperature))
 
 
 def _rest_of_pixels(logits: torch.Tensor, top: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -100,6 +112,5 @@ def log_sum_exp(logits: torch.Tensor) -> torch.Tensor:
     if not is_of_images(logits):
         top, rest = top_and_rest(logits)
         return top + rest.log1p()
-    # Beside the top a mass too small for single precision makes no difference.
-    found = (_of_images(rows, 1) for rows in torch.split(logits, _ROWS))
-    return torch.cat([top + rest.where(~top.isposinf(), 0).log1p_() for top, rest in found])
+    top, total = _top_and_total(logits, 1)
+    return top + total.log_().where(~top.isposinf(), 0)

@@ -17,6 +17,8 @@ LOGGER = logging.getLogger(__name__)
 
 MINIMUM_IMAGES_PER_CLASS = 2
 _SINGLE = 1e6
+_TOLD = 0.01
+"""Part of what shrinking adds that a variance must have had before, to be told from their sum."""
 _EPSILON = torch.finfo(torch.float64).eps
 
 
@@ -73,27 +75,29 @@ class Mahalanobis(Detector):
             )
         means, kind = self._class_means(outputs, position, filled)
         covariance, fourth = self._covariance(outputs, position, means)
-        eigenvalues = products.eigenvalues(covariance).clamp_min_(0)
-        level = eigenvalues.mean()
+        level = float(covariance.diagonal().mean())
         if level == 0:
             raise NotApplicableError("the fit images of each class have the same features")
-        shrinkage = _ledoit_wolf(eigenvalues, fourth, images) if self.shrinkage == "ledoit_wolf" else self.shrinkage
-        variances = (1 - float(shrinkage)) * eigenvalues + float(shrinkage) * level
-        kept = variances > len(variances) * _EPSILON * variances.max()
-        shrunk = (1 - float(shrinkage)) * covariance
-        shrunk.diagonal().add_(float(shrinkage) * level)
-        condition = float(variances[kept].max() / variances[kept].min())
-        whitening, self.triangular = _whitening(shrunk, kept)  # (D, D')
+        shrinkage = (
+            _ledoit_wolf(covariance, fourth, images) if self.shrinkage == "ledoit_wolf" else float(self.shrinkage)
+        )
+        shrunk = (1 - shrinkage) * covariance
+        shrunk.diagonal().add_(shrinkage * level)
+        whitening, self.triangular, least, largest = _whitening(shrunk)  # (D, D')
+        condition = largest / least
+        before = [least - shrinkage * level, largest - shrinkage * level]
+        if not self.triangular or before[0] < _TOLD * shrinkage * level:
+            before = products.eigenvalues(covariance)[[0, -1]].tolist()
         kind = kind if condition <= _SINGLE else torch.float64
         self.centre, self.whitening = means.mean(dim=0).to(kind), whitening.to(kind)
         self.means = Nearest(self._white(means - self.centre, whitening).to(kind))  # (K, D')
         self._diagnostics = {
             "classes": float(filled),
             "images_per_class_mean": images / filled,
-            "shrinkage": float(shrinkage),
+            "shrinkage": shrinkage,
             "condition_number": condition,
-            "condition_number_unshrunk": float(eigenvalues.max() / eigenvalues.min().clamp_min(level * _EPSILON)),
-            "directions_left_out": float((~kept).sum()),
+            "condition_number_unshrunk": float(before[1] / max(before[0], level * _EPSILON)),
+            "directions_left_out": float(len(whitening) - whitening.shape[1]),
         }
         LOGGER.info("%s: %s", self.name, ", ".join(f"{key} {value:.4g}" for key, value in self._diagnostics.items()))
         return self
@@ -138,25 +142,35 @@ class Mahalanobis(Detector):
         for chunk, mine in beside(outputs, position):
             residual = self.read(chunk, "features").to(torch.float64, copy=True).sub_(means[mine])
             products.add_outer_products(scatter, residual)
-            fourth += float(torch.linalg.vecdot(residual, residual).square().sum())
+            fourth += float(torch.linalg.vector_norm(residual, dim=1).pow_(4).sum())
         return scatter.div_(len(position)), fourth / len(position)
 
 
-def _whitening(covariance: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, bool]:
-    """What makes features vary by 1 in every direction that is kept, (D, D'); whether it is upper triangular."""
-    if bool(kept.all()):
-        factor, failed = torch.linalg.cholesky_ex(covariance, upper=True)
-        if not int(failed):
-            return products.inverse_of_upper(factor), True
+def _whitening(covariance: torch.Tensor) -> tuple[torch.Tensor, bool, float, float]:
+    """What makes features vary by 1 in every direction that is kept, (D, D').
+
+    Returns:
+        It; whether it is upper triangular; the least variance that is kept, and the largest.
+    """
+    factor, failed = torch.linalg.cholesky_ex(covariance, upper=True)
+    if not int(failed):
+        inverse = products.inverse_of_upper(factor)
+        least, largest = products.extreme_eigenvalues(covariance, inverse)
+        if least > len(covariance) * _EPSILON * largest:
+            return inverse, True, least, largest
     variances, directions = products.eigen(covariance)
-    return directions[:, kept] * variances[kept].rsqrt(), False
+    kept = variances > len(variances) * _EPSILON * variances[-1]
+    variances = variances[kept]
+    return directions[:, kept] * variances.rsqrt(), False, float(variances[0]), float(variances[-1])
 
 
-def _ledoit_wolf(eigenvalues: torch.Tensor, fourth: float, images: int) -> float:
+def _ledoit_wolf(covariance: torch.Tensor, fourth: float, images: int) -> float:
     """Optimal intensity for centred data (Ledoit & Wolf 2004, "A well-conditioned estimator ..."), in [0, 1].
 
     The squared error of the covariance, over its squared distance from the multiple of the identity that has its trace.
     """
-    distance = float((eigenvalues - eigenvalues.mean()).square().sum())
-    error = max((fourth - float(eigenvalues.square().sum())) / images, 0.0)
+    diagonal = covariance.diagonal()
+    beside = 2 * covariance.triu(1).square_().sum()
+    distance = float(beside + (diagonal - diagonal.mean()).square().sum())
+    error = max((fourth - float(beside + diagonal.square().sum())) / images, 0.0)
     return min(error / distance, 1.0) if distance > 0 else 0.0

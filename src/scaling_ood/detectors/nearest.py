@@ -154,10 +154,10 @@ class Nearest:
             if most < groups:
                 limit = torch.maximum(limit, best.amin(dim=1, keepdim=True))
             places = (picked[:, None, :] + inside).flatten(1)  # (N, group x most)
-            values = products.gather(1, places).float().mul_(factor).sub_(block.halves[places])
+            values = products.gather(1, places).float().mul_(factor).sub_(block.halves.take(places))
             values, order = values.topk(min(most, values.shape[1]), dim=1)
             near = torch.cat([near, values], dim=1)
-            which = torch.cat([which, block.rows[places.gather(1, order)]], dim=1)
+            which = torch.cat([which, block.rows.take(places.gather(1, order))], dim=1)
         if len(self.blocks) > 1:
             near, order = near.topk(most, dim=1)
             which = which.gather(1, order)
@@ -172,8 +172,8 @@ class Nearest:
         else:
             ratio = lengths[row] / self.lengths[column]
             apart.addcmul_(other, ratio[:, None], value=-1).div_(lengths[row, None])
-        squares: torch.Tensor = torch.linalg.vecdot(apart, apart)
-        return squares
+        distances: torch.Tensor = torch.linalg.vector_norm(apart, dim=1)
+        return distances.square_()
 
     def _among_all(self, others: torch.Tensor, k: int, lengths: torch.Tensor | None) -> torch.Tensor:
         """The same in float64 throughout."""

@@ -8,12 +8,19 @@ What is said to be an upper triangle is read there alone; below it may stand any
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.linalg
 import torch
+from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 _BLOCK = 256
+_WIDE = 256
+"""From where on single eigenvalues are found sooner than all."""
+_CLOSE = 1e-5
 
 
 def add_outer_products(total: torch.Tensor, rows: torch.Tensor) -> None:
@@ -51,6 +58,26 @@ def times_upper(rows: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
     return torch.cat([rows[:, : i + _BLOCK] @ upper[: i + _BLOCK, i : i + _BLOCK] for i in starts], dim=1)
 
 
+def trapezoid(basis: torch.Tensor) -> torch.Tensor:
+    """Another orthonormal basis of the space of one, (D, K) with a column each, whose last K rows are upper triangular.
+
+    Lengths in that space are the same by either, and a quarter of the numbers is 0 where K is half of D.
+
+    >>> trapezoid(torch.eye(3).roll(1, 0)[:, :2]).abs().tolist()
+    [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+    size = basis.shape[1]
+    turn, factors = torch.geqrf(basis[-size:].flip(0).T)
+    above = torch.ormqr(turn, factors, basis[:-size], left=False)
+    return torch.cat([above.flip(1), turn.triu().T.flip(0, 1)])
+
+
+def times_trapezoid(rows: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """X M of rows (N, D) and such a matrix (D, K)."""
+    size = matrix.shape[1]
+    return times_upper(rows[:, -size:], matrix[-size:]).add_(times(rows[:, :-size], matrix[:-size]))
+
+
 def inverse_of_upper(factor: torch.Tensor) -> torch.Tensor:
     """The inverse of an upper triangular matrix (D, D) in float64, upper triangular too."""
     if _on_processor(factor):
@@ -66,6 +93,26 @@ def eigenvalues(upper: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(scipy.linalg.eigvalsh(upper.numpy().T, check_finite=False))
     values: torch.Tensor = torch.linalg.eigvalsh(upper, UPLO="U")
     return values
+
+
+def extreme_eigenvalues(upper: torch.Tensor, inverse: torch.Tensor) -> tuple[float, float]:
+    """The least and the largest of the same, to at least four digits, in a third of the time of all.
+
+    The matrix is positive definite; `inverse` is that of its Cholesky factor, upper triangular.
+    """
+    size = len(upper)
+    if size < _WIDE or not _on_processor(upper):
+        values = eigenvalues(upper)
+        return float(values[0]), float(values[-1])
+    whole, triangle = upper.numpy().T, inverse.numpy().T
+    start = np.random.default_rng(0).standard_normal(size)  # the same on every run
+
+    def most(product: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> float:
+        operator = LinearOperator((size, size), matvec=product, dtype=float)
+        return float(eigsh(operator, k=1, v0=start, tol=_CLOSE, return_eigenvectors=False)[0])
+
+    of_inverse = most(lambda vector: blas.dtrmv(triangle, blas.dtrmv(triangle, vector, lower=1), lower=1, trans=1))
+    return 1 / of_inverse, most(lambda vector: blas.dsymv(1.0, whole, vector, lower=1))
 
 
 def eigen(upper: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,7 +11,7 @@ from scaling_ood.detectors.fit_views import head_of
 from scaling_ood.detectors.head import LinearHead
 from scaling_ood.detectors.log_sums import log_sum_exp
 from scaling_ood.detectors.outputs import Outputs, OutputsView
-from scaling_ood.detectors.products import add_outer_products, least_eigen, times
+from scaling_ood.detectors.products import add_outer_products, least_eigen, times_trapezoid, trapezoid
 
 _WIDE, _MIDDLE = 2048, 768
 _SINGLE = 1e-4
@@ -87,7 +87,7 @@ class ViM(Detector):
         if left < _SINGLE * around:
             kind = torch.float64
         self.centre = (origin + total / images).to(kind)
-        residual = residual.contiguous()
+        residual = trapezoid(residual)
         self.residual, self.shift = residual.to(kind), ((self.centre - origin) @ residual).to(kind)
         self.scale = logits / sum(float(self._residual_length(chunk).sum()) for chunk in outputs)
         self.fit_images = images
@@ -111,7 +111,7 @@ class ViM(Detector):
         features = self._features(chunk, len(self.residual))
         kind = torch.promote_types(features.dtype, self.residual.dtype)
         centre, residual, shift = (each.to(features.device, kind) for each in (self.centre, self.residual, self.shift))
-        along = times(features - centre, residual).add_(shift)
+        along = times_trapezoid(features - centre, residual).add_(shift)
         lengths: torch.Tensor = torch.linalg.vector_norm(along, dim=1).double()
         return lengths
 
