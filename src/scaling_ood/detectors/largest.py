@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+_ROWS = 256
+"""Images at a time: what is sorted of them stays in the processor's cache."""
+
 
 def largest_of(values: torch.Tensor, count: int) -> torch.Tensor:
     """The largest numbers over dimension 1, (N, count, ...), in no order.
@@ -19,7 +22,9 @@ def largest_of(values: torch.Tensor, count: int) -> torch.Tensor:
         return values
     if values.device.type != "cpu" or values.ndim > 2:  # noqa: PLR2004 - of pixels the numbers are not side by side
         return values.topk(count, dim=1, sorted=False).values
-    return torch.from_numpy(np.partition(values.detach().numpy(), size - count, axis=1)[:, size - count :])
+    strips = (rows.numpy() for rows in torch.split(values.detach(), _ROWS))
+    found = [np.partition(rows, size - count, axis=1)[:, size - count :] for rows in strips]
+    return torch.from_numpy(np.concatenate(found))
 
 
 def place_of_largest(values: torch.Tensor) -> torch.Tensor:

@@ -48,7 +48,7 @@ def top_and_rest(logits: torch.Tensor, temperature: float = 1.0) -> tuple[torch.
     rest = total.sub_(1)
     lost = rest < (inf if logits.dtype == torch.float64 else _SMALL)
     if bool(lost.any()):
-        rest[lost] = _rest_alone(logits[lost].double(), temperature)
+        rest[lost] = torch.cat([_rest_alone(rows.double(), temperature) for rows in torch.split(logits[lost], _ROWS)])
     return top, rest.where(~top.isposinf(), 0)
 
 

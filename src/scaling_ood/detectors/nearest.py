@@ -166,7 +166,7 @@ class Nearest:
     def _compared(
         self, others: torch.Tensor, lengths: torch.Tensor | None, row: torch.Tensor, column: torch.Tensor
     ) -> torch.Tensor:
-        apart, other = others[row].double(), self.rows[column].double()
+        apart, other = others.index_select(0, row).double(), self.rows.index_select(0, column).double()
         if lengths is None or self.lengths is None:
             apart.sub_(other)
         else:
