@@ -81,6 +81,13 @@ def test_all_that_is_wrong_with_what_is_given_is_told_at_once(project):
     assert [path.name for path in (project / "conf").iterdir()] == ["base"]
 
 
+def test_of_a_folder_in_a_store_a_copy_is_asked_for(project):
+    done = command("mine", "multi_class", "s3://bucket/photographs")
+    assert done.exit_code == 1
+    assert "FROM: s3://bucket/photographs is in a store: name a copy of it on this machine" in done.output
+    assert [path.name for path in (project / "conf").iterdir()] == ["base"]
+
+
 @pytest.mark.parametrize(
     ("name", "told"), [("mine", "is there already, and stays as it is"), ("base", "no benchmark's")]
 )

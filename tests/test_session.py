@@ -22,7 +22,7 @@ from scaling_ood.datasets import ShardsDataset
 from scaling_ood.images.recorded import ChangedFileError
 from scaling_ood.products.kept_files import DamagedPartError
 from scaling_ood.products.plans import Part, Plan
-from scaling_ood.session import Session, completed, message_of
+from scaling_ood.session import Session, _for_one_process, completed, message_of
 
 PROJECT = Path(__file__).parents[1]
 SOURCE = PROJECT / "src/scaling_ood"
@@ -44,6 +44,15 @@ def test_a_bug_keeps_its_traceback(error: Exception) -> None:
     wrapped = DatasetError("Failed while saving")
     wrapped.__cause__ = error
     assert [message_of(each, {}) for each in (error, wrapped)] == ["", ""]
+
+
+def test_credentials_that_are_nowhere_are_told_in_words() -> None:
+    error = KeyError(
+        "Unable to find credentials 'object_store': check your data catalog. See https://x for an example."
+    )
+    assert message_of(error, {}) == (
+        "credentials: no credentials.yml of this environment or of conf/base has an entry 'object_store'"
+    )
 
 
 def unreadable(_: Sequence[Part]) -> Iterator[tuple[str, Any]]:
@@ -96,6 +105,18 @@ def test_the_options_of_the_present_command_come_back_as_they_were(params: dict[
     taken = parsed(command)
     assert taken["params"] == params
     assert (taken["env"], [*taken["to_outputs"]]) == ("my env", ["multi_class.classifier.model"])
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({"part": "1/2", "device": "cpu"}, " --params device=cpu"),
+        ({"runtime": {"part": "1/2", "engine": "split"}}, ""),
+        ({"runtime": {"engine": "ray", "address": "h:6379"}}, " --params runtime.engine=ray,runtime.address=h:6379"),
+    ],
+)
+def test_the_next_command_is_for_one_process_and_keeps_its_engine(given: dict[str, Any], left: str) -> None:
+    assert completed("kedro run", None, _for_one_process(given)) == f"kedro run{left}"
 
 
 def test_commands_that_say_their_environment_stay_as_they_are() -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from multiprocessing import get_context
 
 import pytest
+from botocore.exceptions import ClientError
 
 from scaling_ood import storage
 from scaling_ood.optional import MissingLibraryError
@@ -33,8 +34,12 @@ def test_what_does_not_serve_is_refused_with_the_nearest_that_does():
         storage.place("gcss://bucket/x")
     with pytest.raises(storage.StorageError, match=r"'https://' does not serve.*known: s3.*gs.*file"):
         storage.place("https://example.org/x")
+    with pytest.raises(storage.StorageError, match=r"'S3://' does not serve.*known: s3,"):
+        storage.place("S3://bucket/x")
     with pytest.raises(storage.StorageError, match="no bucket is named"):
         storage.place("s3://")
+    with pytest.raises(storage.StorageError, match="two slashes: s3://<bucket>"):
+        storage.place("s3:/bucket/x")
 
 
 def test_a_store_whose_package_is_missing_names_it(monkeypatch):
@@ -162,3 +167,19 @@ def test_errors_of_a_store_are_told_in_words():
         place.read_bytes()
     assert storage.problem(raised.value).startswith("The object store did not do what was asked (EndpointConnection")
     assert storage.problem(ValueError("x")) == ""
+
+
+def test_a_bucket_that_is_not_there_and_a_key_that_opens_nothing_are_told_with_what_to_do(bucket):
+    with pytest.raises(FileNotFoundError) as raised:
+        storage.write(storage.place("s3://no-such-bucket/x", bucket.credentials), b"1")
+    assert storage.problem(raised.value).endswith("A run makes no bucket: make no-such-bucket first")
+    refused = PermissionError("Access Denied")
+    refused.__cause__ = ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectsV2")
+    assert "Access Denied). What opens it is the entry of credentials.yml" in storage.problem(refused)
+    assert storage.problem(PermissionError("of a local disk")) == ""
+
+
+def test_a_file_that_is_not_in_a_store_is_no_problem_of_the_store(bucket):
+    with pytest.raises(FileNotFoundError) as raised:
+        bucket.place("none").read_bytes()
+    assert storage.problem(raised.value) == ""

@@ -14,6 +14,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
+from scaling_ood.part_run import PartRunner
 from scaling_ood.terminal import silence_advice
 
 ROOT = Path(__file__).parents[1]
@@ -103,10 +104,11 @@ def test_every_text_of_the_catalog_is_utf8(kind, ways):
         assert all(entry["fs_args"][f"open_args_{way}"]["encoding"] == "utf-8" for way in ways)
 
 
-def test_what_kedro_advises_is_not_shown_and_the_rest_is(caplog):
+@pytest.mark.parametrize("kind", [SequentialRunner, PartRunner])
+def test_what_kedro_advises_is_not_shown_and_the_rest_is(caplog, kind):
     silence_advice()
-    runner = logging.getLogger(SequentialRunner.__module__)
+    runner = logging.getLogger(kind.__module__)
     with caplog.at_level(logging.INFO, runner.name):
-        SequentialRunner()._suggest_resume_scenario(Pipeline([]), [], DataCatalog())
+        kind()._suggest_resume_scenario(Pipeline([]), [], DataCatalog())
         runner.info("Completed node: %s", "a")
     assert caplog.messages == ["Completed node: a"]

@@ -17,6 +17,7 @@ from kedro.framework.startup import bootstrap_project
 from scaling_ood.configuration import ConfigLoader
 from scaling_ood.parameters.common import unfit_names
 from scaling_ood.settings import CONFIG_LOADER_ARGS
+from scaling_ood.storage import is_stored
 from scaling_ood.structure import checked
 from scaling_ood.tasks import tasks
 from scaling_ood.tasks.drafts import DraftError, Said, flow
@@ -40,6 +41,12 @@ def main(name: str, setting: str, folder: str, conf_source: str, **said: Any) ->
     """Write the benchmark NAME, of one SETTING, of the photographs below the folder FROM."""
     bootstrap_project(Path.cwd())
     place = Path(conf_source) / name
+    if is_stored(folder):
+        raise click.ClickException(
+            "Nothing was written.\n"
+            f"- FROM: {folder} is in a store: name a copy of it on this machine. Then:\n"
+            f"  kedro run --env {name} --params data_root={folder}"
+        )
     write_benchmark(place, setting, Path(folder).expanduser(), Said(**said))
     source = f" --conf-source {conf_source}" if conf_source != "conf" else ""
     click.echo(f"{place / 'parameters.yml'} is written; look it over. Then:")

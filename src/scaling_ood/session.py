@@ -40,6 +40,9 @@ _SHARED_MEMORY = re.compile(
 )
 """What torch says where a worker process cannot hand over its images."""
 
+_NO_CREDENTIALS = re.compile(r"Unable to find credentials '([^']*)'")
+"""What Kedro says where an entry of the catalog names credentials that are nowhere."""
+
 _COMMAND = re.compile(r"kedro run(?: --(?:pipelines|to-outputs) [\w.,]+|$)", re.MULTILINE)
 
 
@@ -120,6 +123,8 @@ def message_of(error: BaseException, options: Mapping[str, Any]) -> str:
         return error.message
     if told := storage.problem(error):
         return told
+    if isinstance(error, KeyError) and (found := _NO_CREDENTIALS.search(str(error))):
+        return f"credentials: no credentials.yml of this environment or of conf/base has an entry '{found[1]}'"
     unknown = _unknown_words(options) if isinstance(error, ValueError | ImportError) else []
     if unknown or not isinstance(error, USER_ERRORS) or isinstance(error, DatasetNotFoundError):
         return "\n".join(unknown)
@@ -142,7 +147,10 @@ def _for_one_process(params: Mapping[str, Any]) -> dict[str, Any]:
     """Run-time parameters without those that make this process one of several."""
     left = {name: value for name, value in params.items() if name != "part"}
     if isinstance(runtime := left.get("runtime"), Mapping):
-        left["runtime"] = {name: value for name, value in runtime.items() if name not in ("part", "engine")}
+        of_several = {"part": runtime.get("part"), "engine": "split"}
+        left["runtime"] = {
+            name: value for name, value in runtime.items() if name not in of_several or of_several[name] != value
+        }
     return {name: value for name, value in left.items() if value != {} or params[name] == {}}
 
 

@@ -70,12 +70,14 @@ def place(address: str, credentials: Mapping[str, Any] | None = None, fs_args: M
     """
     scheme = _scheme(address)
     if not scheme:
+        if (start := address.partition(":/")[0]) in STORES and start != address:
+            raise StorageError(f"{address}: an address of a store has two slashes: {start}://<bucket>/<folder>")
         return Path(address)
     if scheme in _LOCAL:
         return Path("/" + address.partition("://")[2].lstrip("/"))
-    if scheme not in STORES:
+    if (written := address.partition("://")[0]) not in STORES:
         raise StorageError(
-            f"{address}: '{scheme}://' does not serve{did_you_mean(scheme, [*STORES, 'file'])}. Give a local "
+            f"{address}: '{written}://' does not serve{did_you_mean(written, [*STORES, 'file'])}. Give a local "
             "folder, or a store in which what one upload writes is there as a whole or not at all"
         )
     if not address.partition("://")[2].strip("/"):
@@ -281,10 +283,22 @@ def each(where: Path, of: Callable[[One], Other], items: Iterable[One]) -> list[
 
 def problem(error: BaseException) -> str:
     """What to tell a person of an error of a store's own library; empty for any other error."""
-    library_of = type(error).__module__.partition(".")[0]
-    if library_of not in ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google"):
+    told = f"The object store did not do what was asked ({type(error).__name__}: {error})"
+    if _is_of_a_library(error):
+        return told
+    # s3fs raises Python's own errors in place of the store's.
+    if not _is_of_a_library(error.__cause__):
         return ""
-    return f"The object store did not do what was asked ({type(error).__name__}: {error})"
+    if isinstance(error, PermissionError):
+        return f"{told}. What opens it is the entry of credentials.yml that `credentials` names, or the machine's own"
+    refusal = getattr(error.__cause__, "response", {}).get("Error", {})
+    if refusal.get("Code") == "NoSuchBucket":
+        return f"{told}. A run makes no bucket: make {refusal.get('BucketName', 'it')} first"
+    return ""
+
+
+def _is_of_a_library(error: BaseException | None) -> bool:
+    return type(error).__module__.partition(".")[0] in ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
 
 
 def _mark(found: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ def print_in_any_locale() -> None:
 _ADVICE = ("Using synchronous mode", "No nodes ran.", "There are ")
 """How messages of Kedro's runners begin that say how to run. Here the same command goes on where it stopped."""
 
-_RUNNERS = ("kedro.runner.sequential_runner", "kedro.runner.thread_runner")
+_RUNNERS = ("kedro.runner.sequential_runner", "kedro.runner.thread_runner", "scaling_ood.part_run")
 
 
 def silence_advice() -> None:

@@ -50,6 +50,13 @@ def test_the_array_makes_each_part_once(told) -> None:
     assert [part_of(command) for (command,) in commands] == TURNS
 
 
+@pytest.mark.parametrize("stage", ["data_preparation", "model_training", "metric_reporting"])
+def test_the_same_script_makes_the_parts_of_another_stage(told, stage: str) -> None:
+    assert f"`sbatch parts.sh {stage}`" in PAGE
+    (command,) = told(f"set -- {stage}\n{SCRIPT}", SLURM_ARRAY_TASK_ID="3")
+    assert command == f"kedro run --env samples --pipelines {stage} --params part=3/16"
+
+
 def test_the_jobs_around_the_array_wait_for_each_other(told) -> None:
     before, parts, after = told(SUBMISSION)
     assert "--dependency=afterok:7 parts.sh" in parts

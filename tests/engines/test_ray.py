@@ -218,5 +218,27 @@ def test_each_gpu_has_a_worker_with_its_share_of_the_cores() -> None:
     assert shape_of([node, head], "cpu", 4) == (4, 0, 17)
 
 
+@pytest.fixture
+def not_connected(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "no-such-host.invalid:6379"])
+def test_an_address_at_which_nothing_answers_is_told_at_once(not_connected: pytest.MonkeyPatch, address: str) -> None:
+    not_connected.setattr(ray, "init", lambda **_: pytest.fail("Ray would try for minutes"))
+    with pytest.raises(ConnectionError, match=f"runtime.address: no Ray cluster answers at {address}"):
+        connected(address)
+
+
+def test_a_missing_token_is_told_in_words(not_connected: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        raise ray.exceptions.AuthenticationError("Token authentication is enabled but no token was found")
+
+    not_connected.setattr(ray, "init", init)
+    with pytest.raises(ConnectionError, match=r"runtime\.address: .*RAY_AUTH_TOKEN.*no token was found"):
+        connected("auto")
+
+
 def test_a_cluster_that_runs_already_is_taken() -> None:
     assert connected(None) is ray

@@ -38,5 +38,16 @@ def test_what_belongs_to_another_engine_is_refused(given: dict[str, object]) -> 
         RuntimeSpec.model_validate(given)
 
 
+@pytest.mark.parametrize("address", ["head", "ray://head:10001", "head:port", "local", ""])
+def test_an_address_that_no_cluster_has_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="must be auto, or HOST:PORT"):
+        RuntimeSpec(engine="ray", address=address)
+
+
+@pytest.mark.parametrize("address", ["auto", "head:6379", "10.0.0.1:6379", "[::1]:6379"])
+def test_an_address_of_a_cluster_is_taken(address: str) -> None:
+    assert RuntimeSpec(engine="ray", address=address).address == address
+
+
 def test_no_engine_changes_a_key() -> None:
     assert RuntimeSpec(part="3/16").what_matters() == RuntimeSpec(engine="ray", address="auto").what_matters() == {}

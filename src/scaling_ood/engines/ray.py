@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ MOST_LOSSES = 3
 
 PATIENCE = 60.0
 """Seconds until it is said that no worker has started, and in which what a worker has stored must be seen here."""
+
+MOST_SECONDS = 10.0
+"""Until a cluster must answer."""
 
 _logger = logging.getLogger(__name__)
 
@@ -141,13 +145,21 @@ def connected(address: str | None) -> Any:
         local = {"address": "local", "include_dashboard": False}
         given = local if address is None else {"address": address}
         try:
+            _make_sure_that_something_answers(address)
             ray.init(**given, log_to_driver=False, configure_logging=False, logging_level=logging.ERROR)
-        except ConnectionError as error:
+        except (OSError, ray.exceptions.RayError) as error:
             raise ConnectionError(
                 f"runtime.address: no Ray cluster answers at {address}, or its token is not the one given here "
                 f"(RAY_AUTH_MODE, RAY_AUTH_TOKEN or ~/.ray/auth_token): {error}"
             ) from error
     return ray
+
+
+def _make_sure_that_something_answers(address: str | None) -> None:
+    """Ray would try for minutes."""
+    if address not in (None, "auto"):
+        host, _, port = str(address).rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), MOST_SECONDS).close()
 
 
 def shape_of(nodes: Sequence[Mapping[str, Any]], device: str, cores_each: int | None) -> Shape:

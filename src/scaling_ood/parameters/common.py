@@ -165,6 +165,15 @@ def _one_of_several(part: str) -> str:
     return part
 
 
+def _of_a_cluster(address: str) -> str:
+    if address != "auto" and not re.fullmatch(r"[^/]+:[0-9]{1,5}", address):
+        raise ValueError(
+            "must be auto, or HOST:PORT of the head as `ray start` took it, such as HOST:6379; `ray://` does "
+            "not serve: start the run on a machine of the cluster"
+        )
+    return address
+
+
 class RuntimeSpec(Spec):
     """Where and how fast; changes no result beyond rounding.
 
@@ -192,7 +201,7 @@ class RuntimeSpec(Spec):
     channels_last: Annotated[bool, Silent] = True
     engine: Annotated[Literal["local", "split", "ray"], Silent] = "local"
     part: Annotated[Annotated[str, AfterValidator(_one_of_several)] | None, Silent] = None
-    address: Annotated[str | None, Silent] = None
+    address: Annotated[Annotated[str, AfterValidator(_of_a_cluster)] | None, Silent] = None
     cores_each: Annotated[Count | None, Silent] = None
 
     @property
