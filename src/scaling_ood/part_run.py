@@ -86,7 +86,8 @@ def _what_is_there(catalog: DataCatalog, part: str, names: list[str]) -> str:
     progress = {name: each for name, each in progress.items() if each[1]}
     if not progress:
         return f"Part {part}: all parts are there already. To go on: kedro run"
-    counted = ", ".join(f"{name} ({there} of {of} parts are there)" for name, (there, of, _) in progress.items())
+    least = sorted(progress.items(), key=lambda each: each[1][0] / each[1][1])
+    counted = listed([f"{name} ({there} of {of} parts are there)" for name, (there, of, _) in least], most=5)
     left = any(there < of for there, of, _ in progress.values())
     told = "; the others are left to other processes. When they are done" if left else ". To go on"
     again = [name for name, (_, _, further) in progress.items() if further]

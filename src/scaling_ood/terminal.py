@@ -14,14 +14,19 @@ def print_in_any_locale() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-_ADVICE = ("Using synchronous mode", "No nodes ran.", "There are ")
-"""How messages of Kedro's runners begin that say how to run. Here the same command goes on where it stopped."""
+_ADVICE = ("Using synchronous mode", "No nodes ran.", "There are ", "Workflow tracking is disabled")
+"""How messages about runners begin that say how to run. Here the same command goes on where it stopped."""
 
-_RUNNERS = ("kedro.runner.sequential_runner", "kedro.runner.thread_runner", "scaling_ood.part_run")
+_RUNNERS = (
+    "kedro.runner.sequential_runner",
+    "kedro.runner.thread_runner",
+    "scaling_ood.part_run",
+    "kedro_viz.integrations.kedro.run_hooks",
+)
 
 
 def silence_advice() -> None:
-    """Drop what Kedro's runners advise."""
+    """Drop what Kedro's runners advise, and Kedro-Viz of them."""
     for name in _RUNNERS:
         logging.getLogger(name).addFilter(_is_no_advice)
 
