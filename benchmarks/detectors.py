@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -146,18 +146,21 @@ def forward() -> Iterator[tuple[str, float, float]]:
 MEASURES = {"ours": ours, "theirs": theirs, "forward": forward}
 
 
-def measured(what: str, rounds: int, sources: Path) -> dict[str, tuple[float, float]]:
-    """Medians of fitting and scoring, each round in a process of one thread with these sources."""
+def measured(columns: Mapping[str, tuple[str, Path]], rounds: int) -> dict[str, dict[str, tuple[float, float]]]:
+    """Medians of fitting and scoring: what is measured with which sources, in turn, each in a process of one thread."""
     variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    env = {**os.environ, "PYTHONPATH": str(sources), **dict.fromkeys(variables, "1")}
-    command = [sys.executable, "-W", "ignore", __file__, "--measure", what]
-    runs = []
-    for _ in range(rounds):
+    runs: dict[str, list[Times]] = {column: [] for column in columns}
+    for column, (what, sources) in list(columns.items()) * rounds:
+        env = {**os.environ, "PYTHONPATH": str(sources), **dict.fromkeys(variables, "1")}
+        command = [sys.executable, "-W", "ignore", __file__, "--measure", what]
         done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
+        runs[column].append(json.loads(done.stdout.splitlines()[-1]))
     return {
-        name: (statistics.median(run[name][0] for run in runs), statistics.median(run[name][1] for run in runs))
-        for name in runs[0]
+        column: {
+            name: (statistics.median(run[name][0] for run in own), statistics.median(run[name][1] for run in own))
+            for name in own[0]
+        }
+        for column, own in runs.items()
     }
 
 
@@ -175,11 +178,13 @@ def cells(times: dict[str, tuple[float, float]], name: str) -> list[str]:
 
 def report(against: str, rounds: int) -> None:
     """Print everything."""
-    now, other = measured("ours", rounds, ROOT / "src"), measured("theirs", rounds, ROOT / "src")
-    before: dict[str, tuple[float, float]] = {}
-    if against:
-        with tempfile.TemporaryDirectory() as folder:
-            before = measured("ours", rounds, older(against, Path(folder)))
+    source = ROOT / "src"
+    columns = {"now": ("ours", source), "other": ("theirs", source), "forward": ("forward", source)}
+    with tempfile.TemporaryDirectory() as folder:
+        if against:
+            columns["before"] = ("ours", older(against, Path(folder)))
+        found = measured(columns, rounds)
+    now, other, before = found["now"], found["other"], found.get("before", {})
     rows = []
     for name in now:
         own = sum(now[name])
@@ -200,7 +205,7 @@ def report(against: str, rounds: int) -> None:
             f"; {against}: {sum(map(sum, before.values())):.1f} s, {sum(map(sum, before.values())) / common:.1f}x",
             end="",
         )
-    passed = measured("forward", rounds, ROOT / "src")["forward pass"][1]
+    passed = found["forward"]["forward pass"][1]
     print(f"\nA ResNet-50's forward pass: {passed:,.0f} s; all detectors: {total / passed:.4f} of it\n")
 
 

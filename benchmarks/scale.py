@@ -2,8 +2,8 @@
 
 Run: `python benchmarks/scale.py [--share S]`. At share 1: 1,000,000 images of 1,000 classes, 100,000 of 11,221, and
 1,500 frames of 720 x 1280 pixels, a quarter of an hour of one core, some of it the making of made-up outputs, which is
-taken off. Outputs are made as they are read, so that nothing is stored; how many bytes they would be is computed. Times are
-those of the processor, one thread; each case runs in a process of its own, whose peak memory is printed. How many
+taken off. Outputs are made as they are read, so that nothing is stored; how many bytes they would be is computed. Times
+are those of the processor, one thread; each case runs in a process of its own, whose peak memory is printed. How many
 workers are worth how much, and what a killed one costs, is `benchmarks/engines.py`.
 """
 
