@@ -147,10 +147,8 @@ def _for_one_process(params: Mapping[str, Any]) -> dict[str, Any]:
     """Run-time parameters without those that make this process one of several."""
     left = {name: value for name, value in params.items() if name != "part"}
     if isinstance(runtime := left.get("runtime"), Mapping):
-        of_several = {"part": runtime.get("part"), "engine": "split"}
-        left["runtime"] = {
-            name: value for name, value in runtime.items() if name not in of_several or of_several[name] != value
-        }
+        kept = {name: value for name, value in runtime.items() if name != "part"}
+        left["runtime"] = {name: value for name, value in kept.items() if (name, value) != ("engine", "split")}
     return {name: value for name, value in left.items() if value != {} or params[name] == {}}
 
 
