@@ -15,6 +15,7 @@ from scaling_ood.detectors import (
     build_detector,
     detector_class,
     detector_names,
+    products,
 )
 from scaling_ood.metrics import detection_metrics
 
@@ -169,6 +170,12 @@ def metrics(scores):
     return np.array(detection_metrics(np.asarray(scores, dtype=np.float64), np.arange(2 * TESTS) >= TESTS))
 
 
+@pytest.fixture(autouse=True)
+def _as_if_wide(monkeypatch):
+    """What is in single precision of many features alone is so of these too."""
+    monkeypatch.setattr(products, "_WIDE", 2)
+
+
 @pytest.mark.parametrize("name", sorted({*POST_HOC} - ELSEWHERE))
 def test_metrics_are_those_of_float64(name, hard):
     view, tests = hard
@@ -180,3 +187,24 @@ def test_metrics_are_those_of_float64(name, hard):
     found = detector.score(tests)
     assert len(np.unique(expected)) > TESTS
     assert np.abs(metrics(found) - metrics(expected)).max() < LEAST
+
+
+@pytest.mark.parametrize(("name", "options"), [("mahalanobis", {"shrinkage": 0}), ("vim", {})])
+def test_variances_that_do_not_stand_out_are_learnt_in_float64(name, options):
+    """Half of the directions vary a ten-thousandth as much, and OOD images differ in these."""
+    view, tests = data(*HARD["plain"])
+    generator = torch.Generator().manual_seed(1)
+    turn = torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=generator, dtype=torch.float64))[0]
+    turn[: WIDTH // 2] *= 1e-4
+
+    def squeezed(outputs, ood=1.0):
+        noise = torch.randn(len(outputs), WIDTH, generator=generator, dtype=torch.float64)
+        noise[TESTS:] *= ood
+        return Outputs(outputs.logits, (noise @ turn).float())
+
+    assert view.head is not None
+    head = LinearHead(view.head.weight, torch.zeros(CLASSES))
+    fit, tests = OutputsList([squeezed(view[0])], None, view.targets, head), squeezed(tests, 1.2)
+    detector = build_detector(name, **options).fit(fit)
+    expected = REFERENCES[name](fit, wide(tests.logits), wide(tests.features), detector)
+    assert np.abs(metrics(detector.score(tests)) - metrics(expected)).max() < LEAST

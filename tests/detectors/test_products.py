@@ -26,11 +26,30 @@ def symmetric(size, rank=None):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_outer_products_of_several_chunks_add_up(size):
-    total, rows = torch.zeros(size, size, dtype=torch.float64), normal(40, size)
+@pytest.mark.parametrize(("single", "error"), [(False, 1e-12), (True, 1e-6)])
+@pytest.mark.parametrize("held", [1, 30, 4096])
+def test_outer_products_of_several_chunks_add_up(size, single, error, held, monkeypatch):
+    monkeypatch.setattr(products, "_ROWS", held)
+    monkeypatch.setattr(products, "_WIDE", 2)
+    sums, rows = products.OuterProducts(), normal(60, size)
     for chunk in torch.split(rows, 17):
-        products.add_outer_products(total, chunk)
-    np.testing.assert_allclose(total.triu(), (rows.T @ rows).triu(), rtol=1e-12, atol=1e-12)
+        sums.add(chunk, single=single)
+    expected = (rows.T @ rows).triu()
+    for _ in range(2):
+        assert (sums.total().triu() - expected).abs().max() < error * expected.diagonal().mean()
+    sums.add(rows, single=single)  # goes on
+    assert (sums.total().triu() / 2 - expected).abs().max() < error * expected.diagonal().mean()
+    assert sums.stands_out(0.01 * sums.total().diagonal().mean())
+    assert sums.stands_out(0.0) is (size < 2 or not single)
+
+
+def test_single_precision_changes_eigenvalues_little():
+    rows = 10 + normal(9000, 300) * torch.logspace(0, -2, 300)  # far from 0, some hardly vary
+    sums = products.OuterProducts()
+    for chunk in torch.split(rows, 1000):
+        sums.add(chunk, single=True)
+    apart = (products.eigenvalues(sums.total()) - torch.linalg.eigvalsh(rows.T @ rows)).abs().max()
+    assert 0 < apart < 3e-5 * sums.total().diagonal().mean()
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -19,15 +19,59 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 _BLOCK = 256
 _WIDE = 256
-"""From where on single eigenvalues are found sooner than all."""
+"""From where on single precision pays, and single eigenvalues are found sooner than all."""
 _CLOSE = 1e-5
+_ROWS = 4096
+_STANDS_OUT = 1e-3
 
 
-def add_outer_products(total: torch.Tensor, rows: torch.Tensor) -> None:
-    """Add X'X of rows (N, D) to the upper triangle of a total (D, D), both in float64."""
+class OuterProducts:
+    """X'X of rows (N, D) that come in chunks.
+
+    In single precision products take half the time, of 256 columns or more. They are added up in float64 after every
+    4,096 rows or longer chunk. That changes eigenvalues by about a millionth of their mean: see `stands_out`.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._total: torch.Tensor | None = None
+        self._part: torch.Tensor | None = None
+        self._rows = 0
+
+    def add(self, rows: torch.Tensor, *, single: bool) -> None:
+        """Add those of rows (N, D) in float64."""
+        width = rows.shape[1]
+        if self._total is None:
+            self._total = rows.new_zeros(width, width)
+        if not single or width < _WIDE:
+            _add_upper(self._total, rows)
+            return
+        if self._part is None:
+            self._part = rows.new_zeros(width, width, dtype=torch.float32)
+        if self._rows >= _ROWS:
+            self.total()
+        _add_upper(self._part, rows.float())
+        self._rows += len(rows)
+
+    def total(self) -> torch.Tensor:
+        """The upper triangle (D, D) of all that was added, in float64, not a copy."""
+        assert self._total is not None
+        if self._part is not None and self._rows:
+            self._total += self._part
+            self._part.zero_()
+            self._rows = 0
+        return self._total
+
+    def stands_out(self, variance: torch.Tensor | float) -> bool:
+        """Whether a variance, or a mean of such, is exact enough: so large, or nothing was in single precision."""
+        return self._part is None or bool(variance >= _STANDS_OUT * self.total().diagonal().mean())
+
+
+def _add_upper(total: torch.Tensor, rows: torch.Tensor) -> None:
     if _on_processor(rows):
         # Seen from Fortran all are transposed, and the upper triangle is the lower one.
-        blas.dsyrk(1.0, rows.numpy().T, beta=1.0, c=total.numpy().T, lower=1, overwrite_c=1)
+        add = blas.ssyrk if rows.dtype == torch.float32 else blas.dsyrk
+        add(1.0, rows.numpy().T, beta=1.0, c=total.numpy().T, lower=1, overwrite_c=1)
         return
     for start in range(0, rows.shape[1], _BLOCK):
         stop = start + _BLOCK
