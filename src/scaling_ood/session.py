@@ -34,6 +34,18 @@ PACKAGED = "python -m scaling_ood"
 MOST_LISTED = 40
 """Words that a message lists beside the nearest one."""
 
+_SELECTS = {
+    "pipeline_names": "pipelines",
+    "namespaces": "namespaces",
+    "node_names": "nodes",
+    "from_nodes": "from-nodes",
+    "to_nodes": "to-nodes",
+    "tags": "tags",
+    "from_inputs": "from-inputs",
+    "to_outputs": "to-outputs",
+}
+"""What of a run's options says which part of the graph it makes, and its names on the command line."""
+
 _SHM = "/dev/shm"
 _SHARED_MEMORY = re.compile(
     r"signal: Bus error|unable to (?:write to|allocate|open|mmap|resize).*(?:/torch_|shm|shared)"
@@ -81,7 +93,7 @@ class Session(KedroSession):
                 raise click.ClickException(self._completed(told))
             click.echo(self._completed(told))
         if one_of_several:
-            click.echo(self._completed(options["runner"].told))
+            click.echo(self._completed(options["runner"].told) + selection(options))
         return outputs
 
     def _given(self) -> dict[str, Any]:
@@ -143,6 +155,15 @@ def completed(text: str, environment: str | None, params: Mapping[str, Any]) -> 
     return _COMMAND.sub(lambda command: command.group() + given, text)
 
 
+def selection(options: Mapping[str, Any]) -> str:
+    """The options of a command line that select as a run did.
+
+    >>> selection({"pipeline_names": ["reporting", "upload"], "namespaces": ["mine"], "tags": []})
+    ' --pipelines reporting,upload --namespaces mine'
+    """
+    return "".join(f" --{name} {','.join(options[key])}" for key, name in _SELECTS.items() if options.get(key))
+
+
 def _for_one_process(params: Mapping[str, Any]) -> dict[str, Any]:
     """Run-time parameters without those that make this process one of several."""
     left = {name: value for name, value in params.items() if name != "part"}
@@ -173,18 +194,18 @@ def _unknown_words(options: Mapping[str, Any]) -> list[str]:
     namespaces = {prefix for node in graph.nodes for prefix in _levels(node.namespace or "")}
     nodes, datasets = {node.name for node in graph.nodes}, graph.datasets()
     known = {
-        "pipeline_names": ("pipelines", set(pipelines)),
-        "namespaces": ("namespaces", namespaces),
-        "node_names": ("nodes", nodes),
-        "from_nodes": ("from-nodes", nodes),
-        "to_nodes": ("to-nodes", nodes),
-        "tags": ("tags", {tag for node in graph.nodes for tag in node.tags}),
-        "from_inputs": ("from-inputs", datasets),
-        "to_outputs": ("to-outputs", datasets),
+        "pipeline_names": set(pipelines),
+        "namespaces": namespaces,
+        "node_names": nodes,
+        "from_nodes": nodes,
+        "to_nodes": nodes,
+        "tags": {tag for node in graph.nodes for tag in node.tags},
+        "from_inputs": datasets,
+        "to_outputs": datasets,
     }
     return [
-        f"--{option} {word}: there is no such name{_nearest(word, names)}"
-        for key, (option, names) in known.items()
+        f"--{_SELECTS[key]} {word}: there is no such name{_nearest(word, names)}"
+        for key, names in known.items()
         for word in options.get(key) or ()
         if word not in names
     ]

@@ -37,7 +37,8 @@ def test_two_processes_beside_each_other_leave_the_table_of_one(finished, tmp_pa
 
 def test_a_part_that_waits_names_what_comes_first_and_tracks_nothing(tmp_path):
     alone = Project.copy(tmp_path / "project")
-    alone.run("--namespaces", SETTING, "--params", "part=1/1")
+    made = alone.run("--namespaces", SETTING, "--params", "part=1/1")
+    assert made.output.rstrip().endswith(f"To go on: kedro run --env test --namespaces {SETTING}")
     refused = alone.kedro("run", "--namespaces", SETTING, "--params", "part=1/2")
     refused.refused(
         "Part 1/2 makes nothing yet",
