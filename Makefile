@@ -88,13 +88,13 @@ bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives
 	$(BIN)/python benchmarks/feeding.py
 	$(BIN)/python benchmarks/score_extraction.py
 	$(BIN)/python benchmarks/detectors.py $(AGAINST)
-	$(BIN)/python benchmarks/whole_job.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/scene_storage.py
 	$(BIN)/python benchmarks/scene_memory.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/frames.py $(AGAINST)
 	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/whole_job.py
 
 lock: $(VENV)/.ready-dev  ## Resolve the versions of all packages
 	$(RESOLVE) --output-file requirements.lock

@@ -67,22 +67,25 @@ def exp_(values: torch.Tensor) -> torch.Tensor:
 
 def _top_and_total(logits: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest logit of images, and the mass of all classes as a multiple of its own in float64, both (N,)."""
+    logits = logits.detach()
     tops = logits.amax(dim=1, keepdim=True)
-    strips = zip(torch.split(logits, _ROWS), torch.split(tops, _ROWS), strict=True)
-    totals = [_ratios(rows, top, temperature).sum(dim=1, dtype=torch.float64) for rows, top in strips]
+    room = torch.empty_like(logits[:_ROWS])  # one for all: new memory takes as long as the sums
+    totals = []
+    for rows, top in zip(torch.split(logits, _ROWS), torch.split(tops, _ROWS), strict=True):
+        below = torch.sub(rows, top, out=room[: len(rows)])
+        totals.append(_exponentials(below, temperature).sum(dim=1, dtype=torch.float64))
     return tops.squeeze(1), torch.cat(totals)
 
 
 def _rest_alone(logits: torch.Tensor, temperature: float) -> torch.Tensor:
     """The mass of all other classes, added up without the top's."""
     which = place_of_largest(logits)[:, None]
-    ratios = _ratios(logits, logits.gather(1, which), temperature)
+    ratios = _exponentials(logits - logits.gather(1, which), temperature)
     return ratios.scatter_(1, which, 0).sum(dim=1)
 
 
-def _ratios(logits: torch.Tensor, top: torch.Tensor, temperature: float) -> torch.Tensor:
-    """p_k / p_top of images, at most 1."""
-    below = logits - top
+def _exponentials(below: torch.Tensor, temperature: float) -> torch.Tensor:
+    """p_k / p_top of images, at most 1, in place of what the logits are below the top."""
     return exp_(below if temperature == 1 else below.div_(temperature))
 
 
