@@ -38,7 +38,7 @@ from scaling_ood.models import Forward, Network
 from scaling_ood.products.plans import Plan
 from scaling_ood.products.preparation import Manifest, Place, Preparation
 
-IMAGES, ROUNDS, BATCH = 400, 5, 16
+IMAGES, ROUNDS, BATCH = 400, 9, 16
 CLASSES, WIDTH, FIT_IMAGES = 1000, 2048, 2000
 PREPROCESSING = Preprocessing(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DETECTORS = ("msp", "max_logit", "energy", "gen", "react", "ash", "mahalanobis", "knn", "vim")

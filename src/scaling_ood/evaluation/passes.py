@@ -22,6 +22,7 @@ from scaling_ood.images import (
     Photographs,
     Preprocessing,
     RecordedFile,
+    as_decoded,
     read_image,
 )
 from scaling_ood.models import Forward, Network, OutputCheck, encode_all
@@ -217,7 +218,7 @@ class ImagePass(Pass):
         sources: ConcatDataset[torch.Tensor] = ConcatDataset(
             [self._source(image_set_of(name), own) for name, own in rows.items()]
         )
-        loader = self.loading.batches(sources, device.type == "cuda", [part.items for part in shards])
+        loader = self.loading.batches(sources, device.type == "cuda", [part.items for part in shards], as_decoded)
         batches = {part.name: len(self.loading.cut([part.items])) for part in shards}
         ready = (self._ready(name) for name, count in batches.items() for _ in range(count))
         blocks = passed_through(device, zip(ready, loader, strict=True), partial(self._block, networks))

@@ -113,14 +113,26 @@ class Preprocessing:
             batch: (N, 3, H, W); uint8 in 0..255, or floating point in [0, 1].
 
         Returns:
-            float32 tensor of shape (N, 3, H, W): (x - mean) / std.
+            float32 tensor of shape (N, 3, H, W): (x - mean) / std, in the memory order of the batch.
         """
-        pixels = batch.float().div_(255) if batch.dtype == torch.uint8 else batch.float()
-        return (pixels - _per_channel(self.mean, batch.device)) / _per_channel(self.std, batch.device)
+        pixels = batch.to(torch.float32, copy=True)
+        if batch.dtype == torch.uint8:
+            pixels.div_(255)
+        rows, width = pixels, None
+        if pixels.is_contiguous(memory_format=torch.channels_last):
+            # A row at a time: three numbers alone, side by side, take five times as long.
+            images, _, height, width = pixels.shape
+            rows = pixels.permute(0, 2, 3, 1).view(images, height, width * 3)
+        rows.sub_(_levels(self.mean, width, batch.device)).div_(_levels(self.std, width, batch.device))
+        return pixels
 
 
 @lru_cache(maxsize=64)
-def _per_channel(levels: tuple[float, float, float], device: torch.device) -> torch.Tensor:
-    """(1, 3, 1, 1); kept, since each copy to a GPU waits until that has done all that it was given."""
+def _levels(levels: tuple[float, float, float], width: int | None, device: torch.device) -> torch.Tensor:
+    """Of each channel, (1, 3, 1, 1), or of each number of a row of pixels, (width x 3,).
+
+    They are kept, since each copy to a GPU waits until that has done all that it was given.
+    """
     with torch.inference_mode(False):
-        return torch.tensor(levels, device=device).view(1, 3, 1, 1)
+        once = torch.tensor(levels, device=device)
+        return once.view(1, 3, 1, 1) if width is None else once.repeat(width)

@@ -107,8 +107,8 @@ class Forward:
             normalised: Whether the images are network input already.
         """
         order = torch.channels_last if self.channels_last else torch.contiguous_format
-        moved = images.to(self.torch_device, non_blocking=True)
-        return (moved if normalised else preprocessing.normalise(moved)).contiguous(memory_format=order)
+        moved = images.to(self.torch_device, non_blocking=True).contiguous(memory_format=order)
+        return moved if normalised else preprocessing.normalise(moved)
 
     def refuse_missing_tf32(self) -> None:
         """Refuse a precision that the device does not have: what was made would not be what its record says.
