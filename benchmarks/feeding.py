@@ -1,6 +1,6 @@
 """How fast images reach a network, beside a bare loop of PyTorch; and where the time of one image goes.
 
-Run: `python benchmarks/feeding.py`, a minute on two cores. JPEGs of ImageNet's usual size are made here. The first
+Run: `python benchmarks/feeding.py`, two minutes on two cores. JPEGs of ImageNet's usual size are made here. The first
 table is bound by decoding: the network does nothing but average. `scaling-ood` decodes, passes, checks, stores and
 vouches for the outputs; the bare loop decodes and passes, with as many workers. The second table is processor time, so
 that other work on the machine does not count: a ResNet-50 of random weights, as of a published one.
@@ -38,7 +38,7 @@ from scaling_ood.models import Forward, Network
 from scaling_ood.products.plans import Plan
 from scaling_ood.products.preparation import Manifest, Place, Preparation
 
-IMAGES, ROUNDS, BATCH = 400, 9, 16
+IMAGES, ROUNDS, BATCH = 1200, 7, 16
 CLASSES, WIDTH, FIT_IMAGES = 1000, 2048, 2000
 PREPROCESSING = Preprocessing(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DETECTORS = ("msp", "max_logit", "energy", "gen", "react", "ash", "mahalanobis", "knn", "vim")

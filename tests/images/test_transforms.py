@@ -105,6 +105,18 @@ def test_normalisation_leaves_floating_point_batches_as_they_are(dtype):
     assert torch.equal(batch, before)
 
 
+@pytest.mark.parametrize("size", [(5, 3, 7, 9), (1, 3, 4, 4), (2, 3, 1, 1), (0, 3, 2, 2)])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_normalisation_is_the_same_in_any_memory_order(size, dtype):
+    batch = torch.randint(0, 256, size).to(dtype)
+    turned = batch.contiguous(memory_format=torch.channels_last)
+    found, other = preprocessing().normalise(batch), preprocessing().normalise(turned)
+    assert torch.equal(found, other)
+    assert found.stride() == batch.stride()
+    assert other.stride() == turned.stride()
+    assert torch.equal(turned, batch)
+
+
 @pytest.mark.parametrize("size", [(300, 200), (333, 500), (64, 64)])
 @pytest.mark.parametrize("pair", [(100, 128), (127, 128), (121, 90)])
 def test_around_a_crop_that_is_larger_than_the_image_there_is_black_as_in_torchvision(make_picture, size, pair):

@@ -106,16 +106,18 @@ class Preprocessing:
         short = min(width, height)
         return self.resize_px * width // short, self.resize_px * height // short
 
-    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+    def normalise(self, batch: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:
         """Network input for a batch of images.
 
         Args:
             batch: (N, 3, H, W); uint8 in 0..255, or floating point in [0, 1].
+            room: (N or more, 3, H, W) in float32, for what is returned; by default it has memory of its own.
 
         Returns:
             float32 tensor of shape (N, 3, H, W): (x - mean) / std, in the memory order of the batch.
         """
-        pixels = batch.to(torch.float32, copy=True)
+        pixels = torch.empty_like(batch, dtype=torch.float32) if room is None else room[: len(batch)]
+        pixels.copy_(batch)
         if batch.dtype == torch.uint8:
             pixels.div_(255)
         rows, width = pixels, None

@@ -93,22 +93,32 @@ class Forward:
         device = self.torch_device
         return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The memory order as PyTorch names it."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
     def place(self, network: nn.Module) -> nn.Module:
         """The network on the device, in the memory order and in evaluation mode."""
-        order = torch.channels_last if self.channels_last else torch.contiguous_format
-        return network.to(self.torch_device).to(memory_format=order).eval()
+        return network.to(self.torch_device).to(memory_format=self.memory_format).eval()
 
-    def inputs(self, preprocessing: Preprocessing, images: torch.Tensor, normalised: bool = False) -> torch.Tensor:
+    def inputs(
+        self,
+        preprocessing: Preprocessing,
+        images: torch.Tensor,
+        normalised: bool = False,
+        room: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """What enters the network for one batch: normalised, on the device, in the memory order.
 
         Args:
             preprocessing: Of the network's weights.
             images: (N, 3, H, W); see `Preprocessing.normalise`.
             normalised: Whether the images are network input already.
+            room: See `Preprocessing.normalise`.
         """
-        order = torch.channels_last if self.channels_last else torch.contiguous_format
-        moved = images.to(self.torch_device, non_blocking=True).contiguous(memory_format=order)
-        return moved if normalised else preprocessing.normalise(moved)
+        moved = images.to(self.torch_device, non_blocking=True).contiguous(memory_format=self.memory_format)
+        return moved if normalised else preprocessing.normalise(moved, room)
 
     def refuse_missing_tf32(self) -> None:
         """Refuse a precision that the device does not have: what was made would not be what its record says.
