@@ -229,7 +229,7 @@ class ImagePass(Pass):
             yield part.name, self.faultless(whole, rows[part.name]["id"].tolist(), image_set_of(part.name))
 
     def _room(self, device: torch.device) -> torch.Tensor | None:
-        """For the network's input, on a processor: new memory for each batch takes longer than what is computed in it."""
+        """For the network's input, on a processor: new memory for each batch would cost more than what fills it."""
         if device.type != "cpu":
             return None
         size, order = self.preprocessing.crop_px, self.forward.memory_format
