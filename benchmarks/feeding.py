@@ -31,7 +31,7 @@ from scaling_ood.cores import usable_cores
 from scaling_ood.datasets import ShardsDataset
 from scaling_ood.detectors import LinearHead, Outputs, OutputsList, build_detector
 from scaling_ood.evaluation.passes import ImagePass
-from scaling_ood.images import Loading, Photographs, Preprocessing
+from scaling_ood.images import Loading, Photographs, Preprocessing, as_decoded
 from scaling_ood.images.files import fingerprint
 from scaling_ood.images.recorded import stamp
 from scaling_ood.models import Forward, Network
@@ -39,7 +39,7 @@ from scaling_ood.products.plans import Plan
 from scaling_ood.products.preparation import Manifest, Place, Preparation
 
 IMAGES, ROUNDS, BATCH = 1200, 7, 16
-CLASSES, WIDTH, FIT_IMAGES = 1000, 2048, 2000
+CLASSES, WIDTH, FIT_IMAGES, SHARD = 1000, 2048, 2000, 512
 PREPROCESSING = Preprocessing(256, 224, "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DETECTORS = ("msp", "max_logit", "energy", "gen", "react", "ash", "mahalanobis", "knn", "vim")
 
@@ -138,21 +138,21 @@ def profile(paths: list[str]) -> list[list[str]]:
     decoded = [some[number] for number in range(len(some))]
     generator = torch.Generator().manual_seed(0)
     head = LinearHead(torch.randn(CLASSES, WIDTH, generator=generator) / WIDTH**0.5, torch.zeros(CLASSES))
-    features = torch.randn(FIT_IMAGES + BATCH, WIDTH, generator=generator).relu()
+    features = torch.randn(FIT_IMAGES + SHARD, WIDTH, generator=generator).relu()
     logits, labels = head.logits(features), torch.arange(FIT_IMAGES) % CLASSES
     fit = OutputsList([Outputs(logits[:FIT_IMAGES], features[:FIT_IMAGES])], targets=labels, head=head)
     chunk = Outputs(logits[FIT_IMAGES:], features[FIT_IMAGES:])
     detectors = {name: build_detector(name).fit(fit) for name in DETECTORS}
     network = resnet50().eval().to(memory_format=torch.channels_last)
-    inputs = PREPROCESSING.normalise(torch.stack(decoded[:BATCH])).contiguous(memory_format=torch.channels_last)
-    shard = {"logits": logits[:512].contiguous(), "features": features[:512].contiguous()}
+    inputs = PREPROCESSING.normalise(as_decoded(decoded[:BATCH]))
+    shard = {name: tensor.clone() for name, tensor in chunk.fields.items()}
     steps: dict[str, tuple[Callable[[], object], int]] = {
         "decode, scale, crop": (lambda: [some[number] for number in range(len(some))], len(some)),
         "transfer from a worker": (lambda: [*DataLoader(decoded * 10, BATCH, num_workers=1)], 10 * len(decoded)),  # type: ignore[arg-type]
-        "normalise": (lambda: PREPROCESSING.normalise(torch.stack(decoded[:BATCH])), BATCH),
+        "normalise": (lambda: PREPROCESSING.normalise(as_decoded(decoded[:BATCH])), BATCH),
         "forward, ResNet-50": (lambda: network(inputs), BATCH),
-        f"score, {len(DETECTORS)} detectors": (lambda: [own.score(chunk) for own in detectors.values()], BATCH),
-        "store": (lambda: hashlib.sha256(save(shard)).digest(), 512),
+        f"score, {len(DETECTORS)} detectors": (lambda: [own.score(chunk) for own in detectors.values()], SHARD),
+        "store": (lambda: hashlib.sha256(save(shard)).digest(), SHARD),
     }
     with torch.inference_mode():
         spent = {
