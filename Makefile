@@ -82,7 +82,7 @@ serve: $(VENV)/.ready  ## A packaged model (MODEL=<folder or models:/name/versio
 # The commit before the work on speed; a shallow clone has not got it.
 AGAINST = $(shell git cat-file -e f82eb67 2>/dev/null && echo --against f82eb67)
 
-bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives, two hours [IMAGES=N: of each set of `samples`]
+bench: run $(VENV)/.ready-dev  ## Speed, side by side with the alternatives (IMAGES=200: fewer photographs, an hour)
 	$(BIN)/python benchmarks/pixel_metrics.py
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/feeding.py

@@ -54,6 +54,17 @@ def test_equals_the_authors_formula(principal):
     }
 
 
+def test_a_large_offset_of_stored_features_cancels():
+    fitted, tests = (np.float32(features_of(300, seed) + 1e3 * np.arange(1, 13)) for seed in (9, 10))
+    parts = [Outputs(torch.ones(300, 5), torch.tensor(each)) for each in (fitted, tests)]
+    detector = build_detector("vim", dimensions=6).fit(OutputsList([parts[0]], head=HEAD))
+    origin = -np.linalg.pinv(WEIGHT) @ BIAS
+    around, others = (each.astype(float) - origin for each in (fitted, tests))
+    lengths = np.linalg.norm(others @ np.linalg.eigh(around.T @ around)[1][:, :6], axis=1)
+    expected = lengths * detector.diagnostics()["virtual_logit_scale"]
+    np.testing.assert_allclose(detector.score(parts[1]) + 1 + np.log(5), expected, rtol=1e-5)
+
+
 def test_equals_pytorch_ood():
     fitted, tests = features_of(300, 3), features_of(40, 4)
     theirs = ViM(None, d=6, w=HEAD.weight, b=HEAD.bias).fit_features(torch.tensor(fitted), torch.zeros(300))

@@ -39,7 +39,12 @@ class OuterProducts:
         self._rows = 0
 
     def add(self, rows: torch.Tensor, *, single: bool) -> None:
-        """Add those of rows (N, D) in float64."""
+        """Add those of some rows.
+
+        Args:
+            rows: (N, D), float64.
+            single: Whether single precision will do, as far as `stands_out` tells afterwards.
+        """
         width = rows.shape[1]
         if self._total is None:
             self._total = rows.new_zeros(width, width)

@@ -79,8 +79,10 @@ class ViM(Detector):
         mean, residual = total / images, trapezoid(residual)
         if left < _SINGLE * (whole - images * mean.square().sum()):
             kind = torch.float64
-        self.centre = (origin.to(mean.device) + mean).to(kind)
-        self.residual, self.shift = residual.to(kind), (mean @ residual).to(kind)
+        origin = origin.to(mean.device)
+        self.centre = (origin + mean).to(kind)
+        # Of the centre as it was rounded: else a large offset of the features would not cancel.
+        self.residual, self.shift = residual.to(kind), ((self.centre - origin) @ residual).to(kind)
         lengths, logits = 0.0, 0.0
         for chunk in outputs:
             lengths += float(self._residual_length(chunk).sum())
